@@ -1,0 +1,314 @@
+//! What one source instance knows of its files, as it stands in a snapshot, and what the next run's instances make of it.
+//!
+//! Integers are little endian. A snapshot of one instance:
+//!
+//! ```text
+//! u8 version = 1 │ u8 watched │ u32 files │ then for each file that the instance owns a split of:
+//!   u64 file id │ u64 length │ i64 modified (ms) │ u8 compression │ u64 split size │ u16 length, path (UTF-8)
+//!   u32 runs  │ each: u64 first │ u64 step │ u64 count       splits not begun
+//!   u32 begun │ each: u64 number │ u64 offset                splits begun
+//! ```
+//!
+//! A file that is done has no runs and nothing begun; its path is left out if it has one split, so that it takes 43 bytes.
+//! It stays in the snapshot for as long as a listing finds it: move files away once they are read, and nothing grows.
+//!
+//! Invariants:
+//! 1. An instance knows a file if and only if it has seen it and owns one of its splits.
+//! 2. A split's progress is that of the instance which owned it in the run that made the snapshot; if that instance did not
+//!    know the file, nothing of the split has been read.
+
+use std::collections::{BTreeMap, btree_map};
+
+use yeoul_operator::{OperatorError, Subtask};
+
+use super::compression::Compression;
+use super::discover::Identity;
+use super::split::{FileId, Left, Remaining, Run, Splitting};
+
+const VERSION: u8 = 1;
+
+/// What an instance knows of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownFile {
+    /// As the user would write it; empty where the snapshot left it out.
+    pub(crate) path: String,
+    pub(crate) identity: Identity,
+    pub(crate) compression: Compression,
+    pub(crate) split_size: u64,
+    pub(crate) remaining: Remaining,
+}
+
+impl KnownFile {
+    pub(crate) fn splitting(&self) -> Splitting {
+        Splitting { size: self.split_size, len: self.identity.len }
+    }
+
+    /// The path, or the best there is in its place, for messages.
+    fn name(&self, id: FileId) -> String {
+        if self.path.is_empty() { format!("<file {:016x}>", id.0) } else { self.path.clone() }
+    }
+}
+
+/// The files of one instance.
+pub(crate) type Known = BTreeMap<FileId, KnownFile>;
+
+/// Writes what an instance knows.
+pub(crate) fn encode(watched: bool, known: &Known) -> Vec<u8> {
+    let mut out = vec![VERSION, u8::from(watched)];
+    out.extend((known.len() as u32).to_le_bytes());
+    for (id, file) in known {
+        out.extend(id.0.to_le_bytes());
+        out.extend(file.identity.len.to_le_bytes());
+        out.extend(file.identity.modified.to_le_bytes());
+        out.push(file.compression.code());
+        out.extend(file.split_size.to_le_bytes());
+        let needed = !file.remaining.is_done() || file.splitting().count() > 1;
+        let path = if needed { file.path.as_bytes() } else { b"" };
+        // Paths are far below 64 KiB (`PATH_MAX` is 4 KiB); a longer one is left out rather than cut.
+        let path = if path.len() <= usize::from(u16::MAX) { path } else { b"" };
+        out.extend((path.len() as u16).to_le_bytes());
+        out.extend(path);
+        out.extend((file.remaining.runs.len() as u32).to_le_bytes());
+        for run in &file.remaining.runs {
+            [run.first, run.step, run.count].iter().for_each(|n| out.extend(n.to_le_bytes()));
+        }
+        out.extend((file.remaining.begun.len() as u32).to_le_bytes());
+        for (number, offset) in &file.remaining.begun {
+            [number, offset].iter().for_each(|n| out.extend(n.to_le_bytes()));
+        }
+    }
+    out
+}
+
+fn decode(mut bytes: &[u8]) -> Option<(bool, Known)> {
+    let bytes = &mut bytes;
+    let [version, watched] = take(bytes)?;
+    if version != VERSION || watched > 1 {
+        return None;
+    }
+    let mut known = Known::new();
+    for _ in 0..u32::from_le_bytes(take(bytes)?) {
+        let id = FileId(u64::from_le_bytes(take(bytes)?));
+        let len = u64::from_le_bytes(take(bytes)?);
+        let modified = i64::from_le_bytes(take(bytes)?);
+        let [compression] = take(bytes)?;
+        let compression = Compression::from_code(compression)?;
+        let split_size = u64::from_le_bytes(take(bytes)?);
+        let path_len = usize::from(u16::from_le_bytes(take(bytes)?));
+        let path = String::from_utf8(bytes.split_off(..path_len)?.to_vec()).ok()?;
+        let mut remaining = Remaining::default();
+        for _ in 0..u32::from_le_bytes(take(bytes)?) {
+            let [first, step, count] = [take(bytes)?, take(bytes)?, take(bytes)?].map(u64::from_le_bytes);
+            if step == 0 || count == 0 {
+                return None;
+            }
+            remaining.runs.push(Run { first, step, count });
+        }
+        for _ in 0..u32::from_le_bytes(take(bytes)?) {
+            let [number, offset] = [take(bytes)?, take(bytes)?].map(u64::from_le_bytes);
+            remaining.begun.insert(number, offset);
+        }
+        if split_size == 0 {
+            return None;
+        }
+        let identity = Identity { len, modified };
+        known.insert(id, KnownFile { path, identity, compression, split_size, remaining });
+    }
+    bytes.is_empty().then_some((watched == 1, known))
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    bytes.split_off(..N)?.try_into().ok()
+}
+
+/// What the instances of an earlier run knew, gathered until each of them has been given back.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    parallelism: u16,
+    instances: BTreeMap<u16, Known>,
+}
+
+impl Earlier {
+    /// Takes one instance's snapshot.
+    pub(crate) fn add(&mut self, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let Some((_, known)) = decode(bytes) else {
+            return Err(OperatorError::new(format!(
+                "the snapshot of file source instance {} ({} bytes) is not of a form that this version reads",
+                from.index,
+                bytes.len()
+            ))
+            .hint("restore it with the version that wrote it"));
+        };
+        self.parallelism = from.parallelism;
+        self.instances.insert(from.index, known);
+        Ok(())
+    }
+
+    /// Nothing was given back: this is a fresh start.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    /// What `subtask` now knows: invariant 2 for each split that it owns.
+    pub(crate) fn share_of(&self, subtask: Subtask) -> Result<Known, OperatorError> {
+        if self.instances.len() != usize::from(self.parallelism) {
+            return Err(OperatorError::new(format!(
+                "the snapshot holds the positions of {} of {} instances of the file source",
+                self.instances.len(),
+                self.parallelism
+            )));
+        }
+        let mut files = Known::new();
+        for (&id, file) in self.instances.values().flatten() {
+            match files.entry(id) {
+                btree_map::Entry::Vacant(entry) => _ = entry.insert(file.clone()),
+                btree_map::Entry::Occupied(mut entry) => {
+                    let other = entry.get_mut();
+                    if other.identity != file.identity {
+                        return Err(changed(&file.name(id), other.identity, file.identity));
+                    }
+                    if other.path.is_empty() {
+                        other.path.clone_from(&file.path);
+                    }
+                }
+            }
+        }
+        for (&id, file) in &mut files {
+            file.remaining = Remaining::of(id, file.splitting(), subtask, |number| {
+                let owner = id.split(number).owner(self.parallelism);
+                self.instances[&owner].get(&id).map_or(Left::Whole, |known| known.remaining.left(number))
+            });
+        }
+        files.retain(|&id, file| {
+            (0..file.splitting().count()).any(|number| id.split(number).owner(subtask.parallelism) == subtask.index)
+        });
+        Ok(files)
+    }
+}
+
+/// A file is not what it was.
+pub(crate) fn changed(path: &str, was: Identity, is: Identity) -> OperatorError {
+    OperatorError::new(format!("the input file '{path}' changed while the job was reading it: it was {was}, and is {is}"))
+        .hint("an input file must stay as it is from when it is first seen; write new data to new files, and move a file into place once it is complete")
+}
+
+/// A file that is needed is gone.
+pub(crate) fn gone(path: &str) -> OperatorError {
+    OperatorError::new(format!("the input file '{path}' has not been read to its end, and is gone"))
+        .hint("put it back; files may be moved away once they are read and the checkpoint after that is complete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, len: u64, size: u64, subtask: Subtask, left: impl Fn(u64) -> Left) -> (FileId, KnownFile) {
+        let id = FileId::of(path);
+        let identity = Identity { len, modified: 5 };
+        let remaining = Remaining::of(id, Splitting { size, len }, subtask, left);
+        let known = KnownFile {
+            path: path.to_owned(),
+            identity,
+            compression: Compression::Plain,
+            split_size: size,
+            remaining,
+        };
+        (id, known)
+    }
+
+    #[test]
+    fn snapshots_round_trip_and_refuse_other_bytes() {
+        let alone = Subtask { index: 0, parallelism: 1 };
+        let known = Known::from([
+            file("a", 100, 10, alone, |n| if n == 3 { Left::From(31) } else { Left::Whole }),
+            file("b", 100, 10, alone, |_| Left::Nothing),
+            file("c", 100, Splitting::WHOLE, alone, |_| Left::From(7)),
+        ]);
+        let bytes = encode(true, &known);
+        assert_eq!(decode(&bytes), Some((true, known)));
+        for len in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..len]), None, "cut at {len}");
+        }
+        let mut earlier = Earlier::default();
+        let error = earlier.add(alone, b"?").unwrap_err().to_string();
+        assert!(error.contains("is not of a form"), "{error}");
+    }
+
+    #[test]
+    fn a_done_file_of_one_split_takes_43_bytes() {
+        let alone = Subtask { index: 0, parallelism: 1 };
+        let none = encode(false, &Known::new()).len();
+        let one = encode(false, &Known::from([file("some/long/path", 9, 10, alone, |_| Left::Nothing)])).len();
+        assert_eq!(one - none, 43);
+    }
+
+    /// However many instances there were and are, what was left of each split is left, once.
+    #[test]
+    fn any_number_of_instances_takes_over_from_any_other() {
+        let left = |number: u64| match number % 5 {
+            0 | 1 => Left::Nothing,
+            2 => Left::From(number * 10 + 3),
+            _ => Left::Whole,
+        };
+        for before in 1..=5u16 {
+            for after in 1..=5u16 {
+                let mut earlier = Earlier::default();
+                for index in 0..before {
+                    let from = Subtask { index, parallelism: before };
+                    let mut known = Known::from([file("a", 370, 10, from, left)]);
+                    // One that owns nothing of a small file does not know it (invariant 1).
+                    let (id, small) = file("small", 9, 10, from, |_| Left::From(4));
+                    if !small.remaining.is_done() {
+                        known.insert(id, small);
+                    }
+                    earlier.add(from, &encode(true, &known)).unwrap();
+                }
+                let mut found = BTreeMap::new();
+                for index in 0..after {
+                    let to = Subtask { index, parallelism: after };
+                    for (id, mut file) in earlier.share_of(to).unwrap() {
+                        while let Some((number, offset)) = file.remaining.take_next() {
+                            assert_eq!(id.split(number).owner(after), index);
+                            assert!(found.insert((file.path.clone(), number), offset).is_none(), "read twice");
+                        }
+                    }
+                }
+                let mut expected: BTreeMap<_, _> = (0..37)
+                    .filter_map(|number| match left(number) {
+                        Left::Nothing => None,
+                        Left::Whole => Some((("a".to_owned(), number), None)),
+                        Left::From(offset) => Some((("a".to_owned(), number), Some(offset))),
+                    })
+                    .collect();
+                expected.insert(("small".to_owned(), 0), Some(4));
+                assert_eq!(found, expected, "{before} to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn splits_that_their_owner_had_not_seen_are_unread() {
+        let mut earlier = Earlier::default();
+        for index in 0..2 {
+            let from = Subtask { index, parallelism: 2 };
+            let known = if index == 0 { Known::from([file("a", 100, 10, from, |_| Left::Nothing)]) } else { Known::new() };
+            earlier.add(from, &encode(true, &known)).unwrap();
+        }
+        let all = earlier.share_of(Subtask { index: 0, parallelism: 1 }).unwrap();
+        let mut remaining = all[&FileId::of("a")].remaining.clone();
+        let numbers: Vec<u64> = std::iter::from_fn(|| remaining.take_next()).map(|(number, _)| number).collect();
+        assert_eq!(numbers.len(), 5);
+        assert!(numbers.iter().all(|&number| FileId::of("a").split(number).owner(2) == 1));
+    }
+
+    #[test]
+    fn an_incomplete_or_contradictory_snapshot_is_refused() {
+        let from = |index| Subtask { index, parallelism: 2 };
+        let mut earlier = Earlier::default();
+        earlier.add(from(0), &encode(true, &Known::from([file("a", 100, 10, from(0), |_| Left::Whole)]))).unwrap();
+        assert!(earlier.share_of(from(0)).unwrap_err().to_string().contains("1 of 2 instances"));
+        earlier.add(from(1), &encode(true, &Known::from([file("a", 120, 10, from(1), |_| Left::Whole)]))).unwrap();
+        let error = earlier.share_of(from(0)).unwrap_err().to_string();
+        assert!(error.contains("'a' changed") && error.contains("100 bytes") && error.contains("120 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,238 @@
+//! What keys an object had before, in which order: the guess that saves parsing keys.
+//!
+//! A [`Step`] is the exact bytes between two values of an object: comma, key, colon, with whatever whitespace the
+//! writer puts there. If the bytes after a value equal those of the step that followed it last time, then the key is
+//! known without having been parsed, and so is what to do with its value. The bytes delimit the key by themselves, so a
+//! match is a proof and not only a hint.
+//!
+//! Invariants:
+//! 1. A step is `leading` if it has no comma; `first` is a leading step or none, `next` is one that is not or none.
+//! 2. A script has at most [`STEPS`] steps of at most [`SEGMENT`] bytes; what does not fit is parsed each time.
+//! 3. Scripts below `used` belong to objects of the schema; those above to objects that are stepped over.
+
+use crate::fields::{FieldTree, Target};
+use crate::kind::Kind;
+use crate::window::word;
+
+/// Steps that one script learns.
+const STEPS: usize = 96;
+/// The longest step that is learned, in bytes.
+const SEGMENT: usize = 64;
+/// Scripts in all: objects that are stepped over get one each until there are this many.
+const SCRIPTS: usize = 512;
+/// After so many steps that found no place, a script forgets all and learns anew: the data have changed.
+const PATIENCE: u32 = 4096;
+
+/// Names a step of a script, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StepId(u16);
+
+impl StepId {
+    pub(super) const NONE: Self = Self(u16::MAX);
+}
+
+/// Names a script, or none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ScriptId(u16);
+
+impl ScriptId {
+    /// The script of the record itself.
+    pub(super) const RECORD: Self = Self(0);
+    /// Not learned: every key is parsed.
+    pub(super) const NONE: Self = Self(u16::MAX);
+}
+
+/// What to do with a key's value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    /// Step over it; objects in it follow this script.
+    Skip(ScriptId),
+    /// Read it as the value of this leaf.
+    Leaf { leaf: u16, kind: Kind },
+    /// It is an object of the schema.
+    Object { script: ScriptId, seen: u16 },
+}
+
+/// One key as it was written before.
+#[derive(Debug)]
+pub(super) struct Step {
+    words: [u64; 2],
+    masks: [u64; 2],
+    /// What goes beyond sixteen bytes.
+    tail: Box<[u8]>,
+    len: u16,
+    next: StepId,
+    leading: bool,
+    pub(super) action: Action,
+}
+
+/// The learned steps of one object, and its used keys.
+#[derive(Debug)]
+struct Script {
+    keys: Vec<(Box<[u8]>, Action)>,
+    steps: Vec<Step>,
+    first: StepId,
+    homeless: u32,
+}
+
+/// All scripts of a decoder.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    scripts: Vec<Script>,
+    used: usize,
+}
+
+impl Scripts {
+    pub(super) fn new(tree: &FieldTree) -> Self {
+        let action = |target| match target {
+            Target::Leaf(leaf) => Action::Leaf { leaf, kind: Kind::of(tree.leaves[usize::from(leaf)].data_type) },
+            Target::Object(object) => Action::Object { script: ScriptId(object), seen: tree.leaves.len() as u16 + object },
+        };
+        let keys = |keys: &[(String, Target)]| keys.iter().map(|(key, target)| (key.as_bytes().into(), action(*target))).collect();
+        let scripts: Vec<Script> = tree.objects.iter().map(|object| Script::new(keys(&object.keys))).collect();
+        Self { used: scripts.len(), scripts }
+    }
+
+    /// The step with which the object began last time.
+    #[inline]
+    pub(super) fn first(&self, script: ScriptId) -> StepId {
+        self.scripts.get(usize::from(script.0)).map_or(StepId::NONE, |script| script.first)
+    }
+
+    /// If `step` stands at `at`: what to do, the place of the value, and the step to expect after it.
+    #[inline]
+    pub(super) fn follow(&self, script: ScriptId, step: StepId, bytes: &[u8], at: usize) -> Option<(Action, usize, StepId)> {
+        let step = self.scripts.get(usize::from(script.0))?.steps.get(usize::from(step.0))?;
+        step.matches(bytes, at).then_some((step.action, at + usize::from(step.len), step.next))
+    }
+
+    /// Any step that stands at `at`. `after` is the step before, `None` at the object's start; the find becomes its
+    /// successor.
+    pub(super) fn search(&mut self, script: ScriptId, after: Option<StepId>, bytes: &[u8], at: usize) -> Option<StepId> {
+        let known = self.scripts.get_mut(usize::from(script.0))?;
+        let leading = after.is_none();
+        let found = known.steps.iter().position(|step| step.leading == leading && step.matches(bytes, at))?;
+        known.link(after, StepId(found as u16));
+        Some(StepId(found as u16))
+    }
+
+    /// Takes in a key that was parsed: what to do with it, and its step if one was learned. `segment` is all the bytes
+    /// from the value before to this key's value.
+    pub(super) fn learn(&mut self, script: ScriptId, after: Option<StepId>, segment: &[u8], key: &[u8]) -> (Action, StepId) {
+        let Some(known) = self.scripts.get_mut(usize::from(script.0)) else {
+            return (Action::Skip(ScriptId::NONE), StepId::NONE);
+        };
+        let used = known.keys.iter().find(|(name, _)| **name == *key).map(|&(_, action)| action);
+        let action = used.unwrap_or(Action::Skip(ScriptId::NONE));
+        if segment.len() > SEGMENT {
+            return (action, StepId::NONE);
+        }
+        if known.steps.len() == STEPS {
+            known.homeless += 1;
+            if known.homeless < PATIENCE {
+                return (action, StepId::NONE);
+            }
+            (known.first, known.homeless) = (StepId::NONE, 0);
+            known.steps.clear();
+        }
+        let id = StepId(known.steps.len() as u16);
+        known.steps.push(Step::new(segment, after.is_none(), action));
+        known.link(after, id);
+        (action, id)
+    }
+
+    /// The script for objects found in the value of a step that is stepped over.
+    pub(super) fn below(&mut self, script: ScriptId, step: StepId) -> ScriptId {
+        let fresh = ScriptId(self.scripts.len() as u16);
+        let full = self.scripts.len() >= SCRIPTS.max(self.used);
+        let step = self.scripts.get_mut(usize::from(script.0)).and_then(|script| script.steps.get_mut(usize::from(step.0)));
+        let Some(Step { action: Action::Skip(below), .. }) = step else { return ScriptId::NONE };
+        if *below == ScriptId::NONE && !full {
+            *below = fresh;
+            self.scripts.push(Script::new(Vec::new()));
+            return fresh;
+        }
+        *below
+    }
+}
+
+impl Script {
+    fn new(keys: Vec<(Box<[u8]>, Action)>) -> Self {
+        Self { keys, steps: Vec::new(), first: StepId::NONE, homeless: 0 }
+    }
+
+    fn link(&mut self, after: Option<StepId>, to: StepId) {
+        match after {
+            None => self.first = to,
+            Some(step) => {
+                if let Some(step) = self.steps.get_mut(usize::from(step.0)) {
+                    step.next = to;
+                }
+            }
+        }
+    }
+}
+
+impl Step {
+    fn new(segment: &[u8], leading: bool, action: Action) -> Self {
+        let (head, tail) = segment.split_at(segment.len().min(16));
+        let (mut text, mut mask) = ([0; 16], [0; 16]);
+        text[..head.len()].copy_from_slice(head);
+        mask[..head.len()].fill(0xff);
+        Self {
+            words: [word(&text, 0), word(&text, 8)],
+            masks: [word(&mask, 0), word(&mask, 8)],
+            tail: tail.into(),
+            len: segment.len() as u16,
+            next: StepId::NONE,
+            leading,
+            action,
+        }
+    }
+
+    #[inline]
+    fn matches(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(chunk) = bytes.get(at..at + 16) else { return false };
+        let differs = ((word(chunk, 0) ^ self.words[0]) & self.masks[0]) | ((word(chunk, 8) ^ self.words[1]) & self.masks[1]);
+        differs == 0 && (self.tail.is_empty() || bytes[at + 16..].starts_with(&self.tail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scripts() -> Scripts {
+        Scripts::new(&FieldTree::new(&[]))
+    }
+
+    #[test]
+    fn a_learned_step_is_followed_and_searched() {
+        let mut scripts = scripts();
+        let bytes = b"\"a\":1,\"quite a long key, this\": 2}                ";
+        let (_, first) = scripts.learn(ScriptId::RECORD, None, &bytes[..4], b"a");
+        let (_, second) = scripts.learn(ScriptId::RECORD, Some(first), &bytes[5..32], b"quite a long key, this");
+        assert_eq!(scripts.first(ScriptId::RECORD), first);
+        let (_, at, next) = scripts.follow(ScriptId::RECORD, first, bytes, 0).unwrap();
+        assert_eq!((at, next), (4, second));
+        assert_eq!(scripts.follow(ScriptId::RECORD, second, bytes, 5).unwrap().1, 32);
+        assert_eq!(scripts.search(ScriptId::RECORD, Some(first), bytes, 5), Some(second));
+        assert_eq!(scripts.search(ScriptId::RECORD, None, bytes, 5), None, "with a comma it cannot be first");
+        assert_eq!(scripts.search(ScriptId::RECORD, Some(first), bytes, 0), None, "without one it can only be first");
+    }
+
+    #[test]
+    fn learning_is_bounded_and_starts_anew() {
+        let mut scripts = scripts();
+        for i in 0..STEPS as u32 + PATIENCE {
+            let segment = format!("\"{i}\":");
+            scripts.learn(ScriptId::RECORD, None, segment.as_bytes(), b"x");
+        }
+        assert_eq!(scripts.scripts[0].steps.len(), 1, "forgot all and learned the last");
+        for _ in 0..2 * SCRIPTS {
+            let (_, step) = scripts.learn(ScriptId::RECORD, None, b"\"y\":", b"y");
+            scripts.below(ScriptId::RECORD, step);
+        }
+        assert!(scripts.scripts.len() <= SCRIPTS);
+    }
+}

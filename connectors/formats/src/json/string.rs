@@ -1,0 +1,79 @@
+//! Escapes of strings that are used.
+
+use super::walk::Walk;
+use crate::malformed::{Fault, Reason};
+
+impl<'a> Walk<'_, 'a> {
+    /// The string whose first byte is at `start`, and the place after it.
+    #[inline]
+    pub(super) fn string(&mut self, start: usize) -> Result<(&'a str, usize), Box<Fault>> {
+        let end = self.window.bits.next_end(start);
+        if self.window.byte(end) != b'"' {
+            return Err(self.bad_string(end));
+        }
+        if !self.window.bits.has_escape(start, end) {
+            return Ok((self.piece(start, end)?, end + 1));
+        }
+        let text = self.arena.take();
+        self.unescape(start, end, text)?;
+        Ok((text, end + 1))
+    }
+
+    #[inline]
+    fn piece(&self, from: usize, to: usize) -> Result<&'a str, Box<Fault>> {
+        self.window.text(from, to).map_err(|at| Fault::new(at, Reason::NotUtf8))
+    }
+
+    /// Appends what the string from `start` to its quote at `end` means.
+    pub(super) fn unescape(&self, start: usize, end: usize, text: &mut String) -> Result<(), Box<Fault>> {
+        let mut from = start;
+        loop {
+            let escape = self.window.bits.next_escape(from, end);
+            text.push_str(self.piece(from, escape)?);
+            if escape == end {
+                return Ok(());
+            }
+            // The byte after a backslash lies before the quote too, or that quote would be escaped.
+            from = escape + 2;
+            text.push(match self.window.byte(escape + 1) {
+                escaped @ (b'"' | b'\\' | b'/') => char::from(escaped),
+                b'n' => '\n',
+                b't' => '\t',
+                b'r' => '\r',
+                b'b' => '\u{8}',
+                b'f' => '\u{c}',
+                b'u' => {
+                    let (character, after) = self.unicode(escape)?;
+                    from = after;
+                    character
+                }
+                _ => return Err(Fault::new(escape, Reason::BadEscape)),
+            });
+        }
+    }
+
+    /// The character of the `\u` escape at `at`, or of the two that make a surrogate pair, and the place after it.
+    fn unicode(&self, at: usize) -> Result<(char, usize), Box<Fault>> {
+        let first = self.four_hex(at)?;
+        if let Some(character) = char::from_u32(first) {
+            return Ok((character, at + 6));
+        }
+        let low = at + 6;
+        if first < 0xdc00 && self.window.byte(low) == b'\\' && self.window.byte(low + 1) == b'u' {
+            let second = self.four_hex(low)?;
+            if (0xdc00..0xe000).contains(&second) {
+                let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return char::from_u32(code).map(|character| (character, at + 12)).ok_or_else(|| Fault::new(at, Reason::LoneSurrogate));
+            }
+        }
+        Err(Fault::new(at, Reason::LoneSurrogate))
+    }
+
+    /// The value of the four digits of the `\u` escape at `at`.
+    fn four_hex(&self, at: usize) -> Result<u32, Box<Fault>> {
+        (at + 2..at + 6).try_fold(0, |code, place| match char::from(self.window.byte(place)).to_digit(16) {
+            Some(digit) => Ok(code << 4 | digit),
+            None => Err(Fault::new(at, Reason::BadEscape)),
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! The walk over one record: object by object, key by key.
+//!
+//! Everything is checked against the grammar of RFC 8259 as it is passed, used or not, but for what `skip` leaves out.
+//! Whitespace between tokens is blank, tab and carriage return; a newline ends the record wherever it stands.
+
+use super::script::{Action, ScriptId, Scripts, StepId};
+use crate::arena::Arena;
+use crate::fields::FieldTree;
+use crate::malformed::{Fault, Reason};
+use crate::time_text::TimeParser;
+use crate::window::Window;
+use yeoul_frame::Cell;
+
+/// Objects and arrays may be nested this deep.
+pub(super) const DEPTH: usize = 128;
+
+/// What a decoder keeps from record to record.
+#[derive(Debug)]
+pub(crate) struct JsonState {
+    scripts: Scripts,
+    pub(super) times: TimeParser,
+    /// By leaf, then by object: the number of the record in which the key was last seen.
+    seen: Vec<u32>,
+    record: u32,
+}
+
+impl JsonState {
+    pub(crate) fn new(tree: &FieldTree) -> Self {
+        let keys = tree.leaves.len() + tree.objects.len();
+        Self { scripts: Scripts::new(tree), times: TimeParser::default(), seen: vec![0; keys], record: 0 }
+    }
+
+    fn next_record(&mut self) {
+        self.record = self.record.wrapping_add(1);
+        if self.record == 0 {
+            self.seen.fill(0);
+            self.record = 1;
+        }
+    }
+}
+
+/// The walk over one record.
+pub(crate) struct Walk<'p, 'a> {
+    pub(super) window: Window<'a>,
+    pub(super) arena: Arena<'a>,
+    pub(super) cells: &'p mut [Cell<'a>],
+    pub(super) state: &'p mut JsonState,
+}
+
+/// What stands after a value, when it is not what was guessed.
+enum Member {
+    /// The object ends; the place after it.
+    End(usize),
+    /// A key: what to do, where its value is, its step, and the step to expect then.
+    Key { action: Action, at: usize, step: StepId, next: StepId },
+}
+
+impl<'p, 'a> Walk<'p, 'a> {
+    pub(crate) fn new(window: Window<'a>, arena: Arena<'a>, cells: &'p mut [Cell<'a>], state: &'p mut JsonState) -> Self {
+        Self { window, arena, cells, state }
+    }
+
+    /// Reads the record whose line starts at `at`. The place after the line, and whether there was a record in it (a
+    /// line of nothing but whitespace has none).
+    #[inline]
+    pub(crate) fn record(&mut self, at: usize) -> Result<(usize, bool), Box<Fault>> {
+        let mut at = at;
+        if self.window.byte(at) != b'{' {
+            at = self.blanks(at);
+            match self.window.byte(at) {
+                b'{' => {}
+                b'\n' => return Ok((at + 1, false)),
+                _ => return Err(Fault::new(at, Reason::Expected("an object"))),
+            }
+        }
+        self.state.next_record();
+        at = self.object(ScriptId::RECORD, at + 1, 1)?;
+        if self.window.byte(at) != b'\n' {
+            at = self.blanks(at);
+            if self.window.byte(at) != b'\n' {
+                return Err(Fault::new(at, Reason::Expected("the end of the record")));
+            }
+        }
+        Ok((at + 1, true))
+    }
+
+    /// Goes through an object from after its brace to after its closing one.
+    pub(super) fn object(&mut self, script: ScriptId, mut at: usize, depth: usize) -> Result<usize, Box<Fault>> {
+        let mut last = None;
+        let mut expected = self.state.scripts.first(script);
+        loop {
+            let action;
+            match self.state.scripts.follow(script, expected, self.window.bytes, at) {
+                Some((found, value, next)) => {
+                    last = Some(expected);
+                    (action, at, expected) = (found, value, next);
+                }
+                None if self.window.byte(at) == b'}' => return Ok(at + 1),
+                None => match self.member(script, last, at)? {
+                    Member::End(end) => return Ok(end),
+                    Member::Key { action: found, at: value, step, next } => {
+                        last = Some(step);
+                        (action, at, expected) = (found, value, next);
+                    }
+                },
+            }
+            at = match action {
+                Action::Leaf { leaf, kind } => {
+                    self.once(leaf, at)?;
+                    self.leaf(leaf, kind, at)?
+                }
+                Action::Object { script, seen } => {
+                    self.once(seen, at)?;
+                    self.child(script, at, depth)?
+                }
+                Action::Skip(below) => match self.window.byte(at) {
+                    b'"' => self.skip_string(at + 1)?,
+                    b'{' | b'[' if below == ScriptId::NONE => {
+                        let below = last.map_or(ScriptId::NONE, |step| self.state.scripts.below(script, step));
+                        self.skip_value(below, at, depth)?
+                    }
+                    _ => self.skip_value(below, at, depth)?,
+                },
+            };
+        }
+    }
+
+    /// An object of the schema, or null.
+    #[inline]
+    fn child(&mut self, script: ScriptId, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
+        match self.window.byte(at) {
+            b'{' => self.object(script, at + 1, depth + 1),
+            b'n' => self.literal(at, "null"),
+            b' ' | b'\t' | b'\r' => self.child(script, self.blanks(at), depth),
+            b'\n' => Err(Fault::new(at, Reason::EndsInside("an object"))),
+            _ => Err(Fault::new(at, Reason::Expected("an object or null"))),
+        }
+    }
+
+    /// Notes that a used key stands at `at`, for the first time in this record.
+    #[inline]
+    fn once(&mut self, key: u16, at: usize) -> Result<(), Box<Fault>> {
+        let record = self.state.record;
+        match self.state.seen.get_mut(usize::from(key)) {
+            Some(seen) if *seen != record => {
+                *seen = record;
+                Ok(())
+            }
+            _ => Err(Fault::new(at, Reason::Duplicate)),
+        }
+    }
+
+    /// What stands at `at`, after the value of step `last` or after the opening brace, found without a guess.
+    #[cold]
+    #[inline(never)]
+    fn member(&mut self, script: ScriptId, last: Option<StepId>, start: usize) -> Result<Member, Box<Fault>> {
+        let bytes = self.window.bytes;
+        if let Some(step) = self.state.scripts.search(script, last, bytes, start) {
+            if let Some((action, at, next)) = self.state.scripts.follow(script, step, bytes, start) {
+                return Ok(Member::Key { action, at, step, next });
+            }
+        }
+        let mut at = self.blanks(start);
+        match (self.window.byte(at), last) {
+            (b'}', _) => return Ok(Member::End(at + 1)),
+            (b'\n', _) => return Err(Fault::new(at, Reason::EndsInside("an object"))),
+            (b',', Some(_)) => at = self.blanks(at + 1),
+            (_, Some(_)) => return Err(Fault::new(at, Reason::Expected("a comma or `}`"))),
+            (_, None) => {}
+        }
+        match self.window.byte(at) {
+            b'"' => at += 1,
+            b'\n' => return Err(Fault::new(at, Reason::EndsInside("an object"))),
+            _ => return Err(Fault::new(at, Reason::Expected("a key in double quotes"))),
+        }
+        let end = self.skip_string(at)?;
+        let mut key = std::borrow::Cow::Borrowed(&bytes[at..end - 1]);
+        if key.contains(&b'\\') {
+            // An escaped key may be a used one in disguise. One that is not text is none.
+            let mut text = String::new();
+            self.unescape(at, end - 1, &mut text)?;
+            key = std::borrow::Cow::Owned(text.into_bytes());
+        }
+        at = self.blanks(end);
+        match self.window.byte(at) {
+            b':' => at = self.blanks(at + 1),
+            b'\n' => return Err(Fault::new(at, Reason::EndsInside("an object"))),
+            _ => return Err(Fault::new(at, Reason::Expected("a colon"))),
+        }
+        let (action, step) = self.state.scripts.learn(script, last, &bytes[start..at], &key);
+        Ok(Member::Key { action, at, step, next: StepId::NONE })
+    }
+
+    /// The place of the first byte that is no blank.
+    #[inline]
+    pub(super) fn blanks(&self, mut at: usize) -> usize {
+        while matches!(self.window.byte(at), b' ' | b'\t' | b'\r') {
+            at += 1;
+        }
+        at
+    }
+
+    /// Passes `null`, `true` or `false`.
+    #[inline]
+    pub(super) fn literal(&self, at: usize, word: &'static str) -> Result<usize, Box<Fault>> {
+        if self.window.bytes[at..].starts_with(word.as_bytes()) {
+            return Ok(at + word.len());
+        }
+        Err(Fault::new(at, Reason::Expected("a JSON value")))
+    }
+}

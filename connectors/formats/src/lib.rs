@@ -1,0 +1,34 @@
+//! Text formats at the doors: bytes to cells to records, and back.
+//!
+//! The decoders are directed by a schema: they parse the fields that a job uses and step over the rest. They own no
+//! file and no thread; a source hands them bytes and a row builder. No input makes them panic: what cannot be decoded is
+//! a [`Malformed`] with its column.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`boundary`] | where records start, for sources that read byte ranges |
+//! | [`ndjson`], [`csv`], [`lines`] | the three decoders |
+//! | [`records`] | bytes into frames: the entry that sources call |
+//! | [`time_text`] | timestamps as text |
+//! | [`encode_json`], [`encode_csv`] | the encoders |
+
+pub mod boundary;
+pub mod malformed;
+pub mod fields;
+mod marks;
+mod window;
+mod arena;
+mod number;
+mod kind;
+pub mod time_text;
+mod json;
+pub mod ndjson;
+pub mod csv;
+pub mod lines;
+pub mod records;
+
+pub use csv::{CsvDecoder, CsvOptions, Header};
+pub use lines::LineDecoder;
+pub use malformed::{Malformed, Reason};
+pub use ndjson::NdjsonDecoder;
+pub use records::{BadRecord, Decoded, Receipt, RecordDecoder, TextDecoder, no_time};

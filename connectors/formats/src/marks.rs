@@ -1,0 +1,194 @@
+//! Bitmaps of the bytes at which strings and fields end: one pass over a window, sixteen bytes at a time.
+//!
+//! After that pass the end of a string is found by one load and a count of zeros, whatever its length up to 120 bytes,
+//! where a search through its bytes would end in a branch that the processor cannot predict.
+//!
+//! Invariants:
+//! 1. Bit `i` of `ends` is about byte `i` of the window. Bits past the window's length are set, so that a search ends.
+//! 2. Both maps can be read sixteen bytes from any byte up to the window's length.
+
+use wide::u8x16;
+
+/// Bytes marked at once. A window must be readable so far past its end.
+pub(crate) const BLOCK: usize = 64;
+
+/// The bitmaps of a window; kept from one to the next for their memory.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    ends: Vec<u8>,
+    escapes: Vec<u8>,
+}
+
+/// A view of the bitmaps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bits<'w> {
+    ends: &'w [u8],
+    escapes: &'w [u8],
+}
+
+impl Marks {
+    /// Marks JSON: `ends` are control characters, and quotes that no backslash escapes; `escapes` are backslashes.
+    ///
+    /// Whether a quote is escaped depends on the parity of the backslashes before it, worked out for all of a block at
+    /// once as in simdjson (G. Langdale, D. Lemire, "Parsing gigabytes of JSON per second", 2019, and its successor in
+    /// that project's source by J. Keiser).
+    pub(crate) fn json(&mut self, bytes: &[u8], len: usize) -> Bits<'_> {
+        let (quote, backslash, control) = (u8x16::splat(b'"'), u8x16::splat(b'\\'), u8x16::splat(0x1f));
+        let blocks = self.make_room(len);
+        let mut first_is_escaped = 0u64;
+        let outs = self.ends.chunks_exact_mut(8).zip(self.escapes.chunks_exact_mut(8));
+        for (block, (ends, escapes)) in bytes.chunks_exact(BLOCK).take(blocks).zip(outs) {
+            let (mut quotes, mut backslashes, mut controls) = (0u64, 0u64, 0u64);
+            for (i, chunk) in block.chunks_exact(16).enumerate() {
+                let lanes = u8x16::new(chunk.try_into().expect("sixteen bytes"));
+                let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * i);
+                quotes |= bits(lanes.simd_eq(quote));
+                backslashes |= bits(lanes.simd_eq(backslash));
+                controls |= bits(lanes.min(control).simd_eq(lanes));
+            }
+            let starts = backslashes & !first_is_escaped;
+            let odd = 0xaaaa_aaaa_aaaa_aaaa;
+            let codes = ((starts << 1) | odd).wrapping_sub(starts) ^ odd;
+            let escaped = codes ^ (backslashes | first_is_escaped);
+            first_is_escaped = (codes & backslashes) >> 63;
+            ends.copy_from_slice(&((quotes & !escaped) | controls).to_le_bytes());
+            escapes.copy_from_slice(&backslashes.to_le_bytes());
+        }
+        self.seal(len);
+        Bits { ends: &self.ends, escapes: &self.escapes }
+    }
+
+    /// Marks CSV: `ends` are delimiters, quotes, LF and CR. There are no escapes.
+    pub(crate) fn csv(&mut self, bytes: &[u8], len: usize, delimiter: u8, quote: u8) -> Bits<'_> {
+        let sets = [delimiter, quote, b'\n', b'\r'].map(u8x16::splat);
+        let blocks = self.make_room(len);
+        for (block, ends) in bytes.chunks_exact(BLOCK).take(blocks).zip(self.ends.chunks_exact_mut(8)) {
+            let mut found = 0u64;
+            for (i, chunk) in block.chunks_exact(16).enumerate() {
+                let lanes = u8x16::new(chunk.try_into().expect("sixteen bytes"));
+                let any = sets.iter().map(|&set| lanes.simd_eq(set)).reduce(|a, b| a | b).expect("four sets");
+                found |= u64::from(any.to_bitmask()) << (16 * i);
+            }
+            ends.copy_from_slice(&found.to_le_bytes());
+        }
+        self.seal(len);
+        Bits { ends: &self.ends, escapes: &self.escapes }
+    }
+
+    /// Room for the marks of `len` bytes and what is read past them; the number of blocks.
+    fn make_room(&mut self, len: usize) -> usize {
+        let blocks = len / BLOCK + 1;
+        let room = blocks * 8 + 32;
+        if self.ends.len() < room {
+            self.ends.resize(room, 0xff);
+            self.escapes.resize(room, 0);
+        }
+        blocks
+    }
+
+    /// Sets the ends past `len`, and clears the escapes there.
+    fn seal(&mut self, len: usize) {
+        let (byte, bit) = (len / 8, len % 8);
+        self.ends[byte] |= 0xff << bit;
+        self.escapes[byte] &= !(0xff << bit);
+        self.ends[byte + 1..][..24].fill(0xff);
+        self.escapes[byte + 1..][..24].fill(0);
+    }
+}
+
+impl Bits<'_> {
+    /// The first end at or after `from`.
+    #[inline]
+    pub(crate) fn next_end(&self, mut from: usize) -> usize {
+        loop {
+            let ahead = load(self.ends, from);
+            if ahead != 0 {
+                return from + ahead.trailing_zeros() as usize;
+            }
+            // The load covers 120 bytes at least; past the marks it is all ends, so this goes on only within them.
+            from += AHEAD;
+        }
+    }
+
+    /// Whether there is a backslash in the range.
+    #[inline]
+    pub(crate) fn has_escape(&self, mut from: usize, to: usize) -> bool {
+        while from < to {
+            let ahead = load(self.escapes, from);
+            if ahead != 0 {
+                return (ahead.trailing_zeros() as usize) < to - from;
+            }
+            from += AHEAD;
+        }
+        false
+    }
+
+    /// The first backslash at or after `from`, or `to` if it is not before that.
+    #[inline]
+    pub(crate) fn next_escape(&self, mut from: usize, to: usize) -> usize {
+        while from < to {
+            let ahead = load(self.escapes, from);
+            if ahead != 0 {
+                return to.min(from + ahead.trailing_zeros() as usize);
+            }
+            from += AHEAD;
+        }
+        to
+    }
+}
+
+/// Bits that a load surely covers.
+const AHEAD: usize = 120;
+
+/// At least 120 bits from bit `from` on, the first in the lowest place; past the map, ones.
+#[inline]
+fn load(map: &[u8], from: usize) -> u128 {
+    let byte = from / 8;
+    match map.get(byte..byte + 16) {
+        Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("sixteen bytes")) >> (from % 8),
+        None => u128::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a walk byte by byte, with runs of backslashes of every length over every place of a block.
+    #[test]
+    fn escaped_quotes_are_no_ends() {
+        let mut marks = Marks::default();
+        for lead in 0..70 {
+            for run in 0..70 {
+                let mut text = "x".repeat(lead) + &"\\".repeat(run) + "\"yy\nz\"";
+                let len = text.len();
+                text.push_str(&"\"".repeat(BLOCK));
+                let bits = marks.json(text.as_bytes(), len);
+                let first = lead + run;
+                assert_eq!(bits.next_end(0), if run % 2 == 0 { first } else { first + 3 }, "{lead} {run}");
+                assert_eq!(bits.next_end(first + 1), first + 3);
+                assert_eq!(bits.next_end(first + 4), first + 5);
+                assert_eq!(bits.next_end(first + 6), len, "past the end all are marked");
+                assert_eq!(bits.has_escape(0, len), run > 0);
+                assert_eq!(bits.has_escape(0, lead), false);
+                assert_eq!(bits.has_escape(first, len), false);
+                assert_eq!(bits.next_escape(0, len), if run > 0 { lead } else { len });
+            }
+        }
+    }
+
+    #[test]
+    fn far_ends_are_found() {
+        let mut marks = Marks::default();
+        for len in [0, 1, 63, 64, 65, 119, 120, 121, 128, 1000] {
+            let text = "a".repeat(len) + "\r" + &"b".repeat(BLOCK);
+            let bits = marks.csv(text.as_bytes(), len + 1, b';', b'\'');
+            assert_eq!(bits.next_end(0), len);
+            assert_eq!(bits.next_end(len), len);
+            assert_eq!(bits.next_end(len + 1), len + 1);
+            let bits = marks.json(text.as_bytes(), len + 1);
+            assert_eq!(bits.next_end(0), len);
+            assert!(!bits.has_escape(0, len + 1));
+        }
+    }
+}

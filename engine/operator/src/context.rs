@@ -1,0 +1,99 @@
+//! What an operator is given with each call: the right to emit, and the present times.
+
+use std::sync::Arc;
+
+use yeoul_frame::{Frame, KeyGroups, OperatorId, Pool, Timestamp};
+
+use crate::{Counters, OutputId, Services};
+
+/// How many frames one call may emit before it is asked to pause.
+pub const FRAMES_PER_CALL: usize = 16;
+
+/// Which of an operator's parallel instances this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subtask {
+    /// From 0.
+    pub index: u16,
+    /// How many there are.
+    pub parallelism: u16,
+}
+
+/// What an operator learns when it is opened.
+pub struct OpenContext<'a> {
+    /// The operator's stable id, from which its tables' ids derive.
+    pub operator: OperatorId,
+    /// Its name, for messages.
+    pub name: &'a str,
+    /// Which instance this is.
+    pub subtask: Subtask,
+    /// The job's key groups.
+    pub key_groups: KeyGroups,
+    /// Clock and files.
+    pub services: &'a Services,
+    /// Where frames get their memory.
+    pub pool: &'a Pool,
+    /// Named counters of this instance.
+    pub counters: Arc<Counters>,
+    /// How many bytes the state of this operator instance may keep in memory.
+    pub state_memory: usize,
+}
+
+/// What an operator may do during a call: emit, look at the times, count.
+pub struct Context<'a> {
+    pub(crate) emitted: &'a mut Vec<(OutputId, Frame)>,
+    watermark: Timestamp,
+    now: Timestamp,
+    pool: &'a Pool,
+    counters: &'a Counters,
+}
+
+impl<'a> Context<'a> {
+    /// A context that collects what is emitted. For the runtime and for tests of operators.
+    pub fn new(
+        emitted: &'a mut Vec<(OutputId, Frame)>,
+        watermark: Timestamp,
+        now: Timestamp,
+        pool: &'a Pool,
+        counters: &'a Counters,
+    ) -> Self {
+        Self { emitted, watermark, now, pool, counters }
+    }
+
+    /// Sends a frame on. An empty one is not sent.
+    pub fn emit(&mut self, output: OutputId, frame: Frame) {
+        if !frame.is_empty() {
+            self.counters.records_out.add(frame.len() as u64);
+            self.emitted.push((output, frame));
+        }
+    }
+
+    /// Whether this call should go on emitting, or return [`Progress::More`](crate::Progress::More).
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.emitted.len() < FRAMES_PER_CALL
+    }
+
+    /// The task's present event-time watermark.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// The present processing time, read once a step.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Where frames get their memory.
+    #[must_use]
+    pub fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    /// This instance's counters.
+    #[must_use]
+    pub fn counters(&self) -> &'a Counters {
+        self.counters
+    }
+}

@@ -1,0 +1,180 @@
+//! The job graph: operators, and how records get from one to the next.
+//!
+//! Logical: one node an operator, whatever the number of shards. The runtime decides what is chained and where it runs.
+
+use std::sync::Arc;
+
+use yeoul_frame::{Frame, KeyHash, OperatorId};
+
+use crate::watermark::WatermarkSpec;
+use crate::{Committer, Operator, Source};
+
+/// The place of a node in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// Which of an operator's inputs (0, or 1 for the second of a connected pair).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputId(pub u8);
+
+/// Which of an operator's outputs. Side outputs are numbered from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutputId(pub u8);
+
+impl OutputId {
+    /// The main output.
+    pub const MAIN: Self = Self(0);
+}
+
+/// Hashes the keys of a frame for a keyed exchange.
+pub trait Router: Send + Sync {
+    /// Appends one hash for each selected row, in order.
+    fn hash(&self, frame: &Frame, hashes: &mut Vec<KeyHash>);
+}
+
+/// How an edge spreads records over the receiving operator's subtasks.
+#[derive(Clone)]
+pub enum Partitioning {
+    /// To the subtask on the same shard. May be chained.
+    Forward,
+    /// By key group.
+    Hash(Arc<dyn Router>),
+    /// To every subtask.
+    Broadcast,
+    /// A frame at a time, in turn.
+    Rebalance,
+    /// Everything to subtask 0.
+    Global,
+}
+
+impl Partitioning {
+    /// Flink's name for it, as it stands in plans.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Forward => "FORWARD",
+            Self::Hash(_) => "HASH",
+            Self::Broadcast => "BROADCAST",
+            Self::Rebalance => "REBALANCE",
+            Self::Global => "GLOBAL",
+        }
+    }
+}
+
+/// What a node does, as a recipe: each subtask, and each restart, gets an instance of its own.
+#[derive(Clone)]
+pub enum NodeKind {
+    /// Reads from outside.
+    Source {
+        /// Makes an instance.
+        make: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
+        /// How its event times and watermarks come about.
+        watermarks: WatermarkSpec,
+    },
+    /// Works on records.
+    Operator {
+        /// Makes an instance.
+        make: Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>,
+    },
+    /// Works on records and seals output; the committer makes it visible.
+    Sink {
+        /// Makes an instance.
+        make: Arc<dyn Fn() -> Box<dyn Operator> + Send + Sync>,
+        /// Makes the committer, one for the job.
+        committer: Arc<dyn Fn() -> Box<dyn Committer> + Send + Sync>,
+    },
+}
+
+/// One operator of the graph.
+#[derive(Clone)]
+pub struct Node {
+    /// Names its state across restarts. Unique in the graph.
+    pub uid: String,
+    /// What people read.
+    pub name: String,
+    /// Number of subtasks: all shards, or fewer.
+    pub parallelism: Option<u16>,
+    /// Whether it may share a task with the operator before it.
+    pub chainable: bool,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+impl Node {
+    /// The stable id, from the uid.
+    #[must_use]
+    pub fn id(&self) -> OperatorId {
+        OperatorId::of(&self.uid)
+    }
+}
+
+/// Records flow from an output of one node to an input of another.
+#[derive(Clone)]
+pub struct Edge {
+    /// The sender.
+    pub from: NodeId,
+    /// Which of its outputs.
+    pub output: OutputId,
+    /// The receiver.
+    pub to: NodeId,
+    /// Which of its inputs. Several edges into one input are a union.
+    pub input: InputId,
+    /// How records are spread.
+    pub partitioning: Partitioning,
+}
+
+/// Operators and edges. Nodes stand in an order in which every edge points forward.
+#[derive(Clone, Default)]
+pub struct JobGraph {
+    /// The job's name.
+    pub name: String,
+    /// The operators.
+    pub nodes: Vec<Node>,
+    /// The edges.
+    pub edges: Vec<Edge>,
+}
+
+impl JobGraph {
+    /// Adds an operator.
+    pub fn add(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// Connects two operators that have both been added.
+    pub fn connect(&mut self, from: NodeId, output: OutputId, to: NodeId, input: InputId, partitioning: Partitioning) {
+        debug_assert!(from < to && to.0 < self.nodes.len(), "edges point forward");
+        self.edges.push(Edge { from, output, to, input, partitioning });
+    }
+
+    /// Whether the graph can run, or what is wrong with it.
+    ///
+    /// # Errors
+    /// A message that names the node at fault.
+    pub fn check(&self) -> Result<(), String> {
+        let mut uids = std::collections::HashMap::new();
+        for node in &self.nodes {
+            if let Some(other) = uids.insert(node.id(), &node.name) {
+                return Err(format!(
+                    "operators '{}' and '{other}' have the same uid '{}'; give each a uid of its own",
+                    node.name, node.uid
+                ));
+            }
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            let id = NodeId(at);
+            let has_input = self.edges.iter().any(|edge| edge.to == id);
+            match (&node.kind, has_input) {
+                (NodeKind::Source { .. }, true) => return Err(format!("source '{}' has an input", node.name)),
+                (NodeKind::Operator { .. } | NodeKind::Sink { .. }, false) => {
+                    return Err(format!("operator '{}' has no input", node.name));
+                }
+                _ => {}
+            }
+        }
+        if !self.nodes.iter().any(|node| matches!(node.kind, NodeKind::Source { .. })) {
+            return Err(format!("job '{}' has no source; begin with Environment::from_source", self.name));
+        }
+        Ok(())
+    }
+}

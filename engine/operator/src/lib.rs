@@ -1,0 +1,28 @@
+//! The contract between an operator and the engine: what an operator is given, what it may do, and the graph it stands in.
+//!
+//! An operator works a frame at a time and is driven: it never waits, starts no thread, and cannot name a shard's ring. What
+//! it may emit, freeze or seal is given to it as a context. It does not know who runs it (`yeoul-runtime`).
+
+pub mod context;
+pub mod counters;
+pub mod error;
+pub mod graph;
+pub mod operator;
+pub mod services;
+pub mod sink;
+pub mod snapshot;
+pub mod source;
+pub mod watermark;
+pub mod typed;
+
+pub use context::{Context, OpenContext, Subtask};
+pub use counters::Counters;
+pub use error::OperatorError;
+pub use graph::{Edge, InputId, JobGraph, Node, NodeId, NodeKind, OutputId, Partitioning, Router};
+pub use operator::{Operator, Progress};
+pub use services::{Files, Services};
+pub use sink::{Committer, SealedOutput};
+pub use snapshot::Snapshot;
+pub use source::{Source, SourceContext, SourcePoll, SplitId};
+pub use typed::{ERROR_OUTPUT, MakeCommitter, MakeOperator, MakeSource, SinkSpec, SourceSpec};
+pub use watermark::{Alignment, Strategy, TimestampAssigner, WatermarkGenerator, WatermarkSpec};

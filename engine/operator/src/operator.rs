@@ -1,0 +1,96 @@
+//! What an operator is.
+
+use yeoul_frame::{Frame, Timestamp};
+use yeoul_state::StateTable;
+
+use crate::graph::InputId;
+use crate::{Context, OpenContext, OperatorError, Snapshot};
+
+/// Whether a call did all that it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All is done.
+    Done,
+    /// There is more to do: call again, with the same arguments, once what was emitted has been taken.
+    More,
+}
+
+/// One subtask's instance of an operator.
+///
+/// Calls come from one thread at a time. None may block. A panic fails the job with the operator's name.
+pub trait Operator: Send {
+    /// Called once before anything else, also after a restart (state is restored right after this).
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; the job fails with it.
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Takes one frame that came by `input`.
+    ///
+    /// # Errors
+    /// A failure that fails the job; nothing of this frame is then committed.
+    fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError>;
+
+    /// The task's watermark has risen to `watermark`. Emits what it sets free, as far as `cx.has_room()`.
+    ///
+    /// # Errors
+    /// As for [`process`](Self::process).
+    fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        let _ = (watermark, cx);
+        Ok(Progress::Done)
+    }
+
+    /// The earliest processing time at which [`on_processing_time`](Self::on_processing_time) has something to do.
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Processing time has reached `now`, at or after what `next_processing_time` asked for.
+    ///
+    /// # Errors
+    /// As for [`process`](Self::process).
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        let _ = (now, cx);
+        Ok(Progress::Done)
+    }
+
+    /// Nothing follows on any input. (Event time has already run to its end if the input was drained.)
+    ///
+    /// # Errors
+    /// As for [`process`](Self::process).
+    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        let _ = cx;
+        Ok(Progress::Done)
+    }
+
+    /// The barrier stands here: put what is not in a table into the snapshot. Tables are frozen by the caller.
+    ///
+    /// # Errors
+    /// A failure that fails the job; the epoch is not committed.
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        let _ = snapshot;
+        Ok(())
+    }
+
+    /// Gives back what [`snapshot`](Self::snapshot) put in under `name`. Called once for each subtask of the run that made the snapshot
+    /// (there may have been another number of them), in their order; an operator takes what is its own.
+    ///
+    /// # Errors
+    /// Bytes that this operator did not write.
+    fn restore(&mut self, name: &str, from: crate::Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let _ = (from, bytes);
+        Err(OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint"))
+    }
+
+    /// Visits each of its state tables, always in the same order.
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        let _ = visit;
+    }
+
+    /// Called once the operator's last epoch is committed, or the job is cancelled.
+    fn close(&mut self) {}
+}

@@ -1,0 +1,42 @@
+//! What reaches an operator from outside: the clock and the file systems, as arguments, so that the simulator can stand in for them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use yeoul_sys::{Clock, SystemClock};
+use yeoul_sys::{DiskStorage, Storage};
+
+/// Opens folders.
+pub trait Files: Send + Sync {
+    /// The tree of files below `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be created or opened.
+    fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>>;
+}
+
+/// The folders of this machine's disks.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(DiskStorage::new(PathBuf::from(folder))?))
+    }
+}
+
+/// The outside world, as the engine sees it.
+#[derive(Clone)]
+pub struct Services {
+    /// Monotonic and wall-clock time.
+    pub clock: Arc<dyn Clock>,
+    /// Files of sources, sinks and state.
+    pub files: Arc<dyn Files>,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::default()), files: Arc::new(Disk) }
+    }
+}

@@ -1,0 +1,52 @@
+//! What makes a sink's output visible outside, once, after its epoch is committed.
+
+use std::sync::Arc;
+
+use yeoul_frame::Epoch;
+
+use crate::{OperatorError, Services, Subtask};
+
+/// What one sink instance wrote during one epoch. It is in the state log before the epoch is committed.
+#[derive(Debug, Clone)]
+pub struct SealedOutput {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The instance that wrote it.
+    pub subtask: Subtask,
+    /// The bytes, in the order in which they were sealed. The sink decides what they mean.
+    pub bytes: Arc<[u8]>,
+}
+
+/// The outside half of a sink. One for a job, on a thread that may block.
+///
+/// The protocol is "sealed epochs with markers": the target holds, set in the same transaction as the output, a marker that names the last
+/// epoch delivered. Delivery is repeated after a crash until the marker says that it happened.
+pub trait Committer: Send {
+    /// Fences what an earlier run left (unfinished files, transactions) and reads the marker: the last epoch of which everything has
+    /// been delivered, as far as the target can tell. Called once, before any delivery. `committed` is the last committed epoch: anything later
+    /// that the target holds unfinished never happened.
+    ///
+    /// # Errors
+    /// The target cannot be reached or read.
+    fn recover(&mut self, services: &Services, committed: Epoch) -> Result<Epoch, OperatorError>;
+
+    /// Makes all of `epoch`'s output visible, with its marker. Epochs come in increasing order; one that had no output anywhere may be left out.
+    /// Delivering again what the target already has changes nothing.
+    ///
+    /// # Errors
+    /// The target refuses. The job fails and delivers again after a restart.
+    fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError>;
+
+    /// All epochs up to this one need no longer be kept in the log: the target has them durably. By default, all that was delivered.
+    fn retained_from(&self, delivered: Epoch) -> Epoch {
+        delivered.next()
+    }
+
+    /// Called once at the job's orderly end, after the last delivery.
+    ///
+    /// # Errors
+    /// The target refuses.
+    fn finish(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Prepares one attempt at a job: opens the store, lets sinks deliver what was committed before, builds shards that know how to restore themselves.
+//!
+//! Nothing runs yet: the parts are handed to threads, or to the simulator's scheduler.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use yeoul_frame::{KeyGroups, OperatorId, Pool, ShardId};
+use yeoul_operator::{Committer, JobGraph, NodeKind, Services};
+use yeoul_ring::{Bell, Doorbell, Parker};
+use yeoul_state::commit::JobMeta;
+use yeoul_state::log::{Chunk, LogBuffer, LogOptions, RunId};
+use yeoul_sys::{Clock, Storage};
+
+use crate::board::ShardBoard;
+use crate::build::{Built, build};
+use crate::compact::Compactor;
+use crate::config::{JobConfig, LOG_CHUNKS};
+use crate::coordinator::{Coordinator, Timing};
+use crate::error::JobError;
+use crate::plan::Plan;
+use crate::restore::{Restored, open_and_restore};
+use crate::shard::{Command, Event, Links, Shard};
+use crate::store::Store;
+use crate::task::Task;
+use crate::watch::JobWatch;
+use crate::writer::Writer;
+
+/// All parts of an attempt, ready to be driven.
+pub struct Attempt {
+    /// One for each shard.
+    pub seats: Vec<Seat>,
+    /// Starts and commits epochs.
+    pub coordinator: Coordinator,
+    /// What shards and writers tell the coordinator.
+    pub events: Receiver<Event>,
+    /// By which they tell it.
+    pub told: Sender<Event>,
+    /// The job's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A shard and its writer, before they run.
+pub struct Seat {
+    /// Becomes the shard, where it is to run.
+    pub seed: Seed,
+    /// On what the shard waits.
+    pub parker: Parker,
+    /// What wakes it.
+    pub bell: Bell,
+    /// Takes its chunks.
+    pub writer: Writer,
+    /// By which they come.
+    pub chunks: Receiver<Chunk>,
+    /// By which written buffers go back.
+    pub spent: Sender<Vec<u8>>,
+    /// By which the shard is told.
+    pub commands: Sender<Command>,
+}
+
+/// A shard whose operators are not open yet. Opening reads the log, so each shard does it on its own thread.
+pub struct Seed {
+    id: ShardId,
+    tasks: Vec<Task>,
+    log: LogOptions,
+    links: Links,
+    services: Services,
+    key_groups: KeyGroups,
+    state_memory: usize,
+    restored: Arc<Restored>,
+    /// Of the job's own store.
+    storage: Option<Arc<dyn Storage>>,
+    shards: u16,
+}
+
+impl Seed {
+    /// Opens and restores the shard's operators.
+    ///
+    /// # Errors
+    /// An operator that cannot open, or state that cannot be read.
+    pub fn open(mut self) -> Result<Shard, JobError> {
+        let pool = Pool::new();
+        let mut log = LogBuffer::new(self.log);
+        let open = crate::restore::Open {
+            shard: self.id,
+            shards: self.shards,
+            key_groups: self.key_groups,
+            services: &self.services,
+            pool: &pool,
+            state_memory: self.state_memory,
+        };
+        let segments = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
+        let compactor = Compactor::new(self.storage, segments, self.state_memory);
+        let board = Arc::new(ShardBoard::default());
+        Ok(Shard::new(self.id, self.tasks, log, self.links, pool, self.services.clock.clone(), board, compactor))
+    }
+}
+
+/// Prepares an attempt.
+///
+/// # Errors
+/// The graph cannot run, the store cannot be opened, or a sink cannot deliver what was committed before.
+pub fn prepare(
+    graph: &JobGraph,
+    config: &JobConfig,
+    services: &Services,
+    watch: &Arc<JobWatch>,
+    run_seed: u64,
+) -> Result<Attempt, JobError> {
+    graph.check().map_err(JobError::Graph)?;
+    let shards = config.shards;
+    if shards == 0 || shards > config.key_groups.count() {
+        return Err(JobError::Settings(format!(
+            "{shards} shards with {} key groups: take between 1 and as many shards as key groups",
+            config.key_groups.count()
+        )));
+    }
+    let job = JobMeta { key_groups: config.key_groups, shards };
+    let (store, restored) = match &config.data {
+        Some(folder) => {
+            let (store, restored) = Store::open(services, folder, config, job, run_seed)?;
+            (Some(store), restored)
+        }
+        None => match &config.from_savepoint {
+            Some(from) => (None, Store::read_savepoint(services, Path::new(from), job)?),
+            None => (None, Restored::nothing()),
+        },
+    };
+    let epoch = restored.epoch();
+    let committers = deliver_committed(graph, services, &restored)?;
+
+    let plan = Plan::of(graph, shards);
+    let doorbells: Vec<(Parker, Bell)> = (0..shards)
+        .map(|_| Doorbell::new().map_err(|cause| JobError::Storage { doing: "making a shard's doorbell", cause }))
+        .collect::<Result<_, _>>()?;
+    let bells: Vec<Bell> = doorbells.iter().map(|(_, bell)| bell.clone()).collect();
+    let Built { shards: tasks, watched } = build(graph, &plan, config, &bells, epoch);
+    let sources = (0..watched.len()).filter(|at| Plan::is_source(graph, watched[*at].node)).collect();
+    watch.attempt(watched.clone(), sources);
+
+    let restored = Arc::new(restored);
+    let (told, events) = unbounded();
+    let mut seats = Vec::new();
+    let mut to_shards = Vec::new();
+    for ((number, tasks), (parker, bell)) in tasks.into_iter().enumerate().zip(doorbells) {
+        let id = ShardId(number as u16);
+        let (commands, obeyed) = unbounded();
+        let (to_writer, chunks) = bounded(LOG_CHUNKS);
+        let (spent, recycled) = bounded(LOG_CHUNKS);
+        let (log, writer) = match &store {
+            Some(store) => store.log_of(id, job, &restored),
+            None => {
+                let mut options = LogOptions::single(RunId(run_seed));
+                (options.shard, options.shards, options.epoch) = (id, shards, epoch.next());
+                (options, Writer::Nothing(id))
+            }
+        };
+        to_shards.push((commands.clone(), bell.clone()));
+        let seed = Seed {
+            id,
+            tasks,
+            log,
+            links: Links { commands: obeyed, events: told.clone(), chunks: to_writer, spent: recycled },
+            services: services.clone(),
+            key_groups: config.key_groups,
+            state_memory: config.state_memory / usize::from(shards),
+            restored: restored.clone(),
+            storage: store.as_ref().map(Store::storage),
+            shards,
+        };
+        seats.push(Seat { seed, parker, bell, writer, chunks, spent, commands });
+    }
+    let timing = Timing { interval: config.checkpoint_interval, timeout: config.checkpoint_timeout };
+    let clock = services.clock.clone();
+    let coordinator =
+        Coordinator::new(job, timing, clock.clone(), to_shards, watched, watch.clone(), store, committers, epoch);
+    Ok(Attempt { seats, coordinator, events, told, clock })
+}
+
+/// Makes the sinks' committers, and has each deliver what was committed but may not have reached it.
+fn deliver_committed(
+    graph: &JobGraph,
+    services: &Services,
+    restored: &Restored,
+) -> Result<BTreeMap<OperatorId, Box<dyn Committer>>, JobError> {
+    let mut committers = BTreeMap::new();
+    for node in &graph.nodes {
+        let NodeKind::Sink { committer, .. } = &node.kind else { continue };
+        let failed = |cause| JobError::Operator { operator: node.name.clone(), cause };
+        let mut committer = committer();
+        let delivered = committer.recover(services, restored.epoch()).map_err(failed)?;
+        for (epoch, outputs) in restored.outputs_after(node.id(), delivered)? {
+            committer.deliver(epoch, &outputs).map_err(failed)?;
+        }
+        committers.insert(node.id(), committer);
+    }
+    Ok(committers)
+}
+

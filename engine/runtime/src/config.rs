@@ -1,0 +1,73 @@
+//! What a user may set about how a job runs. Every limit has a name here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use yeoul_frame::KeyGroups;
+
+use crate::restart::RestartStrategy;
+
+/// How a job runs.
+#[derive(Debug, Clone)]
+pub struct JobConfig {
+    /// Number of shards, each a pinned thread. By default one for each core.
+    pub shards: u16,
+    /// Flink's maximum parallelism: fixed for the life of the state.
+    pub key_groups: KeyGroups,
+    /// Where state, manifest and checkpoints live. None: nothing is kept, and a restart begins anew.
+    pub data: Option<PathBuf>,
+    /// Time between the starts of two checkpoints. None: only at the end and for savepoints.
+    pub checkpoint_interval: Option<Duration>,
+    /// A checkpoint that takes longer than this fails the attempt.
+    pub checkpoint_timeout: Duration,
+    /// How many committed checkpoints are kept.
+    pub retained_checkpoints: usize,
+    /// What happens after a failure.
+    pub restart: RestartStrategy,
+    /// Bytes that all state of the job may keep in memory; beyond it clean records are evicted to the log.
+    pub state_memory: usize,
+    /// Messages that a ring between two shards holds.
+    pub ring_capacity: usize,
+    /// Restore from this savepoint if there is no checkpoint of the job's own.
+    pub from_savepoint: Option<PathBuf>,
+    /// Whether state of operators that the job no longer has may be left behind at a restore.
+    pub allow_non_restored_state: bool,
+    /// Whether shards are pinned to cores.
+    pub pin: bool,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        Self {
+            shards: u16::try_from(yeoul_sys::thread::cores()).unwrap_or(u16::MAX).max(1),
+            key_groups: KeyGroups::DEFAULT,
+            data: None,
+            checkpoint_interval: Some(Duration::from_secs(1)),
+            checkpoint_timeout: Duration::from_secs(600),
+            retained_checkpoints: 1,
+            restart: RestartStrategy::default(),
+            state_memory: 2 << 30,
+            ring_capacity: RING_CAPACITY,
+            from_savepoint: None,
+            allow_non_restored_state: false,
+            pin: true,
+        }
+    }
+}
+
+/// Messages that a ring holds by default. A frame holds at most 1,024 records, so this bounds what is in flight between two shards.
+pub const RING_CAPACITY: usize = 32;
+
+/// For how long a shard may drain frozen state before it looks after its input again.
+pub const DRAIN_SLICE: Duration = Duration::from_micros(100);
+
+/// Frozen records that are drained between two looks at the clock.
+pub const DRAIN_RECORDS: usize = 256;
+
+/// Sealed output of an epoch that may wait in memory before the shard asks for the epoch to end early.
+pub const SEALED_BYTES: usize = 32 << 20;
+
+/// Chunks of the log that may wait for the writer, for each shard. Beyond that the shard stops draining.
+pub const LOG_CHUNKS: usize = 64;
+
+const _: () = assert!(RING_CAPACITY.is_power_of_two(), "a ring's capacity is a power of two");

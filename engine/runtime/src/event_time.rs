@@ -1,0 +1,365 @@
+//! Event times and watermarks of one source instance: per split, then merged to the minimum over its active splits.
+//!
+//! Watermarks are placed between records by the records alone: a frame is cut where its split's watermark rises by the strategy's
+//! granularity. So the same split always gives the same sequence of records and watermarks.
+//!
+//! Invariants:
+//! 1. The watermark that leaves never goes back, across restarts included.
+//! 2. A record leaves before the watermark that it caused.
+
+use std::collections::BTreeMap;
+
+use yeoul_frame::{Frame, Signal, Timestamp};
+use yeoul_operator::{OperatorError, SplitId, Strategy, WatermarkGenerator, WatermarkSpec};
+
+use crate::message::Message;
+
+struct Split {
+    generator: Generator,
+    watermark: Timestamp,
+    /// When its last record came, in processing time.
+    last_record: Timestamp,
+    idle: bool,
+}
+
+enum Generator {
+    None,
+    Highest { bound: i64, highest: i64 },
+    Custom(Box<dyn WatermarkGenerator>),
+}
+
+impl Generator {
+    fn new(strategy: &Strategy) -> Self {
+        match strategy {
+            Strategy::None => Self::None,
+            Strategy::Monotonous => Self::Highest { bound: 1, highest: i64::MIN },
+            Strategy::BoundedOutOfOrderness(millis) => {
+                Self::Highest { bound: millis.saturating_add(1), highest: i64::MIN }
+            }
+            Strategy::Custom(make) => Self::Custom(make()),
+        }
+    }
+}
+
+/// Makes event time for one source instance.
+pub struct EventTime {
+    spec: WatermarkSpec,
+    splits: BTreeMap<SplitId, Split>,
+    sent: Timestamp,
+    idle: bool,
+}
+
+impl EventTime {
+    /// By this specification.
+    #[must_use]
+    pub fn new(spec: WatermarkSpec) -> Self {
+        Self { spec, splits: BTreeMap::new(), sent: Timestamp::MIN, idle: false }
+    }
+
+    /// The last watermark that left.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.sent
+    }
+
+    /// How its source waits for others, if it does.
+    #[must_use]
+    pub fn alignment(&self) -> Option<&yeoul_operator::Alignment> {
+        self.spec.alignment.as_ref()
+    }
+
+    /// Records of a split. Appends frames and watermarks to `out`, in order.
+    pub fn records(&mut self, id: SplitId, frame: Frame, now: Timestamp, out: &mut Vec<Message>) {
+        let frame = match &self.spec.assigner {
+            Some(assigner) => frame.assign_times(|frame, times| assigner.assign(frame, times)),
+            None => frame,
+        };
+        let strategy = &self.spec.strategy;
+        let split = self.splits.entry(id).or_insert_with(|| Split {
+            generator: Generator::new(strategy),
+            watermark: Timestamp::MIN,
+            last_record: now,
+            idle: false,
+        });
+        (split.last_record, split.idle) = (now, false);
+        self.idle = false;
+
+        // The generator is chosen once a frame; the loops run over plain times.
+        let mut cut = 0;
+        let mut position = 0;
+        let times = frame.times();
+        let mut rises: Vec<(usize, Timestamp)> = Vec::new();
+        let granularity = self.spec.granularity.max(1);
+        match &mut split.generator {
+            Generator::None => {}
+            Generator::Highest { bound, highest } => {
+                // The next event time at which the watermark has risen by the granularity.
+                let mut next = match split.watermark {
+                    Timestamp::MIN => i64::MIN,
+                    at => at.0.saturating_add(granularity).saturating_add(*bound),
+                };
+                for row in frame.indices() {
+                    position += 1;
+                    let time = times[row as usize].0;
+                    *highest = (*highest).max(time);
+                    if time >= next && time != i64::MIN {
+                        let watermark = Timestamp(time.saturating_sub(*bound));
+                        split.watermark = watermark;
+                        rises.push((position, watermark));
+                        next = time.saturating_add(granularity);
+                    }
+                }
+            }
+            Generator::Custom(generator) => {
+                for row in frame.indices() {
+                    position += 1;
+                    if let Some(watermark) = generator.on_event(times[row as usize])
+                        && (split.watermark == Timestamp::MIN || watermark >= split.watermark.plus(granularity))
+                    {
+                        split.watermark = watermark;
+                        rises.push((position, watermark));
+                    }
+                }
+            }
+        }
+        let last = rises.last().copied();
+        for (upto, watermark) in rises {
+            // Only a rise of the merged watermark is worth a cut; it is the split's own at most.
+            let merged = self.merged_with(id, watermark);
+            if merged > self.sent {
+                out.push(Message::Frame(frame.slice(cut..upto)));
+                cut = upto;
+                self.sent = merged;
+                out.push(Message::Signal(Signal::Watermark(merged)));
+            }
+        }
+        debug_assert!(last.is_none_or(|(_, watermark)| self.splits[&id].watermark == watermark));
+        if cut < frame.len() {
+            out.push(Message::Frame(if cut == 0 { frame } else { frame.slice(cut..frame.len()) }));
+        }
+    }
+
+    /// A split's watermark, as the source itself knows it.
+    pub fn watermark_of(&mut self, id: SplitId, watermark: Timestamp, now: Timestamp, out: &mut Vec<Message>) {
+        let strategy = &self.spec.strategy;
+        let split = self.splits.entry(id).or_insert_with(|| Split {
+            generator: Generator::new(strategy),
+            watermark: Timestamp::MIN,
+            last_record: now,
+            idle: false,
+        });
+        split.watermark = split.watermark.max(watermark);
+        (split.idle, split.last_record) = (false, now);
+        self.rise(out);
+    }
+
+    /// A split has been read to its end.
+    pub fn finished(&mut self, id: SplitId, out: &mut Vec<Message>) {
+        let Some(split) = self.splits.remove(&id) else { return };
+        // The last split to end leaves the watermark where its records brought it.
+        if !self.splits.is_empty() {
+            self.rise(out);
+        } else {
+            let highest = match split.generator {
+                Generator::Highest { bound, highest } if highest > i64::MIN => Timestamp(highest.saturating_sub(bound)),
+                _ => split.watermark,
+            };
+            self.send(highest.max(split.watermark), out);
+        }
+    }
+
+    /// Looks for splits that have been silent for longer than the idleness allows. Returns when to look again.
+    pub fn check_idle(&mut self, now: Timestamp, out: &mut Vec<Message>) -> Option<Timestamp> {
+        let patience = i64::try_from(self.spec.idleness?.as_millis()).unwrap_or(i64::MAX);
+        let mut next: Option<Timestamp> = None;
+        let mut changed = false;
+        for split in self.splits.values_mut().filter(|split| !split.idle) {
+            if split.last_record == Timestamp::MIN {
+                // Restored, and not read from yet: its patience begins now.
+                split.last_record = now;
+            }
+            let due = split.last_record.plus(patience);
+            if due <= now {
+                (split.idle, changed) = (true, true);
+            } else {
+                next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
+            }
+        }
+        if changed {
+            self.rise(out);
+            if !self.idle && self.splits.values().all(|split| split.idle) {
+                self.idle = true;
+                out.push(Message::Signal(Signal::Idle));
+            }
+        }
+        next
+    }
+
+    /// Nothing more will be read: event time runs to its end.
+    pub fn exhausted(&mut self, out: &mut Vec<Message>) {
+        self.splits.clear();
+        self.send(Timestamp::MAX, out);
+    }
+
+    /// What must survive a restart.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        let mut bytes = self.sent.0.to_le_bytes().to_vec();
+        bytes.extend((self.splits.len() as u32).to_le_bytes());
+        for (id, split) in &self.splits {
+            let (highest, custom) = match &split.generator {
+                Generator::None => (i64::MIN, Vec::new()),
+                Generator::Highest { highest, .. } => (*highest, Vec::new()),
+                Generator::Custom(generator) => (i64::MIN, generator.save()),
+            };
+            bytes.extend(id.0.to_le_bytes());
+            bytes.extend(split.watermark.0.to_le_bytes());
+            bytes.extend(highest.to_le_bytes());
+            bytes.extend((custom.len() as u32).to_le_bytes());
+            bytes.extend(custom);
+        }
+        bytes
+    }
+
+    /// Takes back what `save` gave, of the splits that `owns` picks. May be called for several earlier instances.
+    ///
+    /// # Errors
+    /// The bytes are cut short.
+    pub fn load(&mut self, mut bytes: &[u8], owns: impl Fn(SplitId) -> bool) -> Result<(), OperatorError> {
+        fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], OperatorError> {
+            let (head, rest) = bytes.split_at_checked(n).ok_or_else(|| {
+                OperatorError::new(format!("the snapshot's watermark state is cut short: {} bytes left, {n} wanted", bytes.len()))
+            })?;
+            *bytes = rest;
+            Ok(head)
+        }
+        let long = |bytes: &mut &[u8]| Ok::<_, OperatorError>(i64::from_le_bytes(take(bytes, 8)?.try_into().expect("8 bytes")));
+        let int = |bytes: &mut &[u8]| Ok::<_, OperatorError>(u32::from_le_bytes(take(bytes, 4)?.try_into().expect("4 bytes")));
+        // All instances of one source: the lowest is certain.
+        let sent = Timestamp(long(&mut bytes)?);
+        self.sent = if self.sent == Timestamp::MIN { sent } else { self.sent.min(sent) };
+        for _ in 0..int(&mut bytes)? {
+            let id = SplitId(long(&mut bytes)? as u64);
+            let watermark = Timestamp(long(&mut bytes)?);
+            let highest = long(&mut bytes)?;
+            let size = int(&mut bytes)? as usize;
+            let custom = take(&mut bytes, size)?;
+            if !owns(id) {
+                continue;
+            }
+            let mut generator = Generator::new(&self.spec.strategy);
+            match &mut generator {
+                Generator::None => {}
+                Generator::Highest { highest: at, .. } => *at = highest,
+                Generator::Custom(generator) => generator.load(custom),
+            }
+            self.splits.insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false });
+        }
+        Ok(())
+    }
+
+    /// The minimum over active splits if `id` were at `watermark`.
+    fn merged_with(&self, id: SplitId, watermark: Timestamp) -> Timestamp {
+        let others = self.splits.iter().filter(|(other, split)| **other != id && !split.idle);
+        others.map(|(_, split)| split.watermark).min().map_or(watermark, |least| least.min(watermark))
+    }
+
+    fn rise(&mut self, out: &mut Vec<Message>) {
+        let active = self.splits.values().filter(|split| !split.idle);
+        if let Some(least) = active.map(|split| split.watermark).min() {
+            self.send(least, out);
+        }
+    }
+
+    fn send(&mut self, watermark: Timestamp, out: &mut Vec<Message>) {
+        if watermark > self.sent {
+            self.sent = watermark;
+            out.push(Message::Signal(Signal::Watermark(watermark)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use yeoul_frame::{Pool, RowBuilder, RowKind};
+
+    fn frame(times: &[i64]) -> Frame {
+        let mut rows = RowBuilder::<u64>::new(&Pool::new(), 64);
+        for time in times {
+            rows.push(&(*time as u64), Timestamp(*time), RowKind::Insert).unwrap();
+        }
+        rows.finish()
+    }
+
+    /// What leaves, as text: times of records, `w` and the watermark, `idle`.
+    fn render(messages: &mut Vec<Message>) -> String {
+        let mut text = Vec::new();
+        for message in messages.drain(..) {
+            match message {
+                Message::Frame(frame) => text.extend(frame.indices().map(|row| frame.times()[row as usize].0.to_string())),
+                Message::Signal(Signal::Watermark(at)) if at == Timestamp::MAX => text.push("wMAX".to_owned()),
+                Message::Signal(Signal::Watermark(at)) => text.push(format!("w{}", at.0)),
+                Message::Signal(_) => text.push("idle".to_owned()),
+            }
+        }
+        text.join(" ")
+    }
+
+    fn bounded(bound: i64, granularity: i64) -> EventTime {
+        let strategy = Strategy::BoundedOutOfOrderness(bound);
+        EventTime::new(WatermarkSpec { strategy, granularity, ..WatermarkSpec::default() })
+    }
+
+    #[test]
+    fn watermarks_stand_between_the_same_records_however_frames_fall() {
+        let times = [100, 103, 101, 130, 90, 131, 150, 151, 149, 180];
+        let whole = {
+            let (mut time, mut out) = (bounded(10, 20), Vec::new());
+            time.records(SplitId(1), frame(&times), Timestamp(0), &mut out);
+            render(&mut out)
+        };
+        assert_eq!(whole, "100 w89 103 101 130 w119 90 131 150 w139 151 149 180 w169");
+        for size in 1..times.len() {
+            let (mut time, mut out) = (bounded(10, 20), Vec::new());
+            for part in times.chunks(size) {
+                time.records(SplitId(1), frame(part), Timestamp(0), &mut out);
+            }
+            assert_eq!(render(&mut out), whole, "frames of {size}");
+        }
+    }
+
+    #[test]
+    fn the_slowest_split_counts_until_it_ends_or_falls_idle() {
+        let (mut time, mut out) = (bounded(0, 1), Vec::new());
+        time.spec.idleness = Some(Duration::from_millis(50));
+        time.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
+        time.records(SplitId(2), frame(&[20, 30]), Timestamp(0), &mut out);
+        time.records(SplitId(1), frame(&[200]), Timestamp(0), &mut out);
+        // The second split came after the first had set the watermark: it does not go back.
+        assert_eq!(render(&mut out), "100 w99 20 30 200");
+        time.records(SplitId(2), frame(&[150]), Timestamp(10), &mut out);
+        time.finished(SplitId(2), &mut out);
+        assert_eq!(render(&mut out), "150 w149 w199");
+        assert_eq!(time.check_idle(Timestamp(40), &mut out), Some(Timestamp(50)));
+        assert_eq!(time.check_idle(Timestamp(50), &mut out), None);
+        time.exhausted(&mut out);
+        assert_eq!(render(&mut out), "idle wMAX");
+    }
+
+    #[test]
+    fn a_restart_goes_on_where_it_stopped() {
+        let (mut time, mut out) = (bounded(10, 20), Vec::new());
+        time.records(SplitId(1), frame(&[100, 103, 101]), Timestamp(0), &mut out);
+        let saved = time.save();
+        let mut again = bounded(10, 20);
+        again.load(&saved, |_| true).unwrap();
+        let mut after = Vec::new();
+        for time in [&mut time, &mut again] {
+            time.records(SplitId(1), frame(&[110, 119, 120, 121]), Timestamp(0), &mut after);
+        }
+        assert_eq!(render(&mut after), "110 119 120 w109 121 110 119 120 w109 121");
+        assert!(again.load(&saved[..saved.len() - 1], |_| true).unwrap_err().to_string().contains("cut short"));
+    }
+}

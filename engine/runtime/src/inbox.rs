@@ -1,0 +1,125 @@
+//! The receiving ends of one task: takes messages from its rings, in turn, and merges what their signals say.
+//!
+//! Invariants:
+//! 1. A channel that is held by the alignment is not read.
+//! 2. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
+
+use yeoul_frame::{Epoch, Frame, Signal, Timestamp};
+use yeoul_operator::InputId;
+use yeoul_ring::{Bell, Consumer};
+
+use crate::align::{Action, Align};
+use crate::bells::ring;
+use crate::merge::Merge;
+use crate::message::Message;
+
+/// One ring that a task reads.
+pub struct Channel {
+    /// Which input of the operator it feeds.
+    pub input: InputId,
+    /// The ring's end.
+    pub consumer: Consumer<Message>,
+    /// Wakes the sender, which may wait for room. None if it is this very shard.
+    pub bell: Option<Bell>,
+}
+
+/// What a task has to work on next.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Records, by this input.
+    Frame(InputId, Frame),
+    /// A signal that holds for the whole task.
+    Signal(Signal),
+}
+
+/// The receiving ends of one task.
+pub struct Inbox {
+    channels: Vec<Channel>,
+    align: Align,
+    merge: Merge,
+    next: usize,
+    /// A watermark that rose by the same event that completed a barrier: it leaves right after it.
+    after: Option<Signal>,
+}
+
+impl Inbox {
+    /// Over these channels; after `epoch`, with a watermark that had come to `watermark`.
+    #[must_use]
+    pub fn new(channels: Vec<Channel>, epoch: Epoch, watermark: Timestamp) -> Self {
+        let count = channels.len();
+        Self { channels, align: Align::new(count, epoch), merge: Merge::new(count, watermark), next: 0, after: None }
+    }
+
+    /// The task's watermark.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.merge.watermark()
+    }
+
+    /// Sets the watermark to which an earlier run had come.
+    pub fn restore_watermark(&mut self, watermark: Timestamp) {
+        self.merge = Merge::new(self.channels.len(), watermark);
+    }
+
+    /// The next thing to work on, if any channel that may be read holds one. Channels take turns.
+    pub fn take(&mut self) -> Option<Arrival> {
+        if let Some(signal) = self.after.take() {
+            return Some(Arrival::Signal(signal));
+        }
+        let count = self.channels.len();
+        let mut looked = 0;
+        while looked < count {
+            let at = self.next;
+            self.next = if at + 1 == count { 0 } else { at + 1 };
+            if self.align.is_held(at) {
+                looked += 1;
+                continue;
+            }
+            let channel = &mut self.channels[at];
+            let full = channel.consumer.len() == channel.consumer.capacity();
+            let Some(message) = channel.consumer.try_pop() else {
+                looked += 1;
+                continue;
+            };
+            if full && let Some(bell) = &channel.bell {
+                ring(bell);
+            }
+            match message {
+                Message::Frame(frame) => {
+                    self.merge.frame(at);
+                    return Some(Arrival::Frame(channel.input, frame));
+                }
+                Message::Signal(signal) => {
+                    if let Some(signal) = self.signal(at, signal) {
+                        return Some(Arrival::Signal(signal));
+                    }
+                    // It meant nothing for the task as a whole (yet); look on, this channel included.
+                    looked = 0;
+                }
+            }
+        }
+        None
+    }
+
+    fn signal(&mut self, at: usize, signal: Signal) -> Option<Signal> {
+        match signal {
+            Signal::Watermark(watermark) => self.merge.watermark_from(at, watermark),
+            Signal::Idle => self.merge.idle(at),
+            Signal::Barrier(barrier) => match self.align.barrier(at, barrier) {
+                Action::Complete(barrier) => Some(Signal::Barrier(barrier)),
+                Action::Continue | Action::Ended => None,
+            },
+            Signal::End => {
+                let risen = self.merge.end(at);
+                match self.align.end(at) {
+                    Action::Ended => Some(Signal::End),
+                    Action::Complete(barrier) => {
+                        self.after = risen;
+                        Some(Signal::Barrier(barrier))
+                    }
+                    Action::Continue => risen,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! From a commit back to running operators: what was sealed but perhaps not delivered, what operators noted, and each shard's tables.
+//!
+//! Whatever the number of shards was when the commit was made: tables take the keys that their shard owns now, operators and
+//! sources are given every earlier subtask's notes and take what is theirs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId, TableId, Timestamp};
+use yeoul_operator::{OpenContext, SealedOutput, Services, Subtask};
+use yeoul_state::commit::{Commit, JobMeta, ShardLog};
+use yeoul_state::log::{Corrupt, LogBuffer, Segment};
+use yeoul_state::recovery::{Replay, RestoredState, operator_states, sealed_outputs};
+use yeoul_sys::Storage;
+
+use crate::chain::{WATERMARK_STATE, guard};
+use crate::error::JobError;
+use crate::task::{EVENT_TIME_STATE, Head, Task};
+
+/// The last commit and what belongs to the whole job.
+pub struct Restored {
+    from: Option<From>,
+}
+
+struct From {
+    storage: Arc<dyn Storage>,
+    commit: Commit,
+    logs: Vec<ShardLog>,
+    states: Vec<RestoredState>,
+}
+
+impl Restored {
+    /// A job that begins anew.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { from: None }
+    }
+
+    /// Reads what belongs to the whole job.
+    ///
+    /// # Errors
+    /// The commit does not fit the job, or its log cannot be read.
+    pub fn read(storage: Arc<dyn Storage>, commit: Commit, job: JobMeta) -> Result<Self, JobError> {
+        if commit.job.key_groups != job.key_groups {
+            return Err(JobError::Settings(format!(
+                "the checkpoint has {} key groups and the job {}; the number is fixed for the life of the state\n  hint: set the key groups to {}",
+                commit.job.key_groups.count(),
+                job.key_groups.count(),
+                commit.job.key_groups.count()
+            )));
+        }
+        let failed = |cause| JobError::Storage { doing: "reading the state log", cause };
+        let states = operator_states(&*storage, "", &commit).map_err(failed)?;
+        let logs = commit.assign(job.shards);
+        Ok(Self { from: Some(From { storage, commit, logs, states }) })
+    }
+
+    /// The epoch from which the job goes on; 0 for one that begins anew.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.from.as_ref().map_or(Epoch(0), |from| from.commit.epoch)
+    }
+
+    /// The segments from which a shard starts.
+    #[must_use]
+    pub fn log_of(&self, shard: ShardId) -> Option<&ShardLog> {
+        self.from.as_ref()?.logs.iter().find(|log| log.shard == shard)
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn storage(&self) -> Option<Arc<dyn Storage>> {
+        self.from.as_ref().map(|from| from.storage.clone())
+    }
+
+    /// What a sink sealed in the epochs after `delivered`, in order.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn outputs_after(&self, sink: OperatorId, delivered: Epoch) -> Result<BTreeMap<Epoch, Vec<SealedOutput>>, JobError> {
+        let mut outputs: BTreeMap<Epoch, Vec<SealedOutput>> = BTreeMap::new();
+        let Some(from) = &self.from else { return Ok(outputs) };
+        let parallelism = from.commit.job.shards;
+        sealed_outputs(&*from.storage, "", &from.commit, delivered, &mut |output| {
+            if output.sink == sink {
+                let subtask = Subtask { index: output.subtask.0, parallelism };
+                let sealed = SealedOutput { epoch: output.epoch, subtask, bytes: output.bytes.into() };
+                outputs.entry(output.epoch).or_default().push(sealed);
+            }
+        })
+        .map_err(|cause| JobError::Storage { doing: "reading sealed output from the log", cause })?;
+        for epoch in outputs.values_mut() {
+            // Stable: within a subtask the order of sealing stays.
+            epoch.sort_by_key(|output| output.subtask.index);
+        }
+        Ok(outputs)
+    }
+}
+
+/// What opening a shard's operators takes.
+pub struct Open<'a> {
+    /// The shard.
+    pub shard: ShardId,
+    /// How many there are.
+    pub shards: u16,
+    /// Of the job.
+    pub key_groups: KeyGroups,
+    /// Clock and files.
+    pub services: &'a Services,
+    /// Where frames get their memory.
+    pub pool: &'a Pool,
+    /// Bytes of state that this shard may keep in memory.
+    pub state_memory: usize,
+}
+
+/// Opens a shard's operators and gives them their state. Returns the mapped segments, from which evicted state is read.
+///
+/// # Errors
+/// An operator cannot open, or its state cannot be read.
+pub fn open_and_restore(
+    open: &Open<'_>,
+    tasks: &mut [Task],
+    log: &mut LogBuffer,
+    restored: &Restored,
+) -> Result<Vec<Segment>, JobError> {
+    for task in tasks.iter_mut() {
+        open_task(open, task)?;
+    }
+    let Some(from) = &restored.from else { return Ok(Vec::new()) };
+    for task in tasks.iter_mut() {
+        restore_notes(task, from)?;
+    }
+    restore_tables(open, tasks, log, from)
+}
+
+fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
+    let subtask = task.subtask;
+    let cx = |operator, name, counters| OpenContext {
+        operator,
+        name,
+        subtask,
+        key_groups: open.key_groups,
+        services: open.services,
+        pool: open.pool,
+        counters,
+        state_memory: open.state_memory,
+    };
+    if let Head::Source(head) = &mut task.head {
+        let mut cx = cx(head.id, &head.name, head.counters.clone());
+        guard(&head.name, || head.source.open(&mut cx))?;
+    }
+    for slot in &mut task.chain.slots {
+        let mut cx = cx(slot.id, &slot.name, slot.counters.clone());
+        guard(&slot.name, || slot.operator.open(&mut cx))?;
+    }
+    Ok(())
+}
+
+/// Gives operators and sources what they, or their fellow subtasks, noted at the barrier.
+fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
+    let subtask = task.subtask;
+    let earlier = |state: &RestoredState| Subtask { index: state.shard.0, parallelism: from.commit.job.shards };
+    let of = |id: OperatorId| from.states.iter().filter(move |state| state.operator == id);
+    if let Head::Source(head) = &mut task.head {
+        for state in of(head.id) {
+            guard(&head.name, || match state.name.as_str() {
+                EVENT_TIME_STATE => head.event_time.load(&state.bytes, |split| split.owner(subtask.parallelism) == subtask.index),
+                name => head.source.restore(name, earlier(state), &state.bytes),
+            })?;
+        }
+        head.counters.set_watermark(head.event_time.watermark());
+    }
+    for slot in &mut task.chain.slots {
+        let mut watermark: Option<Timestamp> = None;
+        for state in of(slot.id) {
+            if state.name == WATERMARK_STATE {
+                let bytes = state.bytes.as_slice().try_into().map_err(|_| {
+                    JobError::Corrupt(format!("the watermark of '{}' has {} bytes, not 8", slot.name, state.bytes.len()))
+                })?;
+                let at = Timestamp(i64::from_le_bytes(bytes));
+                // Barriers are aligned, so all subtasks had come to the same watermark; the least is certain in any case.
+                watermark = Some(watermark.map_or(at, |least| least.min(at)));
+            } else {
+                guard(&slot.name, || slot.operator.restore(&state.name, earlier(state), &state.bytes))?;
+            }
+        }
+        slot.watermark = watermark.unwrap_or(Timestamp::MIN);
+        slot.counters.set_watermark(slot.watermark);
+    }
+    if let Head::Inbox(inbox) = &mut task.head {
+        inbox.restore_watermark(task.chain.slots[0].watermark);
+    }
+    Ok(())
+}
+
+/// Replays the shard's log into its tables.
+fn restore_tables(
+    open: &Open<'_>,
+    tasks: &mut [Task],
+    log: &mut LogBuffer,
+    from: &From,
+) -> Result<Vec<Segment>, JobError> {
+    // Which operator holds a table.
+    let mut places: HashMap<TableId, (usize, usize)> = HashMap::new();
+    for (number, task) in tasks.iter_mut().enumerate() {
+        for (slot, of) in task.chain.slots.iter_mut().enumerate() {
+            of.operator.tables(&mut |table| {
+                places.insert(table.id(), (number, slot));
+            });
+        }
+    }
+    let Some(shard_log) = from.logs.iter().find(|of| of.shard == open.shard) else { return Ok(Vec::new()) };
+    let mut replay = Replay::new(from.storage.clone(), "", shard_log, open.key_groups);
+    replay
+        .run(log.liveness_mut(), &mut |block, owned, retired| {
+            let Some((task, slot)) = places.get(&block.table()) else {
+                return Err(Corrupt::new(format!(
+                    "the checkpoint holds {} which no operator of this job has; give the operator that wrote it its old uid",
+                    block.table()
+                )));
+            };
+            let mut result = Ok(());
+            tasks[*task].chain.slots[*slot].operator.tables(&mut |table| {
+                if table.id() == block.table() {
+                    result = table.restore(block, owned, retired);
+                }
+            });
+            result
+        })
+        .map_err(|cause| JobError::Storage { doing: "restoring state", cause })?;
+    Ok(replay.into_segments())
+}
+

@@ -1,0 +1,305 @@
+//! A shard: the tasks of one thread, their state and their end of the log, as a state machine that never blocks.
+//!
+//! `step` does a bounded piece of everything that is due: commands, tasks (most downstream first), a slice of the snapshot in
+//! flight, compaction. Whoever drives it decides what to do when nothing is due: a thread parks, the simulator picks another shard.
+//!
+//! Invariants:
+//! 1. A shard never blocks, allocates without bound, or touches another shard's memory except through a ring.
+//! 2. No snapshot of epoch `e` holds an effect of a record after `Barrier(e)`, or lacks one of a record before it: tables are frozen when
+//!    the barrier passes their operator, and drained before the epoch is sealed.
+//! 3. One epoch is in flight at a time.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use yeoul_frame::signal::{Barrier, Purpose};
+use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, Timestamp};
+use yeoul_state::log::{Chunk, LogBuffer, SegmentRef};
+use yeoul_sys::Clock;
+
+use crate::board::ShardBoard;
+use crate::chain::{Env, Noted};
+use crate::compact::Compactor;
+use crate::drain::Drain;
+use crate::error::JobError;
+use crate::task::{Standing, Task};
+
+/// What a shard is told.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Begin this epoch: sources send its barrier.
+    Start(Barrier),
+    /// This epoch is committed, and what it sealed is durable.
+    Committed {
+        /// The epoch.
+        epoch: Epoch,
+        /// The first epoch whose sealed output the log must keep.
+        retained_from: Epoch,
+        /// Segments of this shard's log to which nothing more will be written.
+        complete: Vec<SegmentRef>,
+        /// All segments of this shard's log that are still needed.
+        live: Vec<SegmentRef>,
+    },
+    /// Let go of everything and end.
+    Quit,
+}
+
+/// What a shard tells.
+#[derive(Debug)]
+pub enum Event {
+    /// All its sources have read all they will ever read.
+    Exhausted(ShardId),
+    /// All that this shard has to say of an epoch is with its writer; this is what its sinks sealed.
+    Outputs {
+        /// The shard.
+        shard: ShardId,
+        /// The epoch.
+        epoch: Epoch,
+        /// What its sinks sealed, in order.
+        outputs: Vec<(OperatorId, Arc<[u8]>)>,
+    },
+    /// The epoch of a shard is durable.
+    Sealed(yeoul_state::log::Sealed),
+    /// Sealed output has grown so much that the epoch should end early.
+    WantsEpoch(ShardId),
+    /// A shard or writer has failed.
+    Failed(JobError),
+    /// A shard that had nothing to do has something again.
+    Active(ShardId),
+    /// A shard has ended.
+    Ended(ShardId),
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It did something, and may have more to do.
+    Worked,
+    /// Nothing is due until a message comes or, if given, this processing time.
+    Idle(Option<Timestamp>),
+    /// It has ended.
+    Ended,
+}
+
+/// The ends by which a shard talks to the rest.
+pub struct Links {
+    /// What it is told.
+    pub commands: Receiver<Command>,
+    /// What it tells.
+    pub events: Sender<Event>,
+    /// To its writer. Bounded: if the disk is slower than the state changes, draining waits.
+    pub chunks: Sender<Chunk>,
+    /// Written buffers, to be used again.
+    pub spent: Receiver<Vec<u8>>,
+}
+
+/// One shard.
+pub struct Shard {
+    id: ShardId,
+    tasks: Vec<Task>,
+    log: LogBuffer,
+    links: Links,
+    pool: Pool,
+    clock: Arc<dyn Clock>,
+    board: Arc<ShardBoard>,
+    compactor: Compactor,
+    noted: Noted,
+    flight: Option<Flight>,
+    exhausted_told: bool,
+    idle_told: bool,
+    quit: bool,
+}
+
+/// The epoch in flight.
+struct Flight {
+    barrier: Barrier,
+    /// For each task, whether its operators have all passed the barrier.
+    passed: Vec<bool>,
+    drain: Drain,
+    /// What sinks sealed, once all tasks have passed.
+    outputs: Option<Vec<(OperatorId, Arc<[u8]>)>>,
+    /// What could not be handed to the writer yet.
+    held: Option<Chunk>,
+    sealed: bool,
+}
+
+impl Shard {
+    /// A shard whose operators have been opened and restored.
+    #[must_use]
+    pub fn new(
+        id: ShardId,
+        tasks: Vec<Task>,
+        log: LogBuffer,
+        links: Links,
+        pool: Pool,
+        clock: Arc<dyn Clock>,
+        board: Arc<ShardBoard>,
+        compactor: Compactor,
+    ) -> Self {
+        Self {
+            id,
+            tasks,
+            log,
+            links,
+            pool,
+            clock,
+            board,
+            compactor,
+            noted: Noted::default(),
+            flight: None,
+            exhausted_told: false,
+            idle_told: false,
+            quit: false,
+        }
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Does a bounded piece of everything that is due.
+    ///
+    /// # Errors
+    /// The failure of an operator, which fails the attempt. The shard is not to be stepped again.
+    pub fn step(&mut self) -> Result<Progress, JobError> {
+        let mut worked = self.obey()?;
+        if self.quit {
+            for task in &mut self.tasks {
+                task.chain.close();
+            }
+            return Ok(Progress::Ended);
+        }
+        let now = Timestamp(self.clock.wall_millis());
+        let mut until: Option<Timestamp> = None;
+        let mut env = Env { now, pool: &self.pool, noted: &mut self.noted };
+        // Most downstream first, so that what is in the rings leaves before more comes.
+        for at in (0..self.tasks.len()).rev() {
+            match self.tasks[at].step(&mut env)? {
+                Standing::Worked => worked = true,
+                Standing::Idle(Some(due)) => until = Some(until.map_or(due, |until| until.min(due))),
+                Standing::Idle(None) | Standing::Blocked | Standing::Ended => {}
+            }
+            if let Some(barrier) = self.tasks[at].chain.take_passed() {
+                let flight = self.flight.as_mut().expect("a barrier passes while its epoch is in flight");
+                assert_eq!(flight.barrier.epoch, barrier.epoch, "one epoch is in flight at a time");
+                assert!(!std::mem::replace(&mut flight.passed[at], true), "epochs leave in increasing order, each once");
+                flight.drain.task_passed(at, &self.tasks[at]);
+            }
+        }
+        if worked {
+            self.board.active();
+        }
+        let snapshot = self.snapshot_slice()?;
+        let compaction = self.flight.is_none() && self.compactor.step(&mut self.tasks, &mut self.log)?;
+        self.tell_exhausted();
+        if worked || snapshot || compaction {
+            if std::mem::take(&mut self.idle_told) {
+                self.tell(Event::Active(self.id));
+            }
+            return Ok(Progress::Worked);
+        }
+        self.idle_told = true;
+        Ok(Progress::Idle(until))
+    }
+
+    fn obey(&mut self) -> Result<bool, JobError> {
+        let mut any = false;
+        while let Ok(command) = self.links.commands.try_recv() {
+            any = true;
+            match command {
+                Command::Start(barrier) => {
+                    assert!(self.flight.is_none(), "one epoch is in flight at a time");
+                    self.log.begin(barrier.epoch);
+                    for task in &mut self.tasks {
+                        task.start(barrier);
+                    }
+                    self.flight = Some(Flight {
+                        barrier,
+                        passed: vec![false; self.tasks.len()],
+                        drain: Drain::default(),
+                        outputs: None,
+                        held: None,
+                        sealed: false,
+                    });
+                }
+                Command::Committed { epoch, retained_from, complete, live } => {
+                    assert!(
+                        self.flight.as_ref().is_none_or(|flight| flight.barrier.epoch > epoch),
+                        "an epoch is committed after it was sealed"
+                    );
+                    self.compactor.committed(retained_from, &complete, &live)?;
+                }
+                Command::Quit => self.quit = true,
+            }
+        }
+        Ok(any)
+    }
+
+    /// A slice of the snapshot in flight: drains frozen records, hands full chunks to the writer, seals at the end.
+    fn snapshot_slice(&mut self) -> Result<bool, JobError> {
+        let Some(flight) = &mut self.flight else { return Ok(false) };
+        while let Ok(spent) = self.links.spent.try_recv() {
+            self.log.recycle(spent);
+        }
+        // What is waiting for the writer goes first; the log leaves in order.
+        let mut worked = false;
+        while let Some(chunk) = flight.held.take().or_else(|| self.log.take_chunk()) {
+            match self.links.chunks.try_send(chunk) {
+                Ok(()) => worked = true,
+                Err(crossbeam_channel::TrySendError::Full(chunk)) => {
+                    flight.held = Some(chunk);
+                    return Ok(worked);
+                }
+                // The writer has failed and has told why.
+                Err(crossbeam_channel::TrySendError::Disconnected(_)) => return Ok(worked),
+            }
+        }
+        if flight.sealed {
+            self.flight = None;
+            return Ok(true);
+        }
+        if flight.drain.slice(&mut self.tasks, &mut self.log, &*self.clock) {
+            return Ok(true);
+        }
+        if !flight.passed.iter().all(|passed| *passed) {
+            return Ok(worked);
+        }
+        let epoch = flight.barrier.epoch;
+        if flight.outputs.is_none() {
+            for (operator, name, bytes) in self.noted.states.drain(..) {
+                self.log.operator_state(operator, &name, &bytes);
+            }
+            let outputs = std::mem::take(&mut self.noted.sealed);
+            for (sequence, (sink, bytes)) in outputs.iter().enumerate() {
+                self.log.sealed_output(*sink, self.id, epoch, sequence as u64, bytes);
+            }
+            flight.outputs = Some(outputs);
+            return Ok(true);
+        }
+        let outputs = flight.outputs.take().unwrap_or_default();
+        flight.held = Some(self.log.seal(epoch));
+        flight.sealed = true;
+        self.tell(Event::Outputs { shard: self.id, epoch, outputs });
+        Ok(true)
+    }
+
+    fn tell_exhausted(&mut self) {
+        if !self.exhausted_told && self.tasks.iter().all(|task| !task.is_source() || task.is_exhausted_source()) {
+            self.exhausted_told = true;
+            self.tell(Event::Exhausted(self.id));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Without a coordinator the attempt is over, and this shard is told to quit or is dropped.
+        let _ = self.links.events.send(event);
+    }
+}
+
+/// Whether an epoch of this purpose is the job's last.
+#[must_use]
+pub fn is_last(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::Stop | Purpose::Drain)
+}

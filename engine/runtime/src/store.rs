@@ -1,0 +1,121 @@
+//! A job's data folder as one run uses it: the manifest, the logs of its shards, savepoints.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use yeoul_frame::ShardId;
+use yeoul_operator::Services;
+use yeoul_state::commit::{Commit, JobMeta};
+use yeoul_state::log::{LogOptions, LogWriter};
+use yeoul_state::manifest::{Manifest, ManifestOptions};
+use yeoul_state::savepoint::{copy_savepoint, import_savepoint, read_savepoint};
+use yeoul_sys::{Storage, failpoint};
+
+use crate::config::JobConfig;
+use crate::error::JobError;
+use crate::restore::Restored;
+use crate::writer::Writer;
+
+/// An open, locked data folder.
+pub struct Store {
+    storage: Arc<dyn Storage>,
+    manifest: Manifest,
+    services: Services,
+    run_seed: u64,
+}
+
+impl Store {
+    /// Opens the folder, or makes it, and begins a run. If it holds no checkpoint and a savepoint is given, begins from that.
+    ///
+    /// # Errors
+    /// The folder is in use, is damaged, or was written by a job with another number of key groups.
+    pub fn open(
+        services: &Services,
+        folder: &Path,
+        config: &JobConfig,
+        job: JobMeta,
+        run_seed: u64,
+    ) -> Result<(Self, Restored), JobError> {
+        let failed = |doing| move |cause| JobError::Storage { doing, cause };
+        let storage = services.files.folder(folder).map_err(failed("opening the data folder"))?;
+        let options =
+            ManifestOptions { retained: config.retained_checkpoints.max(1), store: run_seed, ..Default::default() };
+        let mut opened = Manifest::open(storage.clone(), "", options).map_err(failed("opening the manifest"));
+        if let Some(from) = &config.from_savepoint
+            && !matches!(&opened, Ok((_, Some(_))))
+        {
+            // A store without a checkpoint is as good as none: make it anew from the savepoint.
+            drop(opened);
+            let savepoint = services.files.folder(from).map_err(failed("opening the savepoint"))?;
+            clear_empty_store(&*storage).map_err(failed("preparing the data folder for the savepoint"))?;
+            opened = import_savepoint(&*savepoint, "", storage.clone(), "", options)
+                .map(|(manifest, commit)| (manifest, Some(commit)))
+                .map_err(failed("importing the savepoint"));
+        }
+        let (manifest, commit) = opened?;
+        let restored = match commit {
+            None => Restored::nothing(),
+            Some(commit) => Restored::read(storage.clone(), commit, job)?,
+        };
+        Ok((Self { storage, manifest, services: services.clone(), run_seed }, restored))
+    }
+
+    /// What a savepoint holds, for a job that keeps no state of its own.
+    ///
+    /// # Errors
+    /// The folder is no savepoint, or is damaged.
+    pub fn read_savepoint(services: &Services, folder: &Path, job: JobMeta) -> Result<Restored, JobError> {
+        let failed = |cause| JobError::Storage { doing: "reading the savepoint", cause };
+        let storage = services.files.folder(folder).map_err(failed)?;
+        let commit = read_savepoint(&*storage, "").map_err(failed)?;
+        Restored::read(storage, commit, job)
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn storage(&self) -> Arc<dyn Storage> {
+        self.storage.clone()
+    }
+
+    /// Both ends of a shard's log in this run.
+    #[must_use]
+    pub fn log_of(&self, shard: ShardId, job: JobMeta, restored: &Restored) -> (LogOptions, Writer) {
+        let options = self.manifest.log_options(shard, job);
+        let segments = restored.log_of(shard).map(|log| log.segments.clone()).unwrap_or_default();
+        let writer = self.manifest.writer_options(options, job, segments);
+        (options, Writer::Log(Box::new(LogWriter::new(self.storage.clone(), "", writer))))
+    }
+
+    /// Commits an epoch: the only commit point. Then removes what no retained checkpoint names.
+    ///
+    /// # Errors
+    /// The disk refused; the job must be restarted from the last commit.
+    pub fn commit(&mut self, commit: &Commit) -> io::Result<()> {
+        self.manifest.append(commit)?;
+        if self.manifest.obsolete() > 0 {
+            failpoint!("commit.before-cleanup")?;
+            self.manifest.remove_obsolete()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a commit's state into a folder of its own, self-contained.
+    ///
+    /// # Errors
+    /// The folder is not empty, or the disk refused.
+    pub fn savepoint(&self, commit: &Commit, folder: &str) -> io::Result<()> {
+        let to = self.services.files.folder(Path::new(folder))?;
+        copy_savepoint(&*self.storage, "", commit, to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
+    }
+}
+
+/// Removes the manifest of a store that has no checkpoint, so that a savepoint can be imported.
+fn clear_empty_store(storage: &dyn Storage) -> io::Result<()> {
+    let entries = storage.list("")?;
+    if entries.iter().any(|entry| entry.name == yeoul_state::manifest::MANIFEST) {
+        storage.remove(yeoul_state::manifest::MANIFEST)?;
+        storage.sync_dir("")?;
+    }
+    Ok(())
+}

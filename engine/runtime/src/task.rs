@@ -1,0 +1,271 @@
+//! One subtask: a source or the receiving ends of rings, then a chain of operators.
+//!
+//! A state machine driven by its shard: `step` does a bounded piece of work and says how it stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use yeoul_frame::signal::{Barrier, Purpose};
+use yeoul_frame::{OperatorId, Signal, Timestamp};
+use yeoul_operator::source::SourceItem;
+use yeoul_operator::{Counters, OutputId, Snapshot, Source, SourceContext, SourcePoll, Subtask};
+
+use crate::alignment::Drift;
+use crate::chain::{Chain, Env, Run, guard};
+use crate::error::JobError;
+use crate::event_time::EventTime;
+use crate::inbox::{Arrival, Inbox};
+use crate::message::Message;
+
+/// The name under which the runtime keeps a source's event time in a snapshot.
+pub const EVENT_TIME_STATE: &str = "@event-time";
+
+/// How many calls of operators a task may make in one step, before the shard looks after its other duties.
+const CALLS_PER_STEP: usize = 32;
+
+/// A source at the head of a task.
+pub struct SourceHead {
+    /// Its stable id.
+    pub id: OperatorId,
+    /// Its name and subtask, for messages.
+    pub name: String,
+    /// The source.
+    pub source: Box<dyn Source>,
+    /// Its event time.
+    pub event_time: EventTime,
+    /// What it counts.
+    pub counters: Arc<Counters>,
+    /// How far it may run ahead of other sources.
+    pub drift: Option<Drift>,
+    stage: Stage,
+    barriers: VecDeque<Barrier>,
+    items: Vec<SourceItem>,
+    messages: Vec<Message>,
+}
+
+/// The life of a source instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is polled.
+    Reading,
+    /// It has read all; it still takes barriers, until the job's last one.
+    Exhausted,
+    /// Its last barrier and the end have left.
+    Ended,
+}
+
+impl SourceHead {
+    /// A source that has not been polled yet.
+    #[must_use]
+    pub fn new(
+        id: OperatorId,
+        name: String,
+        source: Box<dyn Source>,
+        event_time: EventTime,
+        counters: Arc<Counters>,
+        drift: Option<Drift>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            source,
+            event_time,
+            counters,
+            drift,
+            stage: Stage::Reading,
+            barriers: VecDeque::new(),
+            items: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+}
+
+/// Where a task's input comes from.
+pub enum Head {
+    /// From outside.
+    Source(Box<SourceHead>),
+    /// From other tasks.
+    Inbox(Inbox),
+}
+
+/// How a task stands after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It did something, and may have more to do.
+    Worked,
+    /// It has nothing to do until a message comes or, if given, this processing time.
+    Idle(Option<Timestamp>),
+    /// It waits for room in a ring.
+    Blocked,
+    /// It has ended.
+    Ended,
+}
+
+/// One subtask.
+pub struct Task {
+    /// Where its input comes from.
+    pub head: Head,
+    /// What it does with it.
+    pub chain: Chain,
+    /// Which of the task's instances this is.
+    pub subtask: Subtask,
+}
+
+impl Task {
+    /// Asks a source for a barrier. Other tasks get theirs by their rings.
+    pub fn start(&mut self, barrier: Barrier) {
+        if let Head::Source(head) = &mut self.head {
+            head.barriers.push_back(barrier);
+        }
+    }
+
+    /// Whether it is a source that has read all it will ever read. False for other tasks.
+    #[must_use]
+    pub fn is_exhausted_source(&self) -> bool {
+        matches!(&self.head, Head::Source(head) if head.stage != Stage::Reading)
+    }
+
+    /// Whether a source stands at its head.
+    #[must_use]
+    pub fn is_source(&self) -> bool {
+        matches!(&self.head, Head::Source(_))
+    }
+
+    /// Does a bounded piece of work.
+    ///
+    /// # Errors
+    /// What an operator or source reported, or that it panicked.
+    pub fn step(&mut self, env: &mut Env<'_>) -> Result<Standing, JobError> {
+        if self.chain.has_ended() {
+            // What is left to send must still leave.
+            return Ok(if self.chain.flush() { Standing::Ended } else { Standing::Blocked });
+        }
+        let mut budget = CALLS_PER_STEP;
+        let mut worked = false;
+        loop {
+            let before = budget;
+            match self.chain.run(&mut budget, env)? {
+                Run::Blocked if worked || budget < before => return Ok(Standing::Worked),
+                Run::Blocked => return Ok(Standing::Blocked),
+                Run::Busy => return Ok(Standing::Worked),
+                Run::Ready => worked |= budget < before,
+            }
+            if self.chain.has_ended() || budget == 0 {
+                return Ok(Standing::Worked);
+            }
+            let due = self.chain.on_time(env)?;
+            let (took, again) = match &mut self.head {
+                Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain), None),
+                Head::Source(head) => head.turn(&mut self.chain, env)?,
+            };
+            worked |= took;
+            if !took {
+                if worked {
+                    return Ok(Standing::Worked);
+                }
+                let until = match (due, again) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                if until.is_some_and(|until| until <= env.now) {
+                    return Ok(Standing::Worked);
+                }
+                return Ok(Standing::Idle(until));
+            }
+            budget = budget.saturating_sub(1);
+        }
+    }
+
+    fn take(inbox: &mut Inbox, chain: &mut Chain) -> bool {
+        match inbox.take() {
+            Some(Arrival::Frame(input, frame)) => chain.enter(input, frame),
+            Some(Arrival::Signal(signal)) => chain.enter_signal(signal),
+            None => return false,
+        }
+        true
+    }
+}
+
+impl SourceHead {
+    /// Emits a barrier that is due, or polls the source. Returns whether anything came, and when to look again if not.
+    fn turn(&mut self, chain: &mut Chain, env: &mut Env<'_>) -> Result<(bool, Option<Timestamp>), JobError> {
+        if let Some(barrier) = self.barriers.pop_front() {
+            self.pass(barrier, chain, env)?;
+            return Ok((true, None));
+        }
+        if self.stage != Stage::Reading {
+            return Ok((false, None));
+        }
+        let idle_check = self.event_time.check_idle(env.now, &mut self.messages);
+        if let Some(drift) = &self.drift
+            && !drift.may_read(self.event_time.watermark())
+        {
+            let took = self.hand_on(chain);
+            return Ok((took, Some(env.now.plus(1))));
+        }
+        let mut cx = SourceContext::new(&mut self.items, env.now, env.pool, &self.counters);
+        let poll = guard(&self.name, || self.source.poll(&mut cx))?;
+        for item in self.items.drain(..) {
+            match item {
+                SourceItem::Records(split, frame) => {
+                    self.counters.records_out.add(frame.len() as u64);
+                    self.event_time.records(split, frame, env.now, &mut self.messages);
+                }
+                SourceItem::Side(output, frame) => chain.from_source(output, &frame),
+                SourceItem::Watermark(split, at) => {
+                    self.event_time.watermark_of(split, at, env.now, &mut self.messages);
+                }
+                SourceItem::Finished(split) => self.event_time.finished(split, &mut self.messages),
+            }
+        }
+        if poll == SourcePoll::End {
+            self.stage = Stage::Exhausted;
+            self.event_time.exhausted(&mut self.messages);
+        }
+        if let Some(drift) = &self.drift {
+            drift.publish(self.event_time.watermark());
+        }
+        self.counters.set_watermark(self.event_time.watermark());
+        let took = self.hand_on(chain);
+        Ok(match poll {
+            SourcePoll::Ready | SourcePoll::End => (true, None),
+            SourcePoll::Pending { until } => (took, min_of(until, idle_check)),
+        })
+    }
+
+    /// Notes the position, then sends the barrier on; ends if it was the last.
+    fn pass(&mut self, barrier: Barrier, chain: &mut Chain, env: &mut Env<'_>) -> Result<(), JobError> {
+        if barrier.purpose == Purpose::Drain && self.stage == Stage::Reading {
+            self.event_time.exhausted(&mut self.messages);
+            self.hand_on(chain);
+        }
+        let noted = &mut *env.noted;
+        let mut snapshot = Snapshot::new(barrier.epoch, self.id, &mut noted.states, &mut noted.sealed);
+        snapshot.state(EVENT_TIME_STATE, self.event_time.save());
+        guard(&self.name, || self.source.snapshot(&mut snapshot))?;
+        chain.signal_from_source(Signal::Barrier(barrier));
+        if matches!(barrier.purpose, Purpose::Stop | Purpose::Drain) {
+            self.stage = Stage::Ended;
+            chain.signal_from_source(Signal::End);
+        }
+        Ok(())
+    }
+
+    fn hand_on(&mut self, chain: &mut Chain) -> bool {
+        let any = !self.messages.is_empty();
+        for message in self.messages.drain(..) {
+            match message {
+                Message::Frame(frame) => chain.from_source(OutputId::MAIN, &frame),
+                Message::Signal(signal) => chain.signal_from_source(signal),
+            }
+        }
+        any
+    }
+}
+
+fn min_of(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

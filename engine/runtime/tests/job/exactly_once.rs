@@ -1,0 +1,80 @@
+//! The result is the same on any number of shards, across restarts, and across a savepoint with another number of shards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use yeoul_operator::{OperatorError, Services};
+use yeoul_runtime::{JobConfig, Outcome, spawn};
+
+use crate::parts::{Outside, config, delivered, expected, graph};
+
+#[test]
+fn the_result_does_not_depend_on_the_number_of_shards() {
+    for shards in [1, 2, 3] {
+        let outside = Outside::default();
+        let job = spawn(graph(&outside, Arc::new(|_| Ok(()))), config(shards), Services::default());
+        assert_eq!(job.wait().unwrap(), Outcome::Finished, "{shards} shards");
+        assert_eq!(delivered(&outside), expected(), "{shards} shards");
+    }
+}
+
+#[test]
+fn a_failure_loses_and_duplicates_nothing() {
+    for shards in [1, 2] {
+        let data = tempfile::tempdir().unwrap();
+        let outside = Outside::default();
+        let failures = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let meddle = move |seen: u64| {
+            std::thread::sleep(Duration::from_micros(20));
+            for (at, failed) in [20_000, 60_000].into_iter().zip(&*failures) {
+                if seen > at && !failed.swap(true, Ordering::Relaxed) {
+                    return Err(OperatorError::new("a planted failure"));
+                }
+            }
+            Ok(())
+        };
+        let config = JobConfig { data: Some(data.path().to_owned()), ..config(shards) };
+        let job = spawn(graph(&outside, Arc::new(meddle)), config, Services::default());
+        let watch = job.watch().clone();
+        assert_eq!(job.wait().unwrap(), Outcome::Finished);
+        assert_eq!(delivered(&outside), expected(), "{shards} shards");
+        assert_eq!(watch.attempts(), 3);
+        assert!(watch.last_failure().unwrap().contains("operator 'count"), "{:?}", watch.last_failure());
+    }
+}
+
+#[test]
+fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
+    for (before, after) in [(1, 3), (3, 2)] {
+        let (data, save, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let savepoint = save.path().join("one");
+        let slow = Arc::new(|_| {
+            std::thread::sleep(Duration::from_micros(200));
+            Ok(())
+        });
+        let outside = Outside::default();
+        let first = JobConfig { data: Some(data.path().to_owned()), ..config(before) };
+        let job = spawn(graph(&outside, slow), first, Services::default());
+        while job.watch().source_records() < 10_000 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        job.stop(Some(savepoint.to_str().unwrap()), false);
+        assert!(matches!(job.wait().unwrap(), Outcome::Stopped(_)));
+        assert!(delivered(&outside).is_empty(), "windows do not fire at a stop without drain");
+
+        // The folder may be moved.
+        let moved = save.path().join("moved");
+        std::fs::rename(&savepoint, &moved).unwrap();
+        let second = JobConfig {
+            data: Some(again.path().to_owned()),
+            from_savepoint: Some(moved),
+            ..config(after)
+        };
+        let job = spawn(graph(&outside, Arc::new(|_| Ok(()))), second, Services::default());
+        let watch = job.watch().clone();
+        assert_eq!(job.wait().unwrap(), Outcome::Finished);
+        assert!(watch.source_records() < 70_000, "it read {} records anew", watch.source_records());
+        assert_eq!(delivered(&outside), expected(), "{before} shards, then {after}");
+    }
+}

@@ -1,0 +1,52 @@
+//! What a user sees when things go wrong.
+
+use std::sync::Arc;
+
+use yeoul_operator::{OperatorError, Services};
+use yeoul_runtime::{JobConfig, JobError, RestartStrategy, spawn};
+
+use crate::parts::{Outside, config, graph};
+
+#[test]
+fn a_panic_in_user_code_fails_the_job_with_the_operators_name() {
+    let panics = Arc::new(|seen: u64| if seen > 5000 { panic!("division by {}", 0) } else { Ok(()) });
+    let config = JobConfig { restart: RestartStrategy::None, ..config(2) };
+    let error = spawn(graph(&Outside::default(), panics), config, Services::default()).wait().unwrap_err();
+    let JobError::Panic { operator, message } = &error else { panic!("{error}") };
+    assert!(operator.starts_with("count (") && operator.ends_with("/2)"), "{operator}");
+    assert_eq!(message, "division by 0");
+}
+
+#[test]
+fn a_job_gives_up_when_its_restarts_are_used_up() {
+    let data = tempfile::tempdir().unwrap();
+    let fails = Arc::new(|_| Err(OperatorError::new("no such plane 'N0'").hint("look at the planes file")));
+    let config = JobConfig { data: Some(data.path().to_owned()), ..config(1) };
+    let job = spawn(graph(&Outside::default(), fails), config, Services::default());
+    let watch = job.watch().clone();
+    let error = job.wait().unwrap_err();
+    assert_eq!(watch.attempts(), 4);
+    assert_eq!(
+        error.to_string(),
+        "operator 'count (1/1)' failed: no such plane 'N0'\n  hint: look at the planes file"
+    );
+}
+
+#[test]
+fn two_jobs_cannot_share_a_data_folder() {
+    let data = tempfile::tempdir().unwrap();
+    let slow = Arc::new(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        Ok(())
+    });
+    let config = JobConfig { data: Some(data.path().to_owned()), restart: RestartStrategy::None, ..config(1) };
+    let first = spawn(graph(&Outside::default(), slow.clone()), config.clone(), Services::default());
+    while first.watch().attempts() == 0 {
+        std::thread::yield_now();
+    }
+    let second = spawn(graph(&Outside::default(), slow), config, Services::default());
+    let error = second.wait().unwrap_err().to_string();
+    assert!(error.contains("opening the manifest failed"), "{error}");
+    first.cancel();
+    assert!(matches!(first.wait(), Err(JobError::Cancelled)));
+}

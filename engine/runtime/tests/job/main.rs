@@ -1,0 +1,6 @@
+//! Whole jobs on real threads and files: results, restarts, savepoints, failures.
+
+mod parts;
+mod exactly_once;
+mod failures;
+mod zero_copy;

@@ -1,0 +1,43 @@
+//! The engine under one seeded scheduler: simulated time, a disk that loses, tears and flips what real ones do, and an oracle.
+//!
+//! One seed, one workload and one list of faults determine a run: its trace, its output and its verdict. Nothing here is part of
+//! the engine; the engine does not know that it is simulated.
+//!
+//! In reading order: where decisions come from, what is written down, time, what goes wrong, the disk, what the jobs read, what
+//! they must answer, how answers are compared, and how a failing run is made smaller.
+
+pub mod rng;
+
+pub mod trace;
+
+pub mod clock;
+
+pub mod fault;
+pub mod planted;
+
+mod content;
+mod image;
+
+mod file;
+mod names;
+
+mod tree;
+
+mod calls;
+
+pub mod disk;
+pub mod storage;
+
+pub mod campaign;
+pub mod schedule;
+
+pub mod row;
+pub mod workload;
+
+pub mod oracle;
+
+pub mod compare;
+pub mod visible;
+
+pub mod report;
+pub mod shrink;

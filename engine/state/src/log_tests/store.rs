@@ -1,0 +1,249 @@
+//! Whole lives of a store: checkpoints, recoveries, changes of the number of shards, compaction, savepoints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, ShardId, Timestamp};
+use yeoul_sys::Storage;
+
+use super::memory::MemoryStorage;
+use super::model::{Choices, DIR, GROUPS, Job, NUMBER, NUMBERS, TEXTS, churn, options, unkeyed};
+use crate::commit::JobMeta;
+use crate::log::{Layout, SegmentId};
+use crate::savepoint::{SavepointMeta, SavepointWriter, import_savepoint, read_savepoint};
+
+#[test]
+fn every_recovery_restores_the_last_commit_on_any_number_of_shards() {
+    for seed in 1..=20 {
+        let storage = MemoryStorage::new();
+        let mut choices = Choices(seed);
+        let mut expected = BTreeMap::new();
+        let mut epoch = Epoch(0);
+        for _run in 0..8 {
+            let shards = 1 + choices.below(4) as u16;
+            let mut job = Job::open(&storage, shards, 4096, 1).unwrap();
+            assert_eq!(job.state(), expected, "seed {seed}, after {epoch}");
+            assert_eq!(job.epoch, epoch);
+            for _ in 0..1 + choices.below(30) {
+                churn(&mut job, &mut choices, 20, 60);
+                let commit = job.checkpoint(b"out").unwrap();
+                (expected, epoch) = (job.state(), commit.epoch);
+            }
+            // What is not checkpointed is lost.
+            churn(&mut job, &mut choices, 20, 60);
+        }
+    }
+}
+
+#[test]
+fn compaction_keeps_the_log_within_a_multiple_of_the_state() {
+    let storage = MemoryStorage::new();
+    let mut choices = Choices(42);
+    let mut job = Job::open(&storage, 2, 4096, 1).unwrap();
+    let mut first = None;
+    for _ in 0..300 {
+        churn(&mut job, &mut choices, 50, 100);
+        job.checkpoint(b"").unwrap();
+        first = first.or(job.shards[0].oldest());
+    }
+    assert!(job.shards[0].oldest() > first, "the first segment was dropped");
+    let files: Vec<_> = storage.list(DIR).unwrap().into_iter().filter(|entry| entry.name.ends_with(".log")).collect();
+    let live: u64 = job.shards.iter().map(|shard| shard.log.liveness().live()).sum();
+    let bytes: u64 = files.iter().map(|entry| entry.len).sum();
+    assert!(bytes < 4 * live + 8 * 4096, "{bytes} bytes in {} files for {live} live ones", files.len());
+    let expected = job.state();
+    drop(job);
+    assert_eq!(Job::open(&storage, 3, 4096, 1).unwrap().state(), expected);
+}
+
+#[test]
+fn a_deleted_key_stays_deleted_when_one_shard_compacts_a_segment_that_another_still_lists() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 1, 2048, 1).unwrap();
+    let value = |n: u64| Some(n.to_le_bytes().to_vec());
+    (0..20).for_each(|key| job.set(NUMBERS, 0, key, value(key)));
+    job.checkpoint(b"").unwrap();
+    drop(job);
+    // Two shards share the first segment. The first shard deletes all its keys and compacts, tombstones included.
+    let mut job = Job::open(&storage, 2, 2048, 1).unwrap();
+    job.compact = 0..1;
+    let shared = job.shards[0].oldest();
+    assert!(shared.is_some() && shared == job.shards[1].oldest());
+    let firsts: Vec<u64> = (0..20).filter(|key| GROUPS.shard(GROUPS.of(yeoul_frame::hash_u64(*key)), 2) == 0).collect();
+    firsts.iter().for_each(|key| job.set(NUMBERS, 0, *key, None));
+    for round in 0..200 {
+        firsts.iter().for_each(|key| job.set(TEXTS, 0, *key, value(round)));
+        job.checkpoint(b"").unwrap();
+    }
+    assert!(job.shards[0].oldest() > shared && job.shards[1].oldest() == shared);
+    let expected = job.state();
+    assert!(firsts.iter().all(|key| !expected.contains_key(&(NUMBERS.0, 0, *key))));
+    drop(job);
+    for shards in [1, 3, 1] {
+        let mut job = Job::open(&storage, shards, 2048, 1).unwrap();
+        assert_eq!(job.state(), expected, "on {shards}");
+        job.checkpoint(b"").unwrap();
+    }
+}
+
+#[test]
+fn retained_checkpoints_keep_their_segments() {
+    let storage = MemoryStorage::new();
+    let mut choices = Choices(7);
+    let mut job = Job::open(&storage, 1, 2048, 3).unwrap();
+    for _ in 0..100 {
+        churn(&mut job, &mut choices, 30, 40);
+        job.checkpoint(b"").unwrap();
+        let retained = job.manifest.retained();
+        assert!(retained.len() <= 3);
+        for of in retained.iter().flat_map(|commit| commit.segments()) {
+            assert!(storage.open(&format!("{DIR}/{}", of.file_name())).is_ok(), "{of} of a retained checkpoint is there");
+        }
+    }
+    assert_eq!(job.manifest.retained().iter().map(|commit| commit.epoch.0).collect::<Vec<_>>(), [98, 99, 100]);
+}
+
+#[test]
+fn a_checkpoint_costs_one_sync_a_shard_and_one_for_the_manifest() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 2, 1 << 20, 1).unwrap();
+    let value = |n: u64| Some(n.to_le_bytes().to_vec());
+    (0..20).for_each(|key| job.set(NUMBERS, 0, key, value(1)));
+    job.checkpoint(b"").unwrap();
+    storage.take_log();
+    (0..20).for_each(|key| job.set(NUMBERS, 0, key, value(2)));
+    job.checkpoint(b"").unwrap();
+    let (first, second) = ("00000001.log", "00000002.log");
+    let expected = [first, first, second, second, "MANIFEST", "MANIFEST"];
+    let expected: Vec<String> =
+        expected.iter().zip(["write", "sync"].iter().cycle()).map(|(name, what)| format!("{what} {DIR}/{name}")).collect();
+    assert_eq!(storage.take_log(), expected);
+}
+
+#[test]
+fn fixed_width_records_cost_no_more_than_a_tenth_beside_their_bytes() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 1, 1 << 26, 1).unwrap();
+    (0..50_000).for_each(|key| job.set(NUMBERS, 0, key, Some(vec![1; 8])));
+    let chunked = job.checkpoint(b"").unwrap();
+    let bytes: u64 = chunked.shards[0].segments.iter().map(|of| u64::from(of.len)).sum();
+    assert!(bytes <= 50_000 * 16 * 1002 / 1000 + 1024, "{bytes} bytes");
+    assert_eq!(Layout::of(Some(8), Some(8)), NUMBER);
+}
+
+#[test]
+fn sealed_output_and_operator_state_come_back_whole() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 2, 4096, 1).unwrap();
+    job.compact = 0..0;
+    let mut large = vec![0u8; 3 << 20];
+    large.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
+    let mut choices = Choices(3);
+    let mut last = None;
+    for epoch in 1..=30u64 {
+        churn(&mut job, &mut choices, 30, 40);
+        let output = if epoch == 29 { large.clone() } else { epoch.to_le_bytes().to_vec() };
+        last = Some(job.checkpoint(&output).unwrap());
+    }
+    let commit = last.unwrap();
+    let (states, outputs) = unkeyed(&storage, &commit, Epoch(27)).unwrap();
+    assert_eq!(states, [[30, 0], [30, 1]], "only the last epoch's");
+    let found: Vec<_> = outputs.iter().map(|out| (out.subtask.0, out.epoch.0)).collect();
+    assert_eq!(found, [(0, 28), (0, 29), (0, 30), (1, 28), (1, 29), (1, 30)]);
+    assert!(outputs[1].bytes == large && outputs[4].bytes == large);
+    assert!(unkeyed(&storage, &commit, Epoch(30)).unwrap().1.is_empty());
+}
+
+#[test]
+fn a_savepoint_moves_a_job_to_another_place_and_number_of_shards() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 2, 4096, 1).unwrap();
+    let mut choices = Choices(11);
+    for _ in 0..40 {
+        churn(&mut job, &mut choices, 30, 200);
+        job.checkpoint(b"").unwrap();
+    }
+    let expected = job.state();
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let meta = SavepointMeta { epoch: job.epoch, job: job.job, id: 5 };
+    let mut savepoint = SavepointWriter::create(Arc::clone(&shared), "sp/one", meta).unwrap();
+    for shard in 0..2 {
+        let fill = |log: &mut crate::log::LogBuffer, full: &mut dyn FnMut(&mut crate::log::LogBuffer)| {
+            for ((table, namespace, key), value) in &expected {
+                if GROUPS.shard(GROUPS.of(yeoul_frame::hash_u64(*key)), 2) == shard {
+                    let layout = if *table == NUMBERS.0 { NUMBER } else { Layout::Variable };
+                    let put = |out: &mut Vec<u8>| out.extend_from_slice(&key.to_le_bytes());
+                    log.put(yeoul_frame::TableId(*table), *namespace, layout, put, |out| out.extend_from_slice(value));
+                    full(log);
+                }
+            }
+        };
+        savepoint.write_shard(ShardId(shard), &mut { fill }).unwrap();
+    }
+    assert!(read_savepoint(&storage, "sp/one").unwrap_err().to_string().contains("no complete savepoint"));
+    let blobs = BTreeMap::from([("sources".to_owned(), vec![1, 2, 3])]);
+    let written = savepoint.finish(Timestamp(9), blobs).unwrap();
+
+    // Only the savepoint's folder, under another name.
+    let elsewhere = MemoryStorage::of_image(
+        &storage
+            .image()
+            .into_iter()
+            .filter_map(|(path, bytes)| Some((path.strip_prefix("sp/one/")?.to_owned(), bytes)))
+            .map(|(name, bytes)| (format!("moved/{name}"), bytes))
+            .collect(),
+    );
+    assert_eq!(read_savepoint(&elsewhere, "moved").unwrap(), written);
+    for shards in [1, 2, 5] {
+        let target = MemoryStorage::new();
+        let shared: Arc<dyn Storage> = Arc::new(target.clone());
+        let (manifest, commit) = import_savepoint(&elsewhere, "moved", shared, DIR, options(1)).unwrap();
+        assert_eq!(commit, written);
+        let mut job = Job::restore(&target, manifest, Some(&commit), shards, 4096).unwrap();
+        assert_eq!(job.state(), expected);
+        churn(&mut job, &mut choices, 30, 200);
+        job.checkpoint(b"").unwrap();
+        let expected = job.state();
+        drop(job);
+        assert_eq!(Job::open(&target, 2, 4096, 1).unwrap().state(), expected);
+        let shared: Arc<dyn Storage> = Arc::new(target.clone());
+        let again = import_savepoint(&elsewhere, "moved", shared, DIR, options(1)).err().unwrap();
+        assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+}
+
+#[test]
+fn an_import_that_was_cut_short_is_begun_anew() {
+    let source = MemoryStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(source.clone());
+    let job = JobMeta { key_groups: GROUPS, shards: 1 };
+    let meta = SavepointMeta { epoch: Epoch(3), job, id: 5 };
+    let mut savepoint = SavepointWriter::create(shared, "sp", meta).unwrap();
+    let fill = |log: &mut crate::log::LogBuffer, _: &mut dyn FnMut(&mut crate::log::LogBuffer)| {
+        log.put(NUMBERS, 0, NUMBER, |key| key.extend_from_slice(&[1; 8]), |value| value.extend_from_slice(&[2; 8]));
+    };
+    savepoint.write_shard(ShardId(0), &mut { fill }).unwrap();
+    let written = savepoint.finish(Timestamp::MIN, BTreeMap::new()).unwrap();
+    for call in 1.. {
+        let target = MemoryStorage::new();
+        target.fail_from(call);
+        let shared: Arc<dyn Storage> = Arc::new(target.clone());
+        let ended = import_savepoint(&source, "sp", shared, DIR, options(1)).is_ok();
+        // A restart: the store opens if the import had come to its commit, else the import begins anew.
+        let target = MemoryStorage::of_image(&target.image());
+        let shared: Arc<dyn Storage> = Arc::new(target.clone());
+        let commit = match import_savepoint(&source, "sp", shared, DIR, options(1)) {
+            Ok((_, commit)) => commit,
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{error}");
+                let shared: Arc<dyn Storage> = Arc::new(target.clone());
+                crate::manifest::Manifest::open(shared, DIR, options(1)).unwrap().1.unwrap()
+            }
+        };
+        assert_eq!(commit, written, "failing from call {call}");
+        assert_eq!(commit.segments().into_iter().collect::<Vec<_>>(), [SegmentId(1)]);
+        if ended {
+            break;
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Savepoints: a folder that holds a job's whole state and names nothing outside itself.
+//!
+//! The segments are those of a log with one epoch, and `SAVEPOINT` is a manifest file with one commit, so the formats and
+//! their checks are the log's. Names are derived from ids, so the folder may be moved or copied. A new job begins by
+//! importing the folder into its own store, and then recovers as from any commit, on as many shards as it likes.
+//!
+//! Invariants:
+//! 1. `SAVEPOINT` gets its name after everything else in the folder is durable; a folder without it is incomplete.
+//! 2. A store without a manifest but with `IMPORT` is one whose import did not end; the next import begins it anew.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, ShardId, Timestamp, hash_u64};
+use yeoul_sys::{Storage, failpoint};
+
+use crate::commit::{Commit, JobMeta, ShardLog};
+use crate::entry::{FileHeader, decode_manifest};
+use crate::log::segment::{named, path_in};
+use crate::log::{LogBuffer, LogOptions, LogWriter, RunId, Sealed, Segment, SegmentId, WriterOptions};
+use crate::manifest::{
+    IMPORT, MANIFEST, Manifest, ManifestOptions, list_segments, make_durable_folder, read_file, rewrite,
+};
+
+/// The name of the file that makes a folder a savepoint.
+pub const SAVEPOINT: &str = "SAVEPOINT";
+
+/// What a savepoint is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavepointMeta {
+    /// The epoch whose state it holds.
+    pub epoch: Epoch,
+    /// The job's shape.
+    pub job: JobMeta,
+    /// Drawn at random by the caller; tells this savepoint's files from all others.
+    pub id: u64,
+}
+
+/// Writes a savepoint: one log a shard, then [`finish`](Self::finish).
+pub struct SavepointWriter {
+    storage: Arc<dyn Storage>,
+    dir: String,
+    meta: SavepointMeta,
+    shards: BTreeMap<u16, ShardLog>,
+}
+
+impl SavepointWriter {
+    /// Begins a savepoint in a folder that is new or empty.
+    ///
+    /// # Errors
+    /// If the folder holds anything, or the disk fails.
+    pub fn create(storage: Arc<dyn Storage>, dir: &str, meta: SavepointMeta) -> io::Result<Self> {
+        make_durable_folder(&*storage, dir)?;
+        if let Some(entry) = storage.list(dir).map_err(|error| named(dir, "cannot be listed", &error))?.first() {
+            let message =
+                format!("{dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        Ok(Self { storage, dir: dir.to_owned(), meta, shards: BTreeMap::new() })
+    }
+
+    /// Both ends of a shard's log in the savepoint. All live records go into the buffer, its chunks to the writer; what the
+    /// seal returns is [added](Self::add).
+    #[must_use]
+    pub fn log(&self, shard: ShardId) -> (LogBuffer, LogWriter) {
+        let SavepointMeta { epoch, job, id } = self.meta;
+        let options = LogOptions {
+            shard,
+            shards: job.shards,
+            run: RunId(hash_u64(id).0),
+            first_segment: SegmentId(1),
+            epoch,
+            segment_bytes: LogOptions::SEGMENT_BYTES,
+        };
+        let writer = WriterOptions {
+            shard,
+            run: options.run,
+            groups: job.key_groups.range(shard.0, job.shards),
+            restored: Vec::new(),
+            segment_bytes: options.segment_bytes,
+        };
+        (LogBuffer::new(options), LogWriter::new(Arc::clone(&self.storage), &self.dir, writer))
+    }
+
+    /// Writes one shard's log in one go, for callers that may block. `fill` puts everything into the buffer (tables by
+    /// [`write_all`](crate::state_table::StateTable::write_all)) and calls its second argument now and then, so that what
+    /// waits is written.
+    ///
+    /// # Errors
+    /// If the disk fails; the savepoint is then worthless.
+    pub fn write_shard(
+        &mut self,
+        shard: ShardId,
+        fill: &mut dyn FnMut(&mut LogBuffer, &mut dyn FnMut(&mut LogBuffer)),
+    ) -> io::Result<()> {
+        let (mut log, mut writer) = self.log(shard);
+        let mut failed = None;
+        let mut write = |log: &mut LogBuffer| {
+            while let Some(chunk) = log.take_chunk() {
+                if failed.is_none() {
+                    failed = writer.append(chunk).err();
+                    writer.take_spent().into_iter().for_each(|spent| log.recycle(spent));
+                }
+            }
+        };
+        fill(&mut log, &mut write);
+        write(&mut log);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        writer.append(log.seal(self.meta.epoch))?;
+        self.add(writer.seal()?);
+        Ok(())
+    }
+
+    /// A shard's log is durable.
+    pub fn add(&mut self, sealed: Sealed) {
+        assert_eq!(sealed.epoch, self.meta.epoch, "a savepoint holds one epoch");
+        let log = ShardLog { shard: sealed.shard, segments: sealed.segments };
+        let twice = self.shards.insert(sealed.shard.0, log);
+        assert!(twice.is_none(), "{} wrote its log twice", sealed.shard);
+    }
+
+    /// Completes the savepoint, durably. All shards' logs must have been added.
+    ///
+    /// # Errors
+    /// If the disk fails; the savepoint is then worthless.
+    pub fn finish(self, watermark: Timestamp, blobs: BTreeMap<String, Vec<u8>>) -> io::Result<Commit> {
+        let SavepointMeta { epoch, job, id } = self.meta;
+        assert_eq!(self.shards.len(), usize::from(job.shards), "every shard's log is part of a savepoint");
+        let commit = Commit { epoch, job, watermark, shards: self.shards.into_values().collect(), blobs };
+        let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
+        failpoint!("savepoint.before-finish")?;
+        rewrite(&*self.storage, &self.dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
+        failpoint!("savepoint.after-finish")?;
+        Ok(commit)
+    }
+}
+
+/// Reads what a savepoint holds. Its tables are read with [`replay`](crate::recovery::replay) from
+/// [`Commit::assign`]'s lists, or by [importing](import_savepoint) it.
+///
+/// # Errors
+/// If the folder is no complete savepoint, or is damaged.
+pub fn read_savepoint(storage: &dyn Storage, dir: &str) -> io::Result<Commit> {
+    let path = path_in(dir, SAVEPOINT);
+    let bytes = read_file(storage, &path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let message = format!("{dir:?} is no complete savepoint: it holds no file {SAVEPOINT}");
+            io::Error::new(io::ErrorKind::NotFound, message)
+        }
+        _ => named(&path, "cannot be read", &error),
+    })?;
+    let mut image = decode_manifest(&bytes, &path, 1)?;
+    let commit = image.commits.pop_back();
+    commit.ok_or_else(|| crate::log::Corrupt::new("a savepoint without a commit").at(&path, 0).into())
+}
+
+/// Copies a savepoint into a store that is new, checking every block on the way, and opens the store. The savepoint is not
+/// changed.
+///
+/// # Errors
+/// If the store holds a checkpoint already, the savepoint is damaged, or a disk fails.
+pub fn import_savepoint(
+    from: &dyn Storage,
+    from_dir: &str,
+    to: Arc<dyn Storage>,
+    to_dir: &str,
+    options: ManifestOptions,
+) -> io::Result<(Manifest, Commit)> {
+    let commit = read_savepoint(from, from_dir)?;
+    make_durable_folder(&*to, to_dir)?;
+    begin_import(&*to, to_dir)?;
+    let mut copied = std::collections::BTreeSet::new();
+    for of in commit.shards.iter().flat_map(|log| &log.segments) {
+        if !copied.insert(of.segment) {
+            continue;
+        }
+        let segment = Segment::open(from, from_dir, of)?;
+        segment.verify()?;
+        let path = path_in(to_dir, &of.segment.file_name());
+        let file = to.create(&path).map_err(|error| named(&path, "cannot be created", &error))?;
+        failpoint!("savepoint.before-copy")?;
+        file.write_at(segment.bytes(), 0).map_err(|error| named(&path, "cannot be written", &error))?;
+        file.sync_data().map_err(|error| named(&path, "cannot be made durable", &error))?;
+    }
+    to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
+    failpoint!("savepoint.after-copy")?;
+    let (manifest, _) = Manifest::open_with(to, to_dir, options, Some(commit.clone()))?;
+    Ok((manifest, commit))
+}
+
+/// Marks a store as being imported into, after clearing away what an import that did not end left.
+fn begin_import(to: &dyn Storage, dir: &str) -> io::Result<()> {
+    let entries = to.list(dir).map_err(|error| named(dir, "cannot be listed", &error))?;
+    let has = |name: &str| entries.iter().any(|entry| entry.name == name);
+    let segments = list_segments(to, dir)?;
+    if has(MANIFEST) || (!segments.is_empty() && !has(IMPORT)) {
+        let message = format!("{dir:?} holds a store already; restore a savepoint into an empty folder");
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    for id in segments {
+        let path = path_in(dir, &id.file_name());
+        to.remove(&path).map_err(|error| named(&path, "cannot be removed", &error))?;
+    }
+    let path = path_in(dir, IMPORT);
+    if !has(IMPORT) {
+        to.create(&path).map_err(|error| named(&path, "cannot be created", &error))?;
+        to.sync_dir(dir).map_err(|error| named(&path, "cannot be made durable", &error))?;
+    }
+    failpoint!("savepoint.after-mark")
+}
+
+/// Copies a store's commit into a folder of its own, as a savepoint, checking every block on the way. The store goes on being
+/// written meanwhile; only committed bytes are read. `id` is drawn at random by the caller.
+///
+/// # Errors
+/// If the folder holds anything, a block is not as it was written, or a disk fails; the savepoint is then worthless.
+pub fn copy_savepoint(
+    from: &dyn Storage,
+    from_dir: &str,
+    commit: &Commit,
+    to: Arc<dyn Storage>,
+    to_dir: &str,
+    id: u64,
+) -> io::Result<Commit> {
+    let meta = SavepointMeta { epoch: commit.epoch, job: commit.job, id };
+    let writer = SavepointWriter::create(Arc::clone(&to), to_dir, meta)?;
+    let mut copied = std::collections::BTreeSet::new();
+    for of in commit.shards.iter().flat_map(|log| &log.segments) {
+        if !copied.insert(of.segment) {
+            continue;
+        }
+        let source = path_in(from_dir, &of.segment.file_name());
+        let mut bytes = vec![0; of.len as usize];
+        let file = from.open(&source).map_err(|error| named(&source, "cannot be opened", &error))?;
+        read_exact(&*file, &mut bytes).map_err(|error| named(&source, "cannot be read", &error))?;
+        let mut at = 0;
+        while at < bytes.len() {
+            let (_, next) = crate::log::BlockView::parse(&bytes, at, of.origin()).map_err(|error| error.at(&source, at as u64))?;
+            at = next;
+        }
+        let path = path_in(to_dir, &of.segment.file_name());
+        let file = to.create(&path).map_err(|error| named(&path, "cannot be created", &error))?;
+        failpoint!("savepoint.before-copy-out")?;
+        file.write_at(&bytes, 0).map_err(|error| named(&path, "cannot be written", &error))?;
+        file.sync_data().map_err(|error| named(&path, "cannot be made durable", &error))?;
+    }
+    to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
+    drop(writer);
+    let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
+    failpoint!("savepoint.before-finish-copy")?;
+    rewrite(&*to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
+    Ok(commit.clone())
+}
+
+/// Fills the buffer from the beginning of the file.
+fn read_exact(file: &dyn yeoul_sys::File, bytes: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], filled as u64)? {
+            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than what was committed")),
+            read => filled += read,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What the engine sees of a table: something that freezes, drains, restores, relocates and evicts.
+//!
+//! The runtime holds tables of many types behind this one trait; it never names a key or a value. All methods are called
+//! between frames, by the shard that owns the table; none blocks, none does I/O.
+//!
+//! The life of a snapshot: [`freeze`](StateTable::freeze) at the barrier, [`drain`](StateTable::drain) in slices until
+//! [`Drained::Done`], then the log is sealed. The next freeze may come only after that.
+
+use yeoul_frame::{KeyHash, TableId};
+use yeoul_sys::Region;
+
+use crate::log::{BlockView, Corrupt, Layout, LogAddress, LogBuffer};
+
+/// Whether a drain has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a snapshot is whole only when every table is drained"]
+pub enum Drained {
+    /// All that was frozen is in the log buffer.
+    Done,
+    /// There is more: call again.
+    More,
+}
+
+/// What the catalog of a checkpoint says of a table, so that a restore with other types is refused with names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDescription {
+    /// The table.
+    pub id: TableId,
+    /// Its name within its operator.
+    pub name: String,
+    /// How its records are laid out.
+    pub layout: Layout,
+}
+
+/// Where evicted values are read from: the sealed, mapped segments.
+pub trait Segments {
+    /// The whole mapped file of the segment that holds this address, if it is sealed and mapped.
+    fn region(&self, at: LogAddress) -> Option<Region>;
+}
+
+/// A table of keyed state, as the engine sees it.
+pub trait StateTable: Send {
+    /// The table.
+    fn id(&self) -> TableId {
+        self.describe().id
+    }
+
+    /// Its entry in the catalog.
+    fn describe(&self) -> TableDescription;
+
+    /// Fixes what the snapshot holds: everything written up to now. Constant time.
+    ///
+    /// Panics if the epoch before is not drained.
+    fn freeze(&mut self);
+
+    /// Encodes up to about `max_records` frozen records into the log.
+    fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained;
+
+    /// Applies a block of this table, in the order of the log, to a table that no one has written to yet.
+    ///
+    /// Takes the records whose key's routing hash is `owned`. Calls `retired` with the address and bytes of each record that
+    /// is not (or no longer) the newest of a key of this table, for the count of live bytes.
+    ///
+    /// # Errors
+    /// If a key or value does not decode, or the block's layout is not the table's.
+    fn restore(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> Result<(), Corrupt>;
+
+    /// Makes room for about this many records more, before a restore.
+    fn reserve(&mut self, records: usize);
+
+    /// For compaction: puts on the dirty list each record of the block that is the newest of its key.
+    /// Returns how many there were.
+    ///
+    /// # Errors
+    /// If a key does not decode.
+    fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt>;
+
+    /// Encodes every live record, as it is now, for a savepoint. Calls `full` now and then so that the caller can take
+    /// finished chunks. Changes nothing in the table.
+    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer));
+
+    /// Replaces clean values by their addresses in the log until about `target_bytes` are free, where the table's values
+    /// can be read from there. Returns the bytes freed.
+    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize;
+
+    /// Bytes of memory held, in all.
+    fn memory_bytes(&self) -> usize;
+
+    /// Records held.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Records on the dirty list, which the next snapshot will write.
+    fn dirty(&self) -> usize;
+}

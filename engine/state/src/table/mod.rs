@@ -1,0 +1,271 @@
+//! A keyed table: finds a key's value in one memory miss, and knows what was written since the last barrier.
+//!
+//! Holds the values of one state (and one namespace) of the keys that one shard owns. A frame's keys are looked up
+//! together ([`Table::upsert_batch`]), so that their misses overlap. Does no I/O: what is drained goes to a
+//! [`LogBuffer`](crate::log::LogBuffer).
+//!
+//! Invariants:
+//! 1. The log up to a barrier, with what was frozen at it, replays to the table as it was at that barrier.
+//! 2. The first write to an entry after a barrier marks it; a write that meets a frozen, undrained entry encodes that first.
+//! 3. A removed key keeps its entry, marked deleted, until its tombstone is in the log; a key that the log has never seen
+//!    leaves no trace.
+//! 4. No call takes time in proportion to the table, but those that walk it by name (`iter`, `write_all`).
+
+mod batch;
+mod bucket;
+mod buckets;
+mod dirty;
+mod meta;
+mod pending;
+mod restore;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use yeoul_frame::{KeyHash, TableId};
+
+use crate::key::Key;
+use crate::log::{Layout, SegmentId};
+use crate::stored::Value;
+use buckets::{Buckets, Place};
+use meta::Parity;
+use pending::Pending;
+use writes::Writes;
+
+pub(crate) use restore::Restored;
+
+/// A hash table whose changes are drained to the state log.
+///
+/// Keys come with their [hash](Key::hash), which the exchange has already computed.
+///
+/// ```
+/// use yeoul_frame::TableId;
+/// use yeoul_state::{Key, Table};
+///
+/// let mut counts = Table::<u64, u64>::new(TableId(1), "counts");
+/// for key in [7, 8, 7_u64] {
+///     *counts.upsert(&key, key.hash(), || 0) += 1;
+/// }
+/// assert_eq!(counts.get(&7, 7_u64.hash()), Some(&2));
+/// assert_eq!(counts.remove(&8, 8_u64.hash()), Some(1));
+/// assert_eq!(counts.len(), 1);
+/// ```
+pub struct Table<K, V> {
+    id: TableId,
+    name: String,
+    namespace: i64,
+    layout: Layout,
+    buckets: Buckets<K, V>,
+    writes: Writes,
+    pending: Pending,
+    live: usize,
+    /// The newest segment that holds a record of this table.
+    newest: SegmentId,
+    /// Records of this table in the log that count as live, and their bytes, for the mean of variable widths.
+    logged: (u64, u64),
+    sweep: usize,
+}
+
+impl<K: Key, V: Value> Table<K, V> {
+    /// An empty table in namespace 0. `id` names it across restarts, `name` in messages and the catalog.
+    #[must_use]
+    pub fn new(id: TableId, name: &str) -> Self {
+        let mut writes = Writes::new();
+        Self {
+            id,
+            name: name.to_owned(),
+            namespace: 0,
+            layout: Layout::of(K::WIDTH, V::WIDTH),
+            buckets: Buckets::new(&mut writes),
+            writes,
+            pending: Pending::default(),
+            live: 0,
+            newest: SegmentId(0),
+            logged: (0, 0),
+            sweep: 0,
+        }
+    }
+
+    /// The same table, for the records of another namespace.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: i64) -> Self {
+        debug_assert!(self.buckets.taken() == 0, "a namespace is chosen before the first write");
+        self.namespace = namespace;
+        self
+    }
+
+    /// The value of a key.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, key: &K, hash: KeyHash) -> Option<&V> {
+        let Place { bucket, lane } = self.buckets.find(key, hash)?;
+        let here = &self.buckets.as_slice()[bucket];
+        (!here.meta[lane].is_deleted()).then(|| &here.values[lane])
+    }
+
+    /// The value of a key, to change; counts as a write.
+    #[must_use]
+    #[inline]
+    pub fn get_mut(&mut self, key: &K, hash: KeyHash) -> Option<&mut V> {
+        let at = self.buckets.find(key, hash)?;
+        if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
+            return None;
+        }
+        self.touch(at);
+        Some(&mut self.buckets.at(at.bucket).values[at.lane])
+    }
+
+    /// Whether the key has a value.
+    #[must_use]
+    #[inline]
+    pub fn contains(&self, key: &K, hash: KeyHash) -> bool {
+        self.get(key, hash).is_some()
+    }
+
+    /// The value of a key, to change; if there is none, it starts as `default()`.
+    #[inline]
+    pub fn upsert(&mut self, key: &K, hash: KeyHash, default: impl FnOnce() -> V) -> &mut V {
+        let at = match self.buckets.find(key, hash) {
+            Some(at) => {
+                let meta = &mut self.buckets.at(at.bucket).meta[at.lane];
+                if meta.is_clean() {
+                    self.writes.written(at.bucket, meta);
+                } else if !meta.is_live_in(self.writes.parity()) {
+                    self.reclaim(at, default);
+                }
+                at
+            }
+            None => self.insert(key, hash, default()),
+        };
+        &mut self.buckets.at(at.bucket).values[at.lane]
+    }
+
+    /// Sets the value of a key; returns the one before.
+    pub fn set(&mut self, key: &K, hash: KeyHash, value: V) -> Option<V> {
+        match self.buckets.find(key, hash) {
+            Some(at) => {
+                self.touch(at);
+                let here = self.buckets.at(at.bucket);
+                if here.meta[at.lane].is_deleted() {
+                    self.revive(at, value);
+                    return None;
+                }
+                Some(std::mem::replace(&mut here.values[at.lane], value))
+            }
+            None => {
+                self.insert(key, hash, value);
+                None
+            }
+        }
+    }
+
+    /// Removes a key; returns its value.
+    pub fn remove(&mut self, key: &K, hash: KeyHash) -> Option<V> {
+        let at = self.buckets.find(key, hash)?;
+        if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
+            return None;
+        }
+        Some(self.remove_at(at))
+    }
+
+    fn remove_at(&mut self, at: Place) -> V {
+        self.touch(at);
+        self.live -= 1;
+        let here = self.buckets.at(at.bucket);
+        let meta = &mut here.meta[at.lane];
+        if meta.is_logged() {
+            meta.set_deleted(true);
+            return std::mem::replace(&mut here.values[at.lane], V::vacant());
+        }
+        self.writes.forgotten();
+        self.buckets.vacate(at).1
+    }
+
+    /// All keys and values, in the order of the hash (which an insertion may change). Walks the whole table.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.buckets.as_slice().iter().flat_map(|here| {
+            let live = here.meta.iter().zip(here.keys.iter().zip(&here.values));
+            live.filter(|(meta, _)| meta.is_live()).map(|(_, entry)| entry)
+        })
+    }
+
+    /// Removes what `expired` says, looking at a few buckets at a time: `buckets` of them, going on where the last call
+    /// ended. Returns how many were removed.
+    pub fn sweep(&mut self, buckets: usize, mut expired: impl FnMut(&K, &V) -> bool) -> usize {
+        let mut removed = 0;
+        for _ in 0..buckets.min(self.buckets.count()) {
+            self.sweep = if self.sweep + 1 < self.buckets.count() { self.sweep + 1 } else { 0 };
+            for lane in 0..bucket::LANES {
+                let here = &self.buckets.as_slice()[self.sweep];
+                if here.meta[lane].is_live() && expired(&here.keys[lane], &here.values[lane]) {
+                    self.remove_at(Place { bucket: self.sweep, lane });
+                    removed += 1;
+                }
+            }
+        }
+        removed
+    }
+
+    /// How many keys have a value.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether no key has.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Bytes of memory held: buckets, bitmaps, and for types that hold memory outside their slot, that too (by a walk).
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let fixed = self.buckets.memory_bytes() + self.writes.memory_bytes() + self.pending.memory_bytes();
+        if K::WIDTH.is_some() && V::WIDTH.is_some() {
+            return fixed;
+        }
+        fixed + self.iter().map(|(key, value)| key.heap_bytes() + value.heap_bytes()).sum::<usize>()
+    }
+
+    /// Marks an entry as written in this epoch.
+    #[inline]
+    fn touch(&mut self, at: Place) {
+        let parity: Parity = self.writes.parity();
+        let meta = &mut self.buckets.at(at.bucket).meta[at.lane];
+        if meta.written_in(parity) {
+            return;
+        }
+        if meta.is_clean() {
+            self.writes.written(at.bucket, meta);
+        } else {
+            self.write_over_frozen(at);
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, key: &K, hash: KeyHash, value: V) -> Place {
+        let at = self.buckets.insert(key.clone(), hash, value, &mut self.writes);
+        self.writes.written(at.bucket, &mut self.buckets.at(at.bucket).meta[at.lane]);
+        self.live += 1;
+        at
+    }
+
+    /// Readies an entry that is frozen, or deleted, or both.
+    #[cold]
+    fn reclaim(&mut self, at: Place, default: impl FnOnce() -> V) {
+        self.touch(at);
+        if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
+            self.revive(at, default());
+        }
+    }
+
+    #[cold]
+    fn revive(&mut self, at: Place, value: V) {
+        let here = self.buckets.at(at.bucket);
+        here.meta[at.lane].set_deleted(false);
+        here.values[at.lane] = value;
+        self.live += 1;
+    }
+}

@@ -1,0 +1,269 @@
+//! From the log back into the table, and from one segment of it to another: restore, relocation, savepoints, eviction.
+
+use yeoul_frame::KeyHash;
+
+use super::Table;
+use super::bucket::LANES;
+use super::buckets::Place;
+use crate::key::Key;
+use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, block};
+use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::stored::{Value, decode_all};
+
+/// Records that are written between two chances to take finished chunks.
+const SAVED_AT_ONCE: usize = 1024;
+
+/// What a restored record did to a table, for indexes that are kept beside it.
+pub(crate) enum Restored<'a, K> {
+    Added(&'a K),
+    Removed(&'a K),
+    Cleared,
+}
+
+impl<K: Key, V: Value> Table<K, V> {
+    /// Makes room for about this many keys, if the table is empty; before a restore.
+    pub fn reserve(&mut self, keys: usize) {
+        self.buckets.reserve(keys, &mut self.writes);
+    }
+
+    /// Applies a block of the log: see [`StateTable::restore`](crate::StateTable::restore).
+    ///
+    /// # Errors
+    /// If a key or value does not decode, or the block's layout is not the table's.
+    pub(crate) fn restore_each(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+        mut restored: impl FnMut(Restored<'_, K>),
+    ) -> Result<(), Corrupt> {
+        match block.kind() {
+            BlockKind::Put => {
+                self.check_layout(block)?;
+                let (keys, hashes) = self.keys_of(block)?;
+                let mut records = block.records();
+                let mut fault = None;
+                self.ahead(&hashes, |table, i| {
+                    let record = records.next().expect("a record for each key");
+                    if !owned(keys[i].routing()) {
+                        retired(record.address, record.bytes as usize);
+                        return;
+                    }
+                    match decode_all::<V>(record.value) {
+                        Ok(value) => {
+                            if table.restore_one(&keys[i], hashes[i], value, record.address, retired) {
+                                restored(Restored::Added(&keys[i]));
+                            }
+                            table.count(record.address, record.bytes as usize);
+                        }
+                        Err(error) => fault = Some(error),
+                    }
+                });
+                fault.map_or(Ok(()), Err)
+            }
+            BlockKind::Delete => {
+                self.check_layout(block)?;
+                let (keys, hashes) = self.keys_of(block)?;
+                self.ahead(&hashes, |table, i| {
+                    let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
+                    table.retire_at(at, retired);
+                    let (key, _) = table.buckets.vacate(at);
+                    table.live -= 1;
+                    restored(Restored::Removed(&key));
+                });
+                Ok(())
+            }
+            BlockKind::DropNamespace => {
+                self.clear_restored(retired);
+                restored(Restored::Cleared);
+                Ok(())
+            }
+            other => Err(Corrupt::new(format!("a {other:?} block was given to the table {:?}", self.name))),
+        }
+    }
+
+    /// For compaction: see [`StateTable::relocate`](crate::StateTable::relocate).
+    ///
+    /// # Errors
+    /// If a key does not decode.
+    pub fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
+        if block.kind() != BlockKind::Put {
+            return Ok(0);
+        }
+        let (keys, hashes) = self.keys_of(block)?;
+        let segment = block.address().segment();
+        let before = self.writes.dirty();
+        self.ahead(&hashes, |table, i| {
+            let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
+            let meta = &mut table.buckets.at(at.bucket).meta[at.lane];
+            if meta.is_clean() && meta.is_live() && meta.may_be_in(segment) {
+                table.writes.written(at.bucket, meta);
+            }
+        });
+        Ok(self.writes.dirty() - before)
+    }
+
+    /// Encodes every live record as it is now, for a savepoint. Changes nothing here.
+    pub fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
+        for (i, (key, value)) in self.iter().enumerate() {
+            log.put(self.id, self.namespace, self.layout, |out| key.encode(out), |out| value.encode(out));
+            if i % SAVED_AT_ONCE == SAVED_AT_ONCE - 1 {
+                full(log);
+            }
+        }
+        full(log);
+    }
+
+    /// Evicts clean values until about `target_bytes` are free, or all were looked at. Returns the bytes freed.
+    pub fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
+        if !V::SPILLS {
+            return 0;
+        }
+        let mut freed = 0;
+        for _ in 0..self.buckets.count() {
+            if freed >= target_bytes {
+                break;
+            }
+            self.sweep = if self.sweep + 1 < self.buckets.count() { self.sweep + 1 } else { 0 };
+            let here = self.buckets.at(self.sweep);
+            for lane in 0..LANES {
+                if !here.meta[lane].is_live() || !here.meta[lane].is_clean() {
+                    continue;
+                }
+                let Some(at) = here.values[lane].evictable() else { continue };
+                let Some(region) = segments.region(at) else { continue };
+                let offset = at.offset() as usize;
+                let Some((_, value, len)) = region.get(offset..).and_then(|rest| block::variable_record(rest, offset)) else {
+                    continue;
+                };
+                let bytes = region.slice(offset + len - value.len()..offset + len);
+                freed += here.values[lane].evict(bytes);
+            }
+        }
+        freed
+    }
+
+    fn check_layout(&self, block: &BlockView<'_>) -> Result<(), Corrupt> {
+        let expected = match (self.layout, block.kind()) {
+            (Layout::Fixed { key, .. }, BlockKind::Delete) => Layout::Fixed { key, value: 0 },
+            (layout, _) => layout,
+        };
+        if block.layout() == expected {
+            return Ok(());
+        }
+        let (name, found) = (&self.name, block.layout());
+        Err(Corrupt::new(format!(
+            "the state {name:?} was saved with records of {found:?} and is declared with {expected:?}; declare the types that it was saved with"
+        )))
+    }
+
+    fn keys_of(&self, block: &BlockView<'_>) -> Result<(Vec<K>, Vec<KeyHash>), Corrupt> {
+        let most = block.records().size_hint().1.unwrap_or(0);
+        let (mut keys, mut hashes) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        for record in block.records() {
+            let key = decode_all::<K>(record.key)?;
+            hashes.push(key.hash());
+            keys.push(key);
+        }
+        Ok((keys, hashes))
+    }
+
+    /// Returns whether the key is new.
+    #[inline]
+    fn restore_one(
+        &mut self,
+        key: &K,
+        hash: KeyHash,
+        mut value: V,
+        address: LogAddress,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> bool {
+        value.landed(address);
+        let found = self.buckets.find(key, hash);
+        let at = match found {
+            Some(at) => {
+                self.retire_at(at, retired);
+                self.buckets.at(at.bucket).values[at.lane] = value;
+                at
+            }
+            None => {
+                self.live += 1;
+                self.buckets.insert(key.clone(), hash, value, &mut self.writes)
+            }
+        };
+        self.buckets.at(at.bucket).meta[at.lane].set_logged(address);
+        found.is_none()
+    }
+
+    fn retire_at(&mut self, at: Place, retired: &mut dyn FnMut(LogAddress, usize)) {
+        if let Some(segment) = self.buckets.at(at.bucket).meta[at.lane].counted_in(self.newest) {
+            let bytes = self.retired_bytes();
+            retired(LogAddress::new(segment, 0), bytes);
+        }
+    }
+
+    /// Forgets everything that was restored.
+    fn clear_restored(&mut self, retired: &mut dyn FnMut(LogAddress, usize)) {
+        for bucket in 0..self.buckets.count() {
+            for lane in 0..LANES {
+                if !self.buckets.at(bucket).meta[lane].is_vacant() {
+                    let at = Place { bucket, lane };
+                    self.retire_at(at, retired);
+                    self.buckets.vacate(at);
+                    self.live -= 1;
+                }
+            }
+        }
+    }
+}
+
+impl<K: Key, V: Value> StateTable for Table<K, V> {
+    fn describe(&self) -> TableDescription {
+        TableDescription { id: self.id, name: self.name.clone(), layout: self.layout }
+    }
+
+    fn freeze(&mut self) {
+        Table::freeze(self);
+    }
+
+    fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained {
+        Table::drain(self, max_records, log)
+    }
+
+    fn restore(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> Result<(), Corrupt> {
+        self.restore_each(block, owned, retired, |_| ())
+    }
+
+    fn reserve(&mut self, records: usize) {
+        Table::reserve(self, records);
+    }
+
+    fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
+        Table::relocate(self, block)
+    }
+
+    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
+        Table::write_all(self, log, full);
+    }
+
+    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
+        Table::evict(self, target_bytes, segments)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        Table::memory_bytes(self)
+    }
+
+    fn len(&self) -> usize {
+        Table::len(self)
+    }
+
+    fn dirty(&self) -> usize {
+        Table::dirty(self)
+    }
+}

@@ -1,0 +1,140 @@
+//! An exactly-once sink into memory: for tests and examples.
+//!
+//! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use yeoul_frame::{Epoch, Frame};
+use yeoul_operator::{
+    Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services, SinkSpec,
+    Snapshot,
+};
+use yeoul_state::Stored;
+
+use crate::owned_state::{StateRecord, archive, unarchive};
+
+/// Output is sealed in pieces of about this size.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A sink that collects a stream in memory, and the handle that shows what was committed.
+///
+/// ```
+/// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+///
+/// let env = StreamEnvironment::new("numbers");
+/// let (sink, numbers) = collect();
+/// env.from_collection([1u64, 2, 3], WatermarkStrategy::no_watermarks()).sink_to(sink);
+/// // Once the job has run: 
+/// assert!(numbers.take().is_empty());
+/// ```
+#[must_use]
+pub fn collect<T: StateRecord + Clone>() -> (CollectSink<T>, Collected<T>) {
+    let target = Arc::new(Mutex::new(Target { delivered: Epoch(0), records: Vec::new() }));
+    (CollectSink { target: target.clone() }, Collected { target })
+}
+
+/// See [`collect`].
+pub struct CollectSink<T> {
+    target: Arc<Mutex<Target<T>>>,
+}
+
+/// What a [`CollectSink`] has committed.
+pub struct Collected<T> {
+    target: Arc<Mutex<Target<T>>>,
+}
+
+struct Target<T> {
+    delivered: Epoch,
+    records: Vec<T>,
+}
+
+fn lock<T>(target: &Mutex<Target<T>>) -> MutexGuard<'_, Target<T>> {
+    target.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Collected<T> {
+    /// Takes all that was committed since the last call. Order holds within an epoch and sink subtask.
+    #[must_use]
+    pub fn take(&self) -> Vec<T> {
+        std::mem::take(&mut lock(&self.target).records)
+    }
+}
+
+impl<T> Clone for Collected<T> {
+    fn clone(&self) -> Self {
+        Self { target: self.target.clone() }
+    }
+}
+
+impl<T: StateRecord + Clone> SinkSpec for CollectSink<T> {
+    type In = T;
+
+    fn make(&self) -> MakeOperator {
+        Arc::new(|| Box::new(Sealing::<T> { pieces: Vec::new(), records: PhantomData }))
+    }
+
+    fn committer(&self) -> MakeCommitter {
+        let target = self.target.clone();
+        Arc::new(move || Box::new(Delivering { target: target.clone() }))
+    }
+}
+
+/// Collects an epoch's records, encoded: a length and an archive each.
+struct Sealing<T> {
+    pieces: Vec<Vec<u8>>,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: StateRecord> Operator for Sealing<T> {
+    fn process(&mut self, _: InputId, frame: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
+        for (_, record) in frame.rows::<T>() {
+            if self.pieces.last().is_none_or(|piece| piece.len() >= PIECE_BYTES) {
+                self.pieces.push(Vec::new());
+            }
+            let bytes = archive(&T::from_archived(record));
+            let piece = self.pieces.last_mut().expect("one was just pushed, if there was none");
+            (bytes.len() as u32).encode(piece);
+            piece.extend_from_slice(&bytes);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.pieces.drain(..).for_each(|piece| snapshot.seal(piece));
+        Ok(())
+    }
+}
+
+struct Delivering<T> {
+    target: Arc<Mutex<Target<T>>>,
+}
+
+impl<T: StateRecord> Committer for Delivering<T> {
+    fn recover(&mut self, _: &Services, _: Epoch) -> Result<Epoch, OperatorError> {
+        Ok(lock(&self.target).delivered)
+    }
+
+    fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
+        let mut records = Vec::new();
+        for output in outputs {
+            let mut rest = &output.bytes[..];
+            while !rest.is_empty() {
+                let bad = |error| OperatorError::new(format!("sealed output of {epoch} does not read")).caused_by(error);
+                let len = u32::decode(&mut rest).map_err(bad)? as usize;
+                let (record, after) = rest.split_at_checked(len).ok_or_else(|| {
+                    OperatorError::new(format!("sealed output of {epoch} is cut short: {} of {len} bytes", rest.len()))
+                })?;
+                records.push(unarchive(record).map_err(bad)?);
+                rest = after;
+            }
+        }
+        let mut target = lock(&self.target);
+        // One critical section is this target's transaction: the records with their marker.
+        if epoch > target.delivered {
+            target.delivered = epoch;
+            target.records.append(&mut records);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! Where user code puts its results: archives them into frames of the main output.
+//!
+//! Invariants:
+//! 1. Records leave in the order in which they were collected.
+//! 2. After the first record that cannot be archived nothing more is taken; the operator fails with that record's error.
+
+use rkyv::{Archive, Serialize};
+use yeoul_frame::{FRAME_ROWS, Frame, FixedWidth, Pool, PushError, Record, RowBuilder, RowKind, RowSerializer, Timestamp};
+use yeoul_operator::{Context, OperatorError, OutputId};
+
+/// Takes the results of user code (Flink's `Collector`).
+///
+/// A result may be the record itself or anything with the same archived form, such as its borrowed twin (`BidRow` of `Bid`). It
+/// takes the event time of the record or timer that is being worked on, unless [`collect_at`](Self::collect_at) gives another.
+pub struct Collector<O: Record> {
+    rows: RowBuilder<O>,
+    full: Vec<Frame>,
+    time: Timestamp,
+    kind: RowKind,
+    error: Option<PushError>,
+}
+
+impl<O: Record> Collector<O> {
+    /// An empty one, with frame memory from `pool`.
+    #[must_use]
+    pub fn new(pool: &Pool) -> Self {
+        Self {
+            rows: RowBuilder::new(pool, FRAME_ROWS),
+            full: Vec::new(),
+            time: Timestamp::MIN,
+            kind: RowKind::Insert,
+            error: None,
+        }
+    }
+
+    /// Adds a result.
+    #[inline]
+    pub fn collect<U>(&mut self, result: U)
+    where
+        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
+    {
+        self.push(&result, self.time, self.kind);
+    }
+
+    /// Adds a result with an event time of its own.
+    #[inline]
+    pub fn collect_at<U>(&mut self, result: U, time: Timestamp)
+    where
+        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
+    {
+        self.push(&result, time, self.kind);
+    }
+
+    /// Adds a change of a changelog: a result that comes, goes, or replaces another.
+    #[inline]
+    pub fn collect_change<U>(&mut self, result: U, kind: RowKind)
+    where
+        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
+    {
+        self.push(&result, self.time, kind);
+    }
+
+    /// Adds a record that is already archived, by copying its bytes. For others, collect `Schema::borrow` of it.
+    #[inline]
+    pub fn collect_archived(&mut self, result: &O::Archived)
+    where
+        O: FixedWidth,
+    {
+        if self.error.is_some() {
+            return;
+        }
+        let (time, kind) = (self.time, self.kind);
+        if let Err(error) = self.rows.push_archived(result, time, kind) {
+            match error {
+                PushError::Full => {
+                    self.full.push(self.rows.finish());
+                    self.error = self.rows.push_archived(result, time, kind).err();
+                }
+                error => self.error = Some(error),
+            }
+        }
+    }
+
+    /// The event time and kind that what follows takes.
+    #[inline]
+    pub(crate) fn stamp(&mut self, time: Timestamp, kind: RowKind) {
+        (self.time, self.kind) = (time, kind);
+    }
+
+    #[inline]
+    pub(crate) fn push<U>(&mut self, result: &U, time: Timestamp, kind: RowKind)
+    where
+        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
+    {
+        if self.error.is_some() {
+            return;
+        }
+        if let Err(error) = self.rows.push_as(result, time, kind) {
+            self.make_room(error, result, time, kind);
+        }
+    }
+
+    #[cold]
+    fn make_room<U>(&mut self, error: PushError, result: &U, time: Timestamp, kind: RowKind)
+    where
+        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
+    {
+        match error {
+            PushError::Full => {
+                self.full.push(self.rows.finish());
+                self.error = self.rows.push_as(result, time, kind).err();
+            }
+            error => self.error = Some(error),
+        }
+    }
+
+    /// Emits the full frames, and says whether the call should go on: there is room for more.
+    #[inline]
+    pub(crate) fn emit_full(&mut self, output: OutputId, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        if self.full.is_empty() && self.error.is_none() {
+            return Ok(true);
+        }
+        self.emit_waiting(output, cx)?;
+        Ok(cx.has_room())
+    }
+
+    /// Emits all that was collected. Called at the end of each call of the operator: nothing waits for a frame to fill.
+    pub(crate) fn flush(&mut self, output: OutputId, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        self.emit_waiting(output, cx)?;
+        if !self.rows.is_empty() {
+            cx.emit(output, self.rows.finish());
+        }
+        Ok(())
+    }
+
+    fn emit_waiting(&mut self, output: OutputId, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if let Some(error) = self.error.take() {
+            return Err(OperatorError::new("a result cannot be archived").caused_by(error));
+        }
+        for frame in self.full.drain(..) {
+            cx.emit(output, frame);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! A stream of records, and what can be done with it.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use yeoul_frame::{Record, Schema};
+use yeoul_operator::{InputId, MakeOperator, Node, NodeId, OutputId, Partitioning, SinkSpec};
+use yeoul_state::Key;
+
+use crate::collector::Collector;
+use crate::environment::Port;
+use crate::key_selector::selector;
+use crate::process::{ProcessFunction, ProcessOperator};
+use crate::stateless::{Filter, FlatMap, Map, MapRow};
+use crate::tag::Sides;
+use crate::{KeyedStream, OutputTag, StreamEnvironment};
+
+/// A stream of records of `T` (Flink's `DataStream`).
+///
+/// User code is given `&T::Archived`: the record as it lies in its frame. Each method adds an operator to the graph and gives
+/// the stream of its results; nothing runs before the job is executed.
+///
+/// ```
+/// use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+///
+/// let env = StreamEnvironment::new("lengths");
+/// let words = env.from_collection(vec!["swift".to_owned(), "shallow".to_owned()], WatermarkStrategy::no_watermarks());
+/// let lengths = words.filter(|word| word.starts_with('s')).map(|word| word.len() as u64).name("lengths").uid("lengths-1");
+/// let (sink, _) = yeoul_stream::collect();
+/// lengths.sink_to(sink);
+/// assert_eq!(env.build()?.nodes[2].uid, "lengths-1");
+/// # Ok::<_, yeoul_stream::GraphError>(())
+/// ```
+pub struct DataStream<T: Record> {
+    pub(crate) env: StreamEnvironment,
+    pub(crate) ports: Vec<Port>,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Clone for DataStream<T> {
+    /// Another handle: each operator made of either gets all records.
+    fn clone(&self) -> Self {
+        Self::of(self.env.clone(), self.ports.clone())
+    }
+}
+
+impl<T: Record> DataStream<T> {
+    pub(crate) fn of(env: StreamEnvironment, ports: Vec<Port>) -> Self {
+        Self { env, ports, records: PhantomData }
+    }
+
+    /// Each record becomes one record. The closure's result is owned; to build one that borrows text from the record, use
+    /// [`map_row`](Self::map_row) or [`flat_map`](Self::flat_map).
+    pub fn map<O, F>(&self, map: F) -> DataStream<O>
+    where
+        O: Record,
+        F: Fn(&T::Archived) -> O + Clone + Send + Sync + 'static,
+    {
+        self.one_input("Map", Arc::new(move || Box::new(Map::<T, O, F>::new(map.clone()))), &Sides::default())
+    }
+
+    /// Each record becomes one record of `O`, given as its row with borrowed text: nothing is copied but into the frame.
+    ///
+    /// ```
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// use yeoul_frame::record;
+    ///
+    /// #[record]
+    /// #[derive(Clone)]
+    /// struct Named { id: u64, name: String }
+    /// #[record]
+    /// struct Name { name: String }
+    ///
+    /// # let env = StreamEnvironment::new("names");
+    /// # let named = env.from_collection(Vec::<Named>::new(), WatermarkStrategy::no_watermarks());
+    /// let names = named.map_row::<Name, _>(|named| NameRow { name: named.name() });
+    /// # let _ = names;
+    /// ```
+    pub fn map_row<O, F>(&self, map: F) -> DataStream<O>
+    where
+        O: Schema,
+        F: for<'a> Fn(&'a T::Archived) -> O::Row<'a> + Clone + Send + Sync + 'static,
+    {
+        self.one_input("Map", Arc::new(move || Box::new(MapRow::<T, O, F>::new(map.clone()))), &Sides::default())
+    }
+
+    /// Each record becomes any number of records, given to the collector.
+    ///
+    /// ```
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// # let env = StreamEnvironment::new("words");
+    /// # let lines = env.from_collection(vec!["a b".to_owned()], WatermarkStrategy::no_watermarks());
+    /// let words = lines.flat_map::<String, _>(|line, out| line.split(' ').for_each(|word| out.collect(word.to_owned())));
+    /// # let _ = words;
+    /// ```
+    pub fn flat_map<O, F>(&self, flat_map: F) -> DataStream<O>
+    where
+        O: Record,
+        F: Fn(&T::Archived, &mut Collector<O>) + Clone + Send + Sync + 'static,
+    {
+        let make = Arc::new(move || Box::new(FlatMap::<T, O, F>::new(flat_map.clone())) as _);
+        self.one_input("Flat Map", make, &Sides::default())
+    }
+
+    /// Keeps the records for which the predicate holds. They stay where they are: the result is a selection of the same bytes.
+    pub fn filter<F>(&self, keep: F) -> Self
+    where
+        F: Fn(&T::Archived) -> bool + Clone + Send + Sync + 'static,
+    {
+        self.one_input("Filter", Arc::new(move || Box::new(Filter::<T, F>::new(keep.clone()))), &Sides::default())
+    }
+
+    /// Works on each record with access to its event time, the watermark and side outputs.
+    pub fn process<P>(&self, function: P) -> DataStream<P::Out>
+    where
+        P: ProcessFunction<In = T> + Clone + Sync,
+    {
+        let sides = Sides::default();
+        let of = sides.clone();
+        let make = Arc::new(move || Box::new(ProcessOperator::new(function.clone(), of.clone())) as _);
+        self.one_input("Process", make, &sides)
+    }
+
+    /// All records of both streams.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if !self.env.is(&other.env) {
+            self.env.mistake("a union of streams of two environments; build both with one".to_owned());
+        }
+        Self::of(self.env.clone(), self.ports.iter().chain(&other.ports).cloned().collect())
+    }
+
+    /// Brings all records of one key to one place, where state of that key can be kept.
+    ///
+    /// ```
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// # let env = StreamEnvironment::new("keyed");
+    /// # let readings = env.from_collection(vec![(7u64, 1i64)], WatermarkStrategy::no_watermarks());
+    /// let by_sensor = readings.key_by(|reading| reading.0.to_native());
+    /// # let _ = by_sensor;
+    /// ```
+    pub fn key_by<K, F>(&self, key: F) -> KeyedStream<K, T>
+    where
+        K: Key + Sync,
+        F: Fn(&T::Archived) -> K + Send + Sync + 'static,
+    {
+        KeyedStream::of(self.clone(), selector::<T, K, F>(key))
+    }
+
+    /// The side output of this stream's operator that the tag names.
+    pub fn side_output<S: Record>(&self, tag: &OutputTag<S>) -> DataStream<S> {
+        let ports: Vec<_> = self.ports.iter().filter(|port| port.output == OutputId::MAIN).collect();
+        let [port] = ports[..] else {
+            self.env.mistake(format!("side output '{}' of a stream that is not one operator's; take it before the union", tag.name()));
+            return DataStream::of(self.env.clone(), Vec::new());
+        };
+        self.env.output(port.node, self.env.side(port.node, tag))
+    }
+
+    /// Writes the stream to a sink, exactly once.
+    #[expect(clippy::needless_pass_by_value, reason = "a sink belongs to the stream that it ends")]
+    pub fn sink_to<S: SinkSpec<In = T>>(&self, sink: S) -> StreamSink {
+        self.env.sink(&sink, &self.ports)
+    }
+
+    /// Deals frames out evenly over the next operator's subtasks.
+    #[must_use]
+    pub fn rebalance(&self) -> Self {
+        self.partitioned(&Partitioning::Rebalance)
+    }
+
+    /// Gives every record to every subtask of the next operator.
+    #[must_use]
+    pub fn broadcast(&self) -> Self {
+        self.partitioned(&Partitioning::Broadcast)
+    }
+
+    /// Gives every record to the first subtask of the next operator.
+    #[must_use]
+    pub fn global(&self) -> Self {
+        self.partitioned(&Partitioning::Global)
+    }
+
+    fn partitioned(&self, partitioning: &Partitioning) -> Self {
+        let ports = self.ports.iter().map(|port| Port { partitioning: partitioning.clone(), ..port.clone() });
+        Self::of(self.env.clone(), ports.collect())
+    }
+
+    /// What people read of this stream's operator.
+    #[must_use]
+    pub fn name(self, name: &str) -> Self {
+        self.change("a name", |node| name.clone_into(&mut node.name))
+    }
+
+    /// Names the state of this stream's operator across restarts and changes of the program. Give one to every operator with state.
+    #[must_use]
+    pub fn uid(self, uid: &str) -> Self {
+        self.change("a uid", |node| uid.clone_into(&mut node.uid))
+    }
+
+    /// How many subtasks this stream's operator has, if fewer than there are shards.
+    #[must_use]
+    pub fn set_parallelism(self, parallelism: u16) -> Self {
+        self.change("a parallelism", |node| node.parallelism = Some(parallelism))
+    }
+
+    /// This stream's operator does not share a task with the one before it.
+    #[must_use]
+    pub fn disable_chaining(self) -> Self {
+        self.change("chaining", |node| node.chainable = false)
+    }
+
+    fn change(self, what: &str, change: impl FnOnce(&mut Node)) -> Self {
+        match &self.ports[..] {
+            [port] if matches!(port.partitioning, Partitioning::Forward) => self.env.node(port.node, change),
+            _ => self.env.mistake(format!("{what} was set on a stream that is not one operator's; set it before union or rebalance")),
+        }
+        self
+    }
+
+    /// Adds an operator with this stream as its only input.
+    pub(crate) fn one_input<O: Record>(&self, name: &str, make: MakeOperator, sides: &Sides) -> DataStream<O> {
+        let node = self.env.operator(name, make, &[(InputId(0), &self.ports)], sides);
+        self.env.output(node, OutputId::MAIN)
+    }
+}
+
+/// The end of a stream: a sink that has been added to the graph.
+pub struct StreamSink {
+    pub(crate) env: StreamEnvironment,
+    pub(crate) node: NodeId,
+}
+
+impl StreamSink {
+    /// What people read.
+    pub fn name(self, name: &str) -> Self {
+        self.env.node(self.node, |node| name.clone_into(&mut node.name));
+        self
+    }
+
+    /// Names the sink's sealed output across restarts and changes of the program.
+    pub fn uid(self, uid: &str) -> Self {
+        self.env.node(self.node, |node| uid.clone_into(&mut node.uid));
+        self
+    }
+
+    /// How many subtasks write.
+    pub fn set_parallelism(self, parallelism: u16) -> Self {
+        self.env.node(self.node, |node| node.parallelism = Some(parallelism));
+        self
+    }
+}

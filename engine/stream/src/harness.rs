@@ -1,0 +1,363 @@
+//! Drives one operator without a runtime: for tests of functions and operators (Flink's operator test harnesses).
+//!
+//! It pushes records, watermarks and times in, shows what comes out, and snapshots and restores as a shard does: through the encoded log.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use yeoul_frame::{
+    Frame, KeyGroups, KeyHash, OperatorId, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp,
+};
+use yeoul_operator::{
+    Context, Counters, InputId, JobGraph, MakeOperator, NodeId, NodeKind, OpenContext, Operator, OperatorError, OutputId,
+    Partitioning, Progress, Router, Services, Subtask,
+};
+
+use crate::harness_log::HarnessLog;
+use crate::tag::Sides;
+use crate::{DataStream, GraphError, HarnessSnapshot, OutputTag, StreamEnvironment, WatermarkStrategy};
+
+/// What went wrong in a harness.
+#[derive(Debug)]
+pub enum HarnessError {
+    /// The operator's graph cannot be built.
+    Graph(GraphError),
+    /// The operator failed.
+    Operator(OperatorError),
+    /// A snapshot does not restore.
+    Corrupt(yeoul_state::log::Corrupt),
+}
+
+impl fmt::Display for HarnessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph(error) => error.fmt(f),
+            Self::Operator(error) => error.fmt(f),
+            Self::Corrupt(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HarnessError {}
+
+impl From<OperatorError> for HarnessError {
+    fn from(error: OperatorError) -> Self {
+        Self::Operator(error)
+    }
+}
+
+/// One operator, driven by hand. `I` is what its first input takes, `J` its second, `O` what it gives.
+///
+/// ```
+/// use yeoul_stream::OperatorHarness;
+///
+/// let mut harness = OperatorHarness::of(|numbers| numbers.map(|n: &rkyv::Archived<u64>| n.to_native() * 2))?;
+/// harness.push([(1u64, 10), (2, 20)])?;
+/// assert_eq!(harness.take_output(), [(2u64, 10), (4, 20)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
+pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
+    recipe: Recipe,
+    operator: Box<dyn Operator>,
+    subtask: Subtask,
+    pool: Pool,
+    counters: Arc<Counters>,
+    watermark: Timestamp,
+    now: Timestamp,
+    emitted: Vec<(OutputId, Frame)>,
+    outputs: BTreeMap<OutputId, Vec<Frame>>,
+    log: HarnessLog,
+    records: PhantomData<fn(I, J) -> O>,
+}
+
+/// What instances are made of.
+#[derive(Clone)]
+struct Recipe {
+    id: OperatorId,
+    name: String,
+    make: MakeOperator,
+    routers: Vec<(InputId, Arc<dyn Router>)>,
+    sides: Sides,
+}
+
+impl Recipe {
+    fn of(env: &StreamEnvironment, graph: &JobGraph, node: NodeId) -> Self {
+        let of = &graph.nodes[node.0];
+        let make = match &of.kind {
+            NodeKind::Operator { make } | NodeKind::Sink { make, .. } => make.clone(),
+            NodeKind::Source { .. } => Arc::new(|| Box::new(Forward) as Box<dyn Operator>) as MakeOperator,
+        };
+        let routers = graph.edges.iter().filter(|edge| edge.to == node).filter_map(|edge| match &edge.partitioning {
+            Partitioning::Hash(router) => Some((edge.input, router.clone())),
+            _ => None,
+        });
+        Self { id: of.id(), name: of.name.clone(), make, routers: routers.collect(), sides: env.sides(node) }
+    }
+}
+
+/// Stands for a stream that no operator was added to.
+struct Forward;
+
+impl Operator for Forward {
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        cx.emit(OutputId::MAIN, frame.clone());
+        Ok(())
+    }
+}
+
+impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
+    /// Drives the operator whose stream `build` returns; anything before it is left out.
+    ///
+    /// # Errors
+    /// The graph cannot be built, or the operator does not open.
+    pub fn of(build: impl FnOnce(DataStream<I>) -> DataStream<O>) -> Result<Self, HarnessError> {
+        let env = StreamEnvironment::new("harness");
+        let input = env.from_collection(Vec::<I>::new(), WatermarkStrategy::no_watermarks());
+        let output = build(input);
+        Self::new(&env, &output)
+    }
+}
+
+impl<I: Record + Clone, J: Record + Clone, O: Record> OperatorHarness<I, O, J> {
+    /// Drives an operator of two inputs.
+    ///
+    /// # Errors
+    /// As [`of`](OperatorHarness::of).
+    pub fn of_two(build: impl FnOnce(DataStream<I>, DataStream<J>) -> DataStream<O>) -> Result<Self, HarnessError> {
+        let env = StreamEnvironment::new("harness");
+        let first = env.from_collection(Vec::<I>::new(), WatermarkStrategy::no_watermarks());
+        let second = env.from_collection(Vec::<J>::new(), WatermarkStrategy::no_watermarks());
+        let output = build(first, second);
+        Self::new(&env, &output)
+    }
+}
+
+impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
+    fn new(env: &StreamEnvironment, output: &DataStream<O>) -> Result<Self, HarnessError> {
+        let graph = env.build().map_err(HarnessError::Graph)?;
+        let node = output.ports.first().expect("the stream of an operator").node;
+        Self::open(Recipe::of(env, &graph, node), Subtask { index: 0, parallelism: 1 }, &[])
+    }
+
+    /// Another instance of the same operator, restored from the snapshots of all instances of an earlier run.
+    ///
+    /// # Errors
+    /// A snapshot does not restore.
+    pub fn restored(&self, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {
+        Self::open(self.recipe.clone(), subtask, from)
+    }
+
+    fn open(recipe: Recipe, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {
+        let mut harness = Self {
+            operator: (recipe.make)(),
+            subtask,
+            pool: Pool::new(),
+            counters: Arc::new(Counters::default()),
+            watermark: from.iter().map(|snapshot| snapshot.watermark).min().unwrap_or(Timestamp::MIN),
+            now: from.iter().map(|snapshot| snapshot.now).max().unwrap_or(Timestamp(0)),
+            emitted: Vec::new(),
+            outputs: BTreeMap::new(),
+            log: HarnessLog::after(subtask, from),
+            recipe,
+            records: PhantomData,
+        };
+        let mut cx = OpenContext {
+            operator: harness.recipe.id,
+            name: &harness.recipe.name,
+            subtask,
+            key_groups: KeyGroups::DEFAULT,
+            services: &Services::default(),
+            pool: &harness.pool,
+            counters: harness.counters.clone(),
+            state_memory: usize::MAX,
+        };
+        harness.operator.open(&mut cx)?;
+        harness.log.restore(&mut *harness.operator, from)?;
+        Ok(harness)
+    }
+
+    /// Pushes records with their event times into the first input.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn push(&mut self, records: impl IntoIterator<Item = (I, i64)>) -> Result<(), HarnessError> {
+        self.push_records(InputId(0), records)
+    }
+
+    /// Pushes records with their event times into the second input.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn push_second(&mut self, records: impl IntoIterator<Item = (J, i64)>) -> Result<(), HarnessError> {
+        self.push_records(InputId(1), records)
+    }
+
+    fn push_records<R: Record>(
+        &mut self,
+        input: InputId,
+        records: impl IntoIterator<Item = (R, i64)>,
+    ) -> Result<(), HarnessError> {
+        let mut rows = RowBuilder::<R>::new(&self.pool, yeoul_frame::FRAME_ROWS);
+        let archived = |error| OperatorError::new("a pushed record cannot be archived").caused_by(error);
+        for (record, time) in records {
+            if rows.is_full() {
+                self.push_frame(input, rows.finish())?;
+            }
+            match rows.push(&record, Timestamp(time), RowKind::Insert) {
+                Err(yeoul_frame::PushError::Full) => {
+                    self.push_frame(input, rows.finish())?;
+                    rows.push(&record, Timestamp(time), RowKind::Insert).map_err(archived)?;
+                }
+                other => other.map_err(archived)?,
+            }
+        }
+        if rows.is_empty() { Ok(()) } else { self.push_frame(input, rows.finish()) }
+    }
+
+    /// Pushes a frame as the exchange would: with the hashes of its keys, and without the rows of other subtasks.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn push_frame(&mut self, input: InputId, frame: Frame) -> Result<(), HarnessError> {
+        let frame = match self.recipe.routers.iter().find(|(of, _)| *of == input) {
+            None => frame,
+            Some((_, router)) => {
+                let mut hashes = Vec::new();
+                router.hash(&frame, &mut hashes);
+                let own = |hash: &KeyHash| self.log.owns(*hash);
+                if hashes.iter().all(own) {
+                    frame.with_hashes(hashes)
+                } else {
+                    let rows: Vec<u32> =
+                        frame.indices().zip(&hashes).filter(|(_, hash)| own(hash)).map(|(row, _)| row).collect();
+                    hashes.retain(own);
+                    frame.select(yeoul_frame::Selection::rows(&rows)).with_hashes(hashes)
+                }
+            }
+        };
+        self.counters.records_in.add(frame.len() as u64);
+        self.call(|operator, cx| operator.process(input, &frame, cx).map(|()| Progress::Done))
+    }
+
+    /// Raises the watermark. One that is not higher is ignored.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn watermark(&mut self, watermark: i64) -> Result<(), HarnessError> {
+        let watermark = Timestamp(watermark);
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        self.watermark = watermark;
+        self.counters.set_watermark(watermark);
+        self.call(|operator, cx| operator.on_watermark(watermark, cx))
+    }
+
+    /// Sets the processing time, and lets the operator do what is due.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn processing_time(&mut self, now: i64) -> Result<(), HarnessError> {
+        self.now = Timestamp(now);
+        while self.operator.next_processing_time().is_some_and(|due| due <= self.now) {
+            self.call(|operator, cx| operator.on_processing_time(cx.now(), cx))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the input: event time runs to its end, then the operator finishes.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn finish(&mut self) -> Result<(), HarnessError> {
+        self.watermark(i64::MAX)?;
+        self.call(|operator, cx| operator.finish(cx))
+    }
+
+    fn call(
+        &mut self,
+        mut f: impl FnMut(&mut dyn Operator, &mut Context<'_>) -> Result<Progress, OperatorError>,
+    ) -> Result<(), HarnessError> {
+        loop {
+            let mut cx = Context::new(&mut self.emitted, self.watermark, self.now, &self.pool, &self.counters);
+            let progress = f(&mut *self.operator, &mut cx)?;
+            for (output, frame) in self.emitted.drain(..) {
+                self.outputs.entry(output).or_default().push(frame);
+            }
+            if progress == Progress::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Snapshots the operator at a barrier that stands here.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn snapshot(&mut self) -> Result<HarnessSnapshot, HarnessError> {
+        self.barrier()?;
+        Ok(self.drain())
+    }
+
+    /// The first half of [`snapshot`](Self::snapshot): freezes. Records may be pushed before the second half; they are no part of it.
+    ///
+    /// # Errors
+    /// The operator failed.
+    pub fn barrier(&mut self) -> Result<(), HarnessError> {
+        self.log.freeze(&mut *self.operator, self.recipe.id, self.watermark, self.now)?;
+        Ok(())
+    }
+
+    /// The second half: drains what is frozen, and seals it.
+    pub fn drain(&mut self) -> HarnessSnapshot {
+        self.log.drain(&mut *self.operator)
+    }
+
+    /// Takes what came out of the main output, with event times.
+    pub fn take_output(&mut self) -> Vec<(O, i64)>
+    where
+        O: OwnedRecord,
+    {
+        owned(&self.take_frames(OutputId::MAIN))
+    }
+
+    /// Takes what came out of a side output, with event times. Empty if no stream was made of it.
+    pub fn take_side_output<S: OwnedRecord>(&mut self, tag: &OutputTag<S>) -> Vec<(S, i64)> {
+        let side = self.recipe.sides.list().into_iter().find(|side| *side.name == *tag.name());
+        side.map_or_else(Vec::new, |side| owned(&self.take_frames(side.output)))
+    }
+
+    /// Takes the frames that came out of an output.
+    pub fn take_frames(&mut self, output: OutputId) -> Vec<Frame> {
+        self.outputs.remove(&output).unwrap_or_default()
+    }
+
+    /// What the operator counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Which instance it is.
+    #[must_use]
+    pub fn subtask(&self) -> Subtask {
+        self.subtask
+    }
+
+    /// Entries in all of its state tables.
+    pub fn state_entries(&mut self) -> usize {
+        let mut entries = 0;
+        self.operator.tables(&mut |table| entries += table.len());
+        entries
+    }
+}
+
+fn owned<T: OwnedRecord>(frames: &[Frame]) -> Vec<(T, i64)> {
+    let of = |frame: &Frame| {
+        let rows = frame.rows::<T>();
+        rows.iter().map(|(row, record)| (T::from_archived(record), rows.time(row).0)).collect::<Vec<_>>()
+    };
+    frames.iter().flat_map(of).collect()
+}

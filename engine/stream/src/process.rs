@@ -1,0 +1,160 @@
+//! ProcessFunction on a stream without keys: records one by one, with their time, the watermark and side outputs.
+
+use rkyv::{Archive, Serialize};
+use yeoul_frame::{Frame, Record, RowKind, RowSerializer, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Subtask};
+
+use crate::OutputTag;
+use crate::collector::Collector;
+use crate::side_outputs::SideOutputs;
+use crate::stateless::opened;
+use crate::tag::Sides;
+
+/// Works on one record after another (Flink's `ProcessFunction`).
+///
+/// ```
+/// use yeoul_operator::OperatorError;
+/// use yeoul_stream::{Collector, OperatorHarness, OutputTag, ProcessContext, ProcessFunction};
+///
+/// #[derive(Clone)]
+/// struct SplitOff(OutputTag<u64>);
+///
+/// impl ProcessFunction for SplitOff {
+///     type In = u64;
+///     type Out = u64;
+///
+///     fn process(&mut self, n: &rkyv::Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+///         let n = n.to_native();
+///         if n % 2 == 0 { out.collect(n) } else { cx.output(&self.0, n) }
+///         Ok(())
+///     }
+/// }
+///
+/// let odd = OutputTag::new("odd");
+/// let mut harness = OperatorHarness::of(|numbers| {
+///     let even = numbers.process(SplitOff(odd.clone()));
+///     even.side_output(&odd);
+///     even
+/// })?;
+/// harness.push([(1, 10), (2, 20), (3, 30)])?;
+/// assert_eq!(harness.take_output(), [(2, 20)]);
+/// assert_eq!(harness.take_side_output(&odd), [(1, 10), (3, 30)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
+pub trait ProcessFunction: Send + 'static {
+    /// What it takes.
+    type In: Record;
+    /// What it gives.
+    type Out: Record;
+
+    /// Called once for each subtask, before the first record.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; the job fails with it.
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Takes a record.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn process(
+        &mut self,
+        record: &<Self::In as Archive>::Archived,
+        cx: &mut ProcessContext<'_>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    /// Called once at the end.
+    fn close(&mut self) {}
+}
+
+/// What a [`ProcessFunction`] knows of the record that it is given.
+pub struct ProcessContext<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) kind: RowKind,
+    pub(crate) watermark: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) subtask: Subtask,
+    pub(crate) sides: &'a mut SideOutputs,
+}
+
+impl ProcessContext<'_> {
+    /// The record's event time.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The record's kind, in a changelog.
+    #[must_use]
+    pub fn kind(&self) -> RowKind {
+        self.kind
+    }
+
+    /// The present watermark.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// The present processing time.
+    #[must_use]
+    pub fn processing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Which instance this is.
+    #[must_use]
+    pub fn subtask(&self) -> Subtask {
+        self.subtask
+    }
+
+    /// Adds a record to a side output, with the present record's event time.
+    pub fn output<T, U>(&mut self, tag: &OutputTag<T>, record: U)
+    where
+        T: Record,
+        U: Archive<Archived = T::Archived> + Serialize<RowSerializer>,
+    {
+        self.sides.collect(tag, &record, self.time);
+    }
+}
+
+pub(crate) struct ProcessOperator<P: ProcessFunction> {
+    function: P,
+    declared: Sides,
+    opened: Option<(Collector<P::Out>, SideOutputs, Subtask)>,
+}
+
+impl<P: ProcessFunction> ProcessOperator<P> {
+    pub(crate) fn new(function: P, declared: Sides) -> Self {
+        Self { function, declared, opened: None }
+    }
+}
+
+impl<P: ProcessFunction> Operator for ProcessOperator<P> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.opened = Some((Collector::new(cx.pool), SideOutputs::open(&self.declared, cx.pool), cx.subtask));
+        self.function.open(cx)
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let (out, sides, subtask) = opened(&mut self.opened);
+        let rows = frame.rows::<P::In>();
+        let (watermark, now, subtask) = (cx.watermark(), cx.now(), *subtask);
+        for (row, record) in rows {
+            let (time, kind) = (rows.time(row), rows.kind(row));
+            out.stamp(time, kind);
+            let mut pcx = ProcessContext { time, kind, watermark, now, subtask, sides };
+            self.function.process(record, &mut pcx, out)?;
+        }
+        sides.flush(cx)?;
+        out.flush(OutputId::MAIN, cx)
+    }
+
+    fn close(&mut self) {
+        self.function.close();
+    }
+}

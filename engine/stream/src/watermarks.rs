@@ -1,0 +1,115 @@
+//! How a stream's event times and watermarks come about, typed (Flink's `WatermarkStrategy`).
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use yeoul_frame::{Frame, Record, Timestamp};
+use yeoul_operator::{Alignment, Strategy, TimestampAssigner, WatermarkGenerator, WatermarkSpec};
+
+/// How event times and watermarks of records of `T` come about.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::WatermarkStrategy;
+///
+/// // Records are (sensor, milliseconds), and come at most twenty seconds late.
+/// let strategy = WatermarkStrategy::<(u64, i64)>::for_bounded_out_of_orderness(Duration::from_secs(20))
+///     .with_timestamp_assigner(|reading| Timestamp(reading.1.to_native()))
+///     .with_idleness(Duration::from_secs(60));
+/// # let _ = strategy;
+/// ```
+pub struct WatermarkStrategy<T: Record> {
+    spec: WatermarkSpec,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Clone for WatermarkStrategy<T> {
+    fn clone(&self) -> Self {
+        Self { spec: self.spec.clone(), records: PhantomData }
+    }
+}
+
+impl<T: Record> WatermarkStrategy<T> {
+    fn of(strategy: Strategy) -> Self {
+        Self { spec: WatermarkSpec { strategy, ..WatermarkSpec::default() }, records: PhantomData }
+    }
+
+    /// No watermarks before the end of input: for jobs in processing time.
+    #[must_use]
+    pub fn no_watermarks() -> Self {
+        Self::of(Strategy::None)
+    }
+
+    /// Event times never fall within a split.
+    #[must_use]
+    pub fn for_monotonous_timestamps() -> Self {
+        Self::of(Strategy::Monotonous)
+    }
+
+    /// A record's event time is at most `bound` behind the highest before it in its split.
+    #[must_use]
+    pub fn for_bounded_out_of_orderness(bound: Duration) -> Self {
+        Self::of(Strategy::BoundedOutOfOrderness(millis(bound)))
+    }
+
+    /// Watermarks by a generator of one's own; `make` makes one for each split.
+    #[must_use]
+    pub fn for_generator<G: WatermarkGenerator + 'static>(make: impl Fn() -> G + Send + Sync + 'static) -> Self {
+        Self::of(Strategy::Custom(Arc::new(move || Box::new(make()))))
+    }
+
+    /// Reads event times from records. Without this the source's own times stand.
+    #[must_use]
+    pub fn with_timestamp_assigner(
+        mut self,
+        assign: impl Fn(&T::Archived) -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        self.spec.assigner = Some(Arc::new(Assigner::<T, _> { assign, records: PhantomData }));
+        self
+    }
+
+    /// A split that is silent for this long, in processing time, no longer holds the watermark back.
+    #[must_use]
+    pub fn with_idleness(mut self, patience: Duration) -> Self {
+        self.spec.idleness = Some(patience);
+        self
+    }
+
+    /// The source stops reading while its watermark is more than `max_drift` ahead of the lowest of its group.
+    #[must_use]
+    pub fn with_watermark_alignment(mut self, group: &str, max_drift: Duration) -> Self {
+        self.spec.alignment = Some(Alignment { group: group.to_owned(), max_drift: millis(max_drift) });
+        self
+    }
+
+    /// How far, in event time, the watermark rises before it is sent. Zero sends every rise; by default 200 ms.
+    #[must_use]
+    pub fn with_granularity(mut self, rise: Duration) -> Self {
+        self.spec.granularity = millis(rise);
+        self
+    }
+
+    /// What the job graph holds.
+    #[must_use]
+    pub fn into_spec(self) -> WatermarkSpec {
+        self.spec
+    }
+}
+
+/// A span in milliseconds, held within what timestamps can say.
+pub(crate) fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+struct Assigner<T, F> {
+    assign: F,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record, F: Fn(&T::Archived) -> Timestamp + Send + Sync> TimestampAssigner for Assigner<T, F> {
+    fn assign(&self, frame: &Frame, times: &mut [Timestamp]) {
+        frame.rows::<T>().iter().for_each(|(row, record)| times[row as usize] = (self.assign)(record));
+    }
+}

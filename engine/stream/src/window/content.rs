@@ -1,0 +1,201 @@
+//! What a window operator keeps for each key and pane, and what it does with it: one form of it for each method of `WindowedStream`.
+
+use std::marker::PhantomData;
+
+use rkyv::Archive;
+use yeoul_frame::{OwnedRecord as _, Record};
+use yeoul_operator::{OpenContext, OperatorError};
+use yeoul_state::{Key, Value};
+
+use crate::owned_state::{Owned, OwnedList, StateRecord};
+use crate::window::function::{AggregateFunction, ProcessWindowFunction, WindowContext};
+use crate::{Collector, TimeWindow};
+
+/// The content of windows of one operator.
+pub(crate) trait Content<K: Key>: Send + 'static {
+    type In: Record;
+    type Held: Value;
+    type Out: Record;
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// What holds nothing yet.
+    fn create(&self) -> Self::Held;
+
+    /// Adds a record.
+    fn add(&self, record: &<Self::In as Archive>::Archived, held: &mut Self::Held);
+
+    /// Adds what is held elsewhere.
+    fn merge(&self, held: &mut Self::Held, other: &Self::Held);
+
+    /// The window fires with this content.
+    fn fire(
+        &mut self,
+        key: &K,
+        held: &Self::Held,
+        cx: &mut WindowContext<'_>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    fn close(&mut self) {}
+}
+
+/// An aggregate, and what makes records of its result.
+#[derive(Clone)]
+pub(crate) struct Aggregate<A, F, O> {
+    function: A,
+    result: F,
+    out: PhantomData<fn() -> O>,
+}
+
+impl<A, F, O> Aggregate<A, F, O> {
+    pub(crate) fn new(function: A, result: F) -> Self {
+        Self { function, result, out: PhantomData }
+    }
+}
+
+impl<K, A, F, O> Content<K> for Aggregate<A, F, O>
+where
+    K: Key,
+    A: AggregateFunction,
+    O: Record,
+    F: Fn(&K, TimeWindow, A::Out, &mut Collector<O>) + Send + 'static,
+{
+    type In = A::In;
+    type Held = A::Accumulator;
+    type Out = O;
+
+    #[inline]
+    fn create(&self) -> A::Accumulator {
+        self.function.create_accumulator()
+    }
+
+    #[inline]
+    fn add(&self, record: &<A::In as Archive>::Archived, held: &mut A::Accumulator) {
+        self.function.add(record, held);
+    }
+
+    #[inline]
+    fn merge(&self, held: &mut A::Accumulator, other: &A::Accumulator) {
+        self.function.merge(held, other);
+    }
+
+    #[inline]
+    fn fire(
+        &mut self,
+        key: &K,
+        held: &A::Accumulator,
+        cx: &mut WindowContext<'_>,
+        out: &mut Collector<O>,
+    ) -> Result<(), OperatorError> {
+        (self.result)(key, cx.window(), self.function.get_result(held), out);
+        Ok(())
+    }
+}
+
+/// Records folded into one of their own kind, and what makes records of the result.
+#[derive(Clone)]
+pub(crate) struct Reduce<T, R, F, O> {
+    reduce: R,
+    result: F,
+    types: PhantomData<fn(T) -> O>,
+}
+
+impl<T, R, F, O> Reduce<T, R, F, O> {
+    pub(crate) fn new(reduce: R, result: F) -> Self {
+        Self { reduce, result, types: PhantomData }
+    }
+}
+
+impl<K, T, R, F, O> Content<K> for Reduce<T, R, F, O>
+where
+    K: Key,
+    T: StateRecord + Clone,
+    R: Fn(&mut T, &T) + Send + 'static,
+    O: Record,
+    F: Fn(&K, TimeWindow, &T, &mut Collector<O>) + Send + 'static,
+{
+    type In = T;
+    type Held = Owned<T>;
+    type Out = O;
+
+    fn create(&self) -> Owned<T> {
+        Owned::none()
+    }
+
+    #[inline]
+    fn add(&self, record: &T::Archived, held: &mut Owned<T>) {
+        let record = T::from_archived(record);
+        match held.get_mut() {
+            Some(held) => (self.reduce)(held, &record),
+            None => *held = Owned::new(record),
+        }
+    }
+
+    fn merge(&self, held: &mut Owned<T>, other: &Owned<T>) {
+        match (held.get_mut(), other.get()) {
+            (_, None) => {}
+            (Some(held), Some(other)) => (self.reduce)(held, other),
+            (None, Some(other)) => *held = Owned::new(other.clone()),
+        }
+    }
+
+    fn fire(
+        &mut self,
+        key: &K,
+        held: &Owned<T>,
+        cx: &mut WindowContext<'_>,
+        out: &mut Collector<O>,
+    ) -> Result<(), OperatorError> {
+        if let Some(held) = held.get() {
+            (self.result)(key, cx.window(), held, out);
+        }
+        Ok(())
+    }
+}
+
+/// All records.
+#[derive(Clone)]
+pub(crate) struct Elements<P>(pub(crate) P);
+
+impl<P> Content<P::Key> for Elements<P>
+where
+    P: ProcessWindowFunction<In: StateRecord + Clone>,
+{
+    type In = P::In;
+    type Held = OwnedList<P::In>;
+    type Out = P::Out;
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.0.open(cx)
+    }
+
+    fn create(&self) -> OwnedList<P::In> {
+        OwnedList(Vec::new())
+    }
+
+    fn add(&self, record: &<P::In as Archive>::Archived, held: &mut OwnedList<P::In>) {
+        held.0.push(P::In::from_archived(record));
+    }
+
+    fn merge(&self, held: &mut OwnedList<P::In>, other: &OwnedList<P::In>) {
+        held.0.extend_from_slice(&other.0);
+    }
+
+    fn fire(
+        &mut self,
+        key: &P::Key,
+        held: &OwnedList<P::In>,
+        cx: &mut WindowContext<'_>,
+        out: &mut Collector<P::Out>,
+    ) -> Result<(), OperatorError> {
+        self.0.process(key, cx, &held.0, out)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,183 @@
+//! What windows compute: the functions that users write.
+
+use std::marker::PhantomData;
+
+use rkyv::{Archive, Serialize};
+use yeoul_frame::{Record, RowSerializer, Timestamp};
+use yeoul_operator::{OpenContext, OperatorError};
+use yeoul_state::{Key, Value};
+
+use crate::side_outputs::SideOutputs;
+use crate::{Collector, OutputTag, TimeWindow};
+
+/// Folds records into an accumulator, and the accumulator into a result (Flink's `AggregateFunction`).
+///
+/// ```
+/// use yeoul_stream::AggregateFunction;
+///
+/// /// The mean of readings (sensor, value).
+/// #[derive(Clone)]
+/// struct Mean;
+///
+/// impl AggregateFunction for Mean {
+///     type In = (u64, f64);
+///     type Accumulator = (f64, u64);
+///     type Out = f64;
+///
+///     fn create_accumulator(&self) -> (f64, u64) {
+///         (0.0, 0)
+///     }
+///     fn add(&self, reading: &rkyv::Archived<(u64, f64)>, sum: &mut (f64, u64)) {
+///         sum.0 += reading.1.to_native();
+///         sum.1 += 1;
+///     }
+///     fn merge(&self, sum: &mut (f64, u64), other: &(f64, u64)) {
+///         sum.0 += other.0;
+///         sum.1 += other.1;
+///     }
+///     fn get_result(&self, sum: &(f64, u64)) -> f64 {
+///         sum.0 / sum.1 as f64
+///     }
+/// }
+/// # let _ = Mean;
+/// ```
+pub trait AggregateFunction: Send + 'static {
+    /// What it folds.
+    type In: Record;
+    /// What it keeps for each key and window, or pane of windows.
+    type Accumulator: Value;
+    /// What it gives.
+    type Out;
+
+    /// The accumulator of no records.
+    fn create_accumulator(&self) -> Self::Accumulator;
+
+    /// Adds a record.
+    fn add(&self, record: &<Self::In as Archive>::Archived, accumulator: &mut Self::Accumulator);
+
+    /// Adds what another accumulator holds: of a later pane, or of a session that turns out to be the same.
+    fn merge(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
+
+    /// The result of what was added.
+    fn get_result(&self, accumulator: &Self::Accumulator) -> Self::Out;
+}
+
+/// Counts records.
+#[derive(Debug)]
+pub struct Count<T>(PhantomData<fn() -> T>);
+
+impl<T> Count<T> {
+    /// A count of records of `T`.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Default for Count<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Count<T> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Record> AggregateFunction for Count<T> {
+    type In = T;
+    type Accumulator = u64;
+    type Out = u64;
+
+    fn create_accumulator(&self) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn add(&self, _: &T::Archived, count: &mut u64) {
+        *count += 1;
+    }
+
+    #[inline]
+    fn merge(&self, count: &mut u64, other: &u64) {
+        *count += other;
+    }
+
+    fn get_result(&self, count: &u64) -> u64 {
+        *count
+    }
+}
+
+/// Works on all records of a key's window together (Flink's `ProcessWindowFunction`). They are all kept until then: where an
+/// [`AggregateFunction`] will do, it needs far less state.
+pub trait ProcessWindowFunction: Send + 'static {
+    /// The key.
+    type Key: Key;
+    /// What it takes.
+    type In: Record;
+    /// What it gives.
+    type Out: Record;
+
+    /// Called once for each subtask, before anything else.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; the job fails with it.
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The window of `key` fires. Results take the window's last time as their event time.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn process(
+        &mut self,
+        key: &Self::Key,
+        cx: &mut WindowContext<'_>,
+        elements: &[Self::In],
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    /// Called once at the end.
+    fn close(&mut self) {}
+}
+
+/// What a window function knows of the window that fires.
+pub struct WindowContext<'a> {
+    pub(crate) window: TimeWindow,
+    pub(crate) watermark: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) sides: &'a mut SideOutputs,
+}
+
+impl WindowContext<'_> {
+    /// The window.
+    #[must_use]
+    pub fn window(&self) -> TimeWindow {
+        self.window
+    }
+
+    /// The present watermark.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// The present processing time.
+    #[must_use]
+    pub fn processing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Adds a record to a side output, with the window's last time as its event time.
+    pub fn output<T, U>(&mut self, tag: &OutputTag<T>, record: U)
+    where
+        T: Record,
+        U: Archive<Archived = T::Archived> + Serialize<RowSerializer>,
+    {
+        self.sides.collect(tag, &record, self.window.max_timestamp());
+    }
+}

@@ -1,0 +1,128 @@
+//! Where a program begins and where it is run.
+
+use std::fmt;
+use std::ops::Deref;
+
+use yeoul_operator::Services;
+use yeoul_runtime::{JobConfig, JobError, JobHandle, Outcome};
+use yeoul_stream::{GraphError, StreamEnvironment};
+
+use crate::progress::Progress;
+
+/// Builds a job's graph and runs it (Flink's `StreamExecutionEnvironment`). Streams begin with the methods of [`StreamEnvironment`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use yeoul::prelude::*;
+///
+/// let mut env = Environment::new("delays");
+/// env.config_mut().data = Some(".yeoul/delays".into());
+/// env.config_mut().checkpoint_interval = Some(Duration::from_millis(100));
+/// # let _ = env;
+/// ```
+pub struct Environment {
+    graph: StreamEnvironment,
+    config: JobConfig,
+    services: Services,
+    progress: bool,
+}
+
+/// Why a program could not be run, or failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The graph was put together wrongly.
+    Graph(GraphError),
+    /// The job failed.
+    Job(JobError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph(error) => error.fmt(f),
+            Self::Job(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<GraphError> for Error {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
+}
+
+impl From<JobError> for Error {
+    fn from(error: JobError) -> Self {
+        Self::Job(error)
+    }
+}
+
+impl Deref for Environment {
+    type Target = StreamEnvironment;
+
+    fn deref(&self) -> &StreamEnvironment {
+        &self.graph
+    }
+}
+
+impl Environment {
+    /// An empty job of this name, on every core, with a checkpoint a second if it has a data folder.
+    #[must_use]
+    pub fn new(job: &str) -> Self {
+        Self {
+            graph: StreamEnvironment::new(job),
+            config: JobConfig::default(),
+            services: Services::default(),
+            progress: false,
+        }
+    }
+
+    /// The same job with these settings.
+    #[must_use]
+    pub fn with_config(mut self, config: JobConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The settings, to change.
+    pub fn config_mut(&mut self) -> &mut JobConfig {
+        &mut self.config
+    }
+
+    /// The same job over another outside world: a simulated clock or file system.
+    #[must_use]
+    pub fn with_services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// Whether `execute` writes a line of progress to the terminal: records, rate, watermark, lag, checkpoints.
+    #[must_use]
+    pub fn with_progress(mut self, progress: bool) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Runs the job to its end.
+    ///
+    /// # Errors
+    /// The graph was put together wrongly, or the job failed and no restart was left.
+    pub fn execute(&self) -> Result<Outcome, Error> {
+        let job = self.execute_async()?;
+        if self.progress {
+            Progress::new(job.watch().clone(), self.services.clock.clone()).follow(|| job.has_ended());
+        }
+        Ok(job.wait()?)
+    }
+
+    /// Starts the job on threads of its own.
+    ///
+    /// # Errors
+    /// The graph was put together wrongly.
+    pub fn execute_async(&self) -> Result<JobHandle, Error> {
+        Ok(yeoul_runtime::spawn(self.graph.build()?, self.config.clone(), self.services.clone()))
+    }
+}
