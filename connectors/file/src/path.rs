@@ -57,6 +57,15 @@ impl InputPath {
             Some(base) => format!("{base}/{inside}"),
         }
     }
+
+    /// The opposite of [`display`](Self::display); none if the path does not lie in the base folder.
+    pub(crate) fn inside<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.base.to_str() {
+            Some(".") | None => Some(path),
+            Some("/") => path.strip_prefix('/'),
+            Some(base) => path.strip_prefix(base)?.strip_prefix('/'),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +82,7 @@ mod tests {
         };
         assert_eq!(kind, wanted, "{path}");
         assert_eq!(input.display("x"), display, "{path}");
+        assert_eq!(input.inside(display), Some("x"), "{path}");
     }
 
     #[test]

@@ -37,6 +37,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use yeoul_formats::Header;
 use yeoul_frame::Schema;
 use yeoul_operator::{MakeSource, Source, SourceSpec};
 
@@ -156,14 +157,25 @@ impl<T> FileSource<T, Csv> {
     /// the order of the fields.
     #[must_use]
     pub fn header(mut self, header: bool) -> Self {
-        self.settings.format.header = header;
+        self.settings.format.options.header = if header { Header::Named } else { Header::Absent };
+        self
+    }
+
+    /// Takes columns in the order of the fields, although there is a header: its names are not looked at.
+    #[must_use]
+    pub fn columns_by_position(mut self) -> Self {
+        self.settings.format.options.header = Header::Skipped;
         self
     }
 
     /// The byte between columns; a comma by default.
+    ///
+    /// # Panics
+    /// If it is a quote, CR or LF.
     #[must_use]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
-        self.settings.format.delimiter = delimiter;
+        assert!(!matches!(delimiter, b'"' | b'\r' | b'\n'), "a CSV delimiter is no quote, CR or LF");
+        self.settings.format.options.delimiter = delimiter;
         self
     }
 
@@ -171,7 +183,7 @@ impl<T> FileSource<T, Csv> {
     /// all the same is a malformed record.
     #[must_use]
     pub fn no_newlines_in_quotes(mut self) -> Self {
-        self.settings.format.newlines_in_quotes = false;
+        self.settings.format.options.newlines_in_quotes = false;
         self
     }
 }

@@ -17,7 +17,7 @@ mod parser;
 
 use crate::fields::FieldTree;
 use crate::malformed::Malformed;
-use crate::records::{BadRecord, Decoded, Receipt, RecordDecoder, RecordMemory, bad_record, each_record};
+use crate::records::{BadRecord, Decoded, Receipt, RecordDecoder, RecordMemory, RecordParser, bad_record, each_record};
 use crate::window::{WINDOW, WindowMemory, more_lines, whole_lines};
 use parser::Parser;
 use yeoul_frame::{Cell, Field, Schema};

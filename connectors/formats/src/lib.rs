@@ -26,8 +26,13 @@ pub mod ndjson;
 pub mod csv;
 pub mod lines;
 pub mod records;
+pub mod encode_json;
+pub mod encode_csv;
+mod encode_number;
 
 pub use csv::{CsvDecoder, CsvOptions, Header};
+pub use encode_csv::CsvEncoder;
+pub use encode_json::{NdjsonEncoder, Unencodable};
 pub use lines::LineDecoder;
 pub use malformed::{Malformed, Reason};
 pub use ndjson::NdjsonDecoder;

@@ -158,35 +158,44 @@ pub(crate) trait RecordParser {
 
 /// Memory for the cells of one record, kept between records.
 #[derive(Debug, Default)]
+pub(crate) struct CellMemory(Vec<Cell<'static>>);
+
+impl CellMemory {
+    /// No cells, in memory that was used before.
+    #[inline]
+    pub(crate) fn take<'a>(&mut self) -> Vec<Cell<'a>> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// Collecting nothing into the type that it came from keeps the allocation: the standard library collects in place.
+    #[inline]
+    pub(crate) fn give_back(&mut self, mut cells: Vec<Cell<'_>>) {
+        cells.clear();
+        self.0 = cells.into_iter().map(|_| Cell::Null).collect();
+    }
+}
+
+/// Memory for the cells of one record and for its unescaped strings.
+#[derive(Debug)]
 pub(crate) struct RecordMemory {
-    cells: Vec<Cell<'static>>,
+    cells: CellMemory,
     strings: Vec<String>,
 }
 
 impl RecordMemory {
     pub(crate) fn new(leaves: usize) -> Self {
-        Self { cells: Vec::with_capacity(leaves), strings: vec![String::new(); leaves] }
+        Self { cells: CellMemory(Vec::with_capacity(leaves)), strings: vec![String::new(); leaves] }
     }
 
     /// Gives cells, all null, and an arena that live as long as this borrow and the window do, to `read`.
     #[inline]
     pub(crate) fn with<'a, R>(&'a mut self, read: impl FnOnce(Arena<'a>, &mut [Cell<'a>]) -> R) -> R {
-        let leaves = self.strings.len();
-        let mut cells: Vec<Cell<'a>> = std::mem::take(&mut self.cells);
-        cells.clear();
-        cells.resize(leaves, Cell::Null);
+        let mut cells = self.cells.take();
+        cells.resize(self.strings.len(), Cell::Null);
         let result = read(Arena::new(&mut self.strings), &mut cells);
-        self.cells = recycle(cells);
+        self.cells.give_back(cells);
         result
     }
-}
-
-/// The same memory for cells of another life time. Collecting nothing into the type that it came from keeps the
-/// allocation, which is the standard library's in-place collection.
-#[inline]
-fn recycle(mut cells: Vec<Cell<'_>>) -> Vec<Cell<'static>> {
-    cells.clear();
-    cells.into_iter().map(|_| Cell::Null).collect()
 }
 
 /// Gives the records of a window to `receive`, until the window ends or it is full. How far that went, by places in the

@@ -6,26 +6,33 @@
 // `#[record]` names this crate by its path, also within it.
 extern crate self as yeoul_frame;
 
-mod batch;
-pub mod builder;
-pub mod cell;
-pub mod columns;
-pub mod field_type;
-mod frame;
+// Numbers and names.
 pub mod hash;
 pub mod id;
 pub mod kind;
-mod memory;
-pub mod pool;
-pub mod record;
-mod rows;
-mod scatter;
-pub mod schema;
-pub mod selection;
-mod serializer;
 pub mod signal;
 pub mod time;
+
+// Records, and their fields outside a frame.
+pub mod cell;
+pub mod field_type;
+pub mod record;
+pub mod schema;
 pub mod value;
+
+// How records become a frame.
+pub mod builder;
+mod memory;
+pub mod pool;
+mod serializer;
+
+// The frame.
+mod batch;
+pub mod columns;
+mod frame;
+mod rows;
+mod scatter;
+pub mod selection;
 
 pub use rkyv;
 

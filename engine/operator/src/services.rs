@@ -14,6 +14,14 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The folder cannot be created or opened.
     fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>>;
+
+    /// The tree of files below a folder that must exist: for input, where making an empty folder would hide a mistyped name.
+    ///
+    /// # Errors
+    /// There is no such folder, or it cannot be opened.
+    fn existing(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+        self.folder(folder)
+    }
 }
 
 /// The folders of this machine's disks.
@@ -23,6 +31,10 @@ pub struct Disk;
 impl Files for Disk {
     fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
         Ok(Arc::new(DiskStorage::new(PathBuf::from(folder))?))
+    }
+
+    fn existing(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(DiskStorage::existing(PathBuf::from(folder))?))
     }
 }
 

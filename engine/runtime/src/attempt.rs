@@ -21,7 +21,7 @@ use crate::config::{JobConfig, LOG_CHUNKS};
 use crate::coordinator::{Coordinator, Timing};
 use crate::error::JobError;
 use crate::plan::Plan;
-use crate::restore::{Restored, open_and_restore};
+use crate::restore::{Restored, check_operators, open_and_restore};
 use crate::shard::{Command, Event, Links, Shard};
 use crate::store::Store;
 use crate::task::Task;
@@ -73,6 +73,7 @@ pub struct Seed {
     /// Of the job's own store.
     storage: Option<Arc<dyn Storage>>,
     shards: u16,
+    allow_non_restored: bool,
 }
 
 impl Seed {
@@ -84,6 +85,7 @@ impl Seed {
         let pool = Pool::new();
         let mut log = LogBuffer::new(self.log);
         let open = crate::restore::Open {
+            allow_non_restored: self.allow_non_restored,
             shard: self.id,
             shards: self.shards,
             key_groups: self.key_groups,
@@ -128,6 +130,7 @@ pub fn prepare(
             None => (None, Restored::nothing()),
         },
     };
+    check_operators(&restored, graph, config.allow_non_restored_state)?;
     let epoch = restored.epoch();
     let committers = deliver_committed(graph, services, &restored)?;
 
@@ -169,6 +172,7 @@ pub fn prepare(
             restored: restored.clone(),
             storage: store.as_ref().map(Store::storage),
             shards,
+            allow_non_restored: config.allow_non_restored_state,
         };
         seats.push(Seat { seed, parker, bell, writer, chunks, spent, commands });
     }

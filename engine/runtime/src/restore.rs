@@ -3,11 +3,11 @@
 //! Whatever the number of shards was when the commit was made: tables take the keys that their shard owns now, operators and
 //! sources are given every earlier subtask's notes and take what is theirs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId, TableId, Timestamp};
-use yeoul_operator::{OpenContext, SealedOutput, Services, Subtask};
+use yeoul_operator::{JobGraph, OpenContext, SealedOutput, Services, Subtask};
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
 use yeoul_state::log::{Corrupt, LogBuffer, Segment};
 use yeoul_state::recovery::{Replay, RestoredState, operator_states, sealed_outputs};
@@ -97,8 +97,27 @@ impl Restored {
     }
 }
 
+/// Whether every operator that noted something in the commit is still in the graph.
+///
+/// # Errors
+/// Names the first one that is not, unless such state may be left behind.
+pub fn check_operators(restored: &Restored, graph: &JobGraph, allow_non_restored: bool) -> Result<(), JobError> {
+    let Some(from) = &restored.from else { return Ok(()) };
+    let known: HashSet<OperatorId> = graph.nodes.iter().map(yeoul_operator::Node::id).collect();
+    match from.states.iter().find(|state| !known.contains(&state.operator)) {
+        Some(state) if !allow_non_restored => Err(JobError::Settings(format!(
+            "the checkpoint holds state '{}' of {}, which this job does not have\n  hint: give the operator that wrote it its old uid, or allow \
+             non-restored state to leave it behind",
+            state.name, state.operator
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// What opening a shard's operators takes.
 pub struct Open<'a> {
+    /// Whether state of operators that the job no longer has is left behind.
+    pub allow_non_restored: bool,
     /// The shard.
     pub shard: ShardId,
     /// How many there are.
@@ -214,8 +233,12 @@ fn restore_tables(
     replay
         .run(log.liveness_mut(), &mut |block, owned, retired| {
             let Some((task, slot)) = places.get(&block.table()) else {
+                if open.allow_non_restored {
+                    return Ok(());
+                }
                 return Err(Corrupt::new(format!(
-                    "the checkpoint holds {} which no operator of this job has; give the operator that wrote it its old uid",
+                    "the checkpoint holds {} which no operator of this job has; give the operator that wrote it its old uid, \
+                     or allow non-restored state to leave it behind",
                     block.table()
                 )));
             };

@@ -22,4 +22,4 @@ pub use key::{Compound, Key};
 pub use key_str::KeyStr;
 pub use state_table::{Drained, Segments, StateTable, TableDescription};
 pub use stored::{Stored, Value};
-pub use table::Table;
+pub use table::{Cursor, Table};

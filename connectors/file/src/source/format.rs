@@ -1,6 +1,6 @@
 //! The formats that a file may have, each as its decoder and what it asks of splits.
 
-use yeoul_formats::{LineDecoder, Malformed, NdjsonDecoder, RecordDecoder};
+use yeoul_formats::{CsvDecoder, CsvOptions, LineDecoder, Malformed, NdjsonDecoder, RecordDecoder};
 use yeoul_frame::Schema;
 
 /// What reading a file needs to know of its format. Implemented here only.
@@ -65,5 +65,29 @@ impl Format for Lines {
 
     fn header(&self, _: &mut LineDecoder, _: &[u8], _: bool) -> Result<Option<usize>, Malformed> {
         Ok(Some(0))
+    }
+}
+
+/// Comma-separated values.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Csv {
+    pub(crate) options: CsvOptions,
+}
+
+impl Sealed for Csv {}
+
+impl Format for Csv {
+    type Decoder = CsvDecoder;
+
+    fn is_divisible(&self) -> bool {
+        !self.options.newlines_in_quotes
+    }
+
+    fn decoder<T: Schema>(&self) -> CsvDecoder {
+        CsvDecoder::of::<T>(self.options)
+    }
+
+    fn header(&self, decoder: &mut CsvDecoder, head: &[u8], all: bool) -> Result<Option<usize>, Malformed> {
+        decoder.read_header(head, all)
     }
 }

@@ -13,7 +13,7 @@ use yeoul_frame::{FRAME_ROWS, RowBuilder, Schema, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, Subtask};
 use yeoul_sys::Storage;
 
-use super::discover::{self, Found, Settling};
+use super::discover::{self, Found, Identity, Settling};
 use super::malformed::MalformedRecord;
 use super::progress::{self, Earlier, Known, KnownFile};
 use super::split::{FileId, Left, Remaining, Splitting};
@@ -91,6 +91,9 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         self.stage = Stage::Reading;
         if !self.earlier.is_empty() {
             self.known = std::mem::take(&mut self.earlier).share_of(self.outside().subtask)?;
+            if self.known.is_empty() && !self.is_watched() {
+                return Ok(());
+            }
             let found = self.list()?;
             let others = self.compare(found)?;
             for (&id, file) in &self.known {
@@ -119,8 +122,17 @@ impl<T: Schema, F: Format> FileReader<T, F> {
 
     fn list(&self) -> Result<Vec<Found>, OperatorError> {
         let outside = self.outside();
-        let restored = !self.known.is_empty();
-        discover::list(&*outside.storage, &outside.input, self.is_watched() || restored)
+        // What was known before tells best that a file is gone.
+        let may_be_none = self.is_watched() || !self.known.is_empty();
+        let found = discover::list(&*outside.storage, &outside.input, may_be_none)?;
+        let mut paths = HashMap::new();
+        for file in &found {
+            if let Some(other) = paths.insert(FileId::of(&file.path), &file.path) {
+                return Err(OperatorError::new(format!("the paths '{other}' and '{}' have the same hash", file.path))
+                    .hint("give one of the two files another name"));
+            }
+        }
+        Ok(found)
     }
 
     /// Looks again at a watched folder.
@@ -212,7 +224,7 @@ impl<T: Schema, F: Format> FileReader<T, F> {
                 mapped.bytes.slice(range.start as usize..range.end as usize).advise_will_need();
                 Ok(Text::plain(mapped, range, from))
             }
-            compression => Text::compressed(compression, mapped.bytes, from),
+            compression => Text::compressed(compression, mapped, from),
         };
         let decoder = self.shared.settings.format.decoder::<T>();
         let split = InHand::new(id, number, file.path.clone(), decoder);
@@ -227,38 +239,26 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         let outside = self.outside();
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::NotFound => progress::gone(&file.path),
-            _ => OperatorError::new(format!("cannot read the input file '{}'", file.path)).caused_by(cause),
+            _ => unreadable(&file.path, cause),
         };
         let Some(inside) = outside.input.inside(&file.path) else { return Err(progress::gone(&file.path)) };
-        let bytes = outside.storage.open(inside).and_then(|opened| opened.map()).map_err(failed)?;
-        self.check_length(file, bytes.len() as u64)?;
+        let handle = outside.storage.open(inside).map_err(failed)?;
+        let bytes = handle.map().map_err(failed)?;
+        check_length(file, bytes.len() as u64)?;
         bytes.advise_sequential();
-        Ok(Mapped::new(id, bytes))
-    }
-
-    fn check_length(&self, file: &KnownFile, len: u64) -> Result<(), OperatorError> {
-        if len == file.identity.len {
-            return Ok(());
-        }
-        Err(progress::changed(&file.path, file.identity, discover::Identity { len, ..file.identity }))
+        Ok(Mapped::new(id, handle, bytes))
     }
 
     /// The split in hand is read. Its file must still be as long as it was: a mapping does not show that it grew.
     fn put_down(&mut self, cx: &mut SourceContext<'_>) -> Result<(), OperatorError> {
         let split = self.in_hand.take().expect("a split is in hand");
         let file = &self.known[&split.file];
-        let outside = self.outside();
-        if let Some(inside) = outside.input.inside(&file.path) {
-            match outside.storage.open(inside).and_then(|opened| opened.len()) {
-                Ok(len) => self.check_length(file, len)?,
-                // Taken away while it was read: it was read in full all the same.
-                Err(e) if e.kind() == io::ErrorKind::NotFound && file.remaining.is_done() => {}
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(progress::gone(&file.path)),
-                Err(e) => return Err(OperatorError::new(format!("cannot read the input file '{}'", file.path)).caused_by(e)),
-            }
-        }
-        cx.finished(split.id());
-        self.mapped = split.into_mapped();
+        let id = split.id();
+        let mapped = split.into_mapped();
+        let len = mapped.handle.len().map_err(|cause| unreadable(&file.path, cause))?;
+        check_length(file, len)?;
+        cx.finished(id);
+        self.mapped = Some(mapped);
         Ok(())
     }
 
@@ -275,6 +275,17 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         self.stage = Stage::Ended;
         Ok(SourcePoll::End)
     }
+}
+
+fn check_length(file: &KnownFile, len: u64) -> Result<(), OperatorError> {
+    if len == file.identity.len {
+        return Ok(());
+    }
+    Err(progress::changed(&file.path, file.identity, Identity { len, ..file.identity }))
+}
+
+fn unreadable(path: &str, cause: io::Error) -> OperatorError {
+    OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
 }
 
 impl<T: Schema, F: Format> Source for FileReader<T, F> {
@@ -309,15 +320,18 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         self.start()?;
-        let watched = self.is_watched();
-        let Some(split) = &self.in_hand else {
-            snapshot.state(STATE, progress::encode(watched, &self.known));
-            return Ok(());
-        };
-        let begun = |known: &mut Known| &mut known.get_mut(&split.file).expect("the file in hand is known").remaining.begun;
-        begun(&mut self.known).insert(split.number, split.position());
-        snapshot.state(STATE, progress::encode(watched, &self.known));
-        begun(&mut self.known).remove(&split.number);
+        // The split in hand is noted among those that are begun, for the time of writing.
+        if let Some(split) = &self.in_hand
+            && let Some(file) = self.known.get_mut(&split.file)
+        {
+            file.remaining.begun.insert(split.number, split.position());
+        }
+        snapshot.state(STATE, progress::encode(self.is_watched(), &self.known));
+        if let Some(split) = &self.in_hand
+            && let Some(file) = self.known.get_mut(&split.file)
+        {
+            file.remaining.begun.remove(&split.number);
+        }
         Ok(())
     }
 

@@ -9,10 +9,11 @@
 //! 3. One call decompresses at most [`SLICE`] bytes, or counts lines in at most [`COUNTED`] bytes.
 
 use std::io;
+use std::sync::Arc;
 
 use memchr::memchr_iter;
 use yeoul_formats::boundary::first_record;
-use yeoul_sys::Region;
+use yeoul_sys::{File, Region};
 
 use super::compression::{Compression, Decompressor};
 use super::split::FileId;
@@ -31,14 +32,15 @@ const _: () = assert!(SLICE <= RECORD_LIMIT && RECORD_LIMIT < u32::MAX as usize,
 /// A mapped file, and how far its lines have been counted.
 pub(crate) struct Mapped {
     pub(crate) file: FileId,
+    pub(crate) handle: Arc<dyn File>,
     pub(crate) bytes: Region,
     counted: u64,
     newlines: u64,
 }
 
 impl Mapped {
-    pub(crate) fn new(file: FileId, bytes: Region) -> Self {
-        Self { file, bytes, counted: 0, newlines: 0 }
+    pub(crate) fn new(file: FileId, handle: Arc<dyn File>, bytes: Region) -> Self {
+        Self { file, handle, bytes, counted: 0, newlines: 0 }
     }
 
     /// Newlines before `offset`, or none yet: ask again.
@@ -94,6 +96,7 @@ enum Form {
 }
 
 struct Stream {
+    mapped: Mapped,
     decompressor: Decompressor,
     buffer: Vec<u8>,
     start: usize,
@@ -121,8 +124,8 @@ impl Text {
     }
 
     /// The text of a compressed file.
-    pub(crate) fn compressed(compression: Compression, file: Region, from: Option<u64>) -> Result<Self, TextError> {
-        let decompressor = Decompressor::new(compression, file).map_err(|cause| TextError::Compressed {
+    pub(crate) fn compressed(compression: Compression, mapped: Mapped, from: Option<u64>) -> Result<Self, TextError> {
+        let decompressor = Decompressor::new(compression, mapped.bytes.clone()).map_err(|cause| TextError::Compressed {
             format: if compression == Compression::Gzip { "gzip" } else { "zstd" },
             at: 0,
             text: 0,
@@ -130,7 +133,7 @@ impl Text {
         })?;
         let (resume, buffer) = (from.unwrap_or(0), vec![0; 2 * SLICE]);
         let stream =
-            Stream { decompressor, buffer, start: 0, end: 0, offset: 0, newlines: 0, resume, ended: false };
+            Stream { mapped, decompressor, buffer, start: 0, end: 0, offset: 0, newlines: 0, resume, ended: false };
         Ok(Self { form: Form::Stream(Box::new(stream)), want: SLICE })
     }
 
@@ -181,9 +184,7 @@ impl Text {
     /// Gets text for the window, if it has less than it should. False: there is more to do before the window may be read.
     pub(crate) fn fill(&mut self) -> Result<bool, TextError> {
         let Form::Stream(stream) = &mut self.form else { return Ok(true) };
-        if stream.end - stream.start < self.want && !stream.ended {
-            stream.decompress(self.want)?;
-        }
+        let full = stream.top_up(self.want)?;
         if stream.offset < stream.resume {
             let passed = (stream.resume - stream.offset).min((stream.end - stream.start) as u64);
             stream.consume(passed as usize);
@@ -192,7 +193,15 @@ impl Text {
             }
             return Ok(false);
         }
-        Ok(stream.end - stream.start >= self.want || stream.ended)
+        Ok(full)
+    }
+
+    /// As [`fill`](Self::fill), for the head.
+    pub(crate) fn fill_head(&mut self) -> Result<bool, TextError> {
+        match &mut self.form {
+            Form::Plain { .. } => Ok(true),
+            Form::Stream(stream) => stream.top_up(self.want),
+        }
     }
 
     /// The window's first `len` bytes are done with.
@@ -228,15 +237,23 @@ impl Text {
     }
 
     /// The mapped file, for the next split of it.
-    pub(crate) fn into_mapped(self) -> Option<Mapped> {
+    pub(crate) fn into_mapped(self) -> Mapped {
         match self.form {
-            Form::Plain { mapped, .. } => Some(mapped),
-            Form::Stream(_) => None,
+            Form::Plain { mapped, .. } => mapped,
+            Form::Stream(stream) => stream.mapped,
         }
     }
 }
 
 impl Stream {
+    /// Decompresses a slice if the window is shorter than `want`. Whether it is as long as that now, or all there is.
+    fn top_up(&mut self, want: usize) -> Result<bool, TextError> {
+        if self.end - self.start < want && !self.ended {
+            self.decompress(want)?;
+        }
+        Ok(self.end - self.start >= want || self.ended)
+    }
+
     fn decompress(&mut self, want: usize) -> Result<(), TextError> {
         // What is left moves to the front when it is the smaller part, so a byte is moved about once.
         if self.start >= self.end - self.start {

@@ -57,7 +57,7 @@ impl<D: RecordDecoder> InHand<D> {
         self.text.offset()
     }
 
-    pub(crate) fn into_mapped(self) -> Option<Mapped> {
+    pub(crate) fn into_mapped(self) -> Mapped {
         self.text.into_mapped()
     }
 

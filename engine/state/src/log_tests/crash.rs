@@ -12,7 +12,7 @@ const MANIFEST: &str = "job/state/MANIFEST";
 fn a_torn_tail_of_the_manifest_is_the_commit_before_or_the_commit() {
     let storage = MemoryStorage::new();
     let mut choices = Choices(5);
-    let mut job = Job::open(&storage, 1, 1 << 20, 1).unwrap();
+    let mut job = Job::open(&storage, 1, 4096, 1).unwrap();
     churn(&mut job, &mut choices, 20, 20);
     job.checkpoint(b"").unwrap();
     let (before, first) = (storage.image(), job.state());
@@ -25,7 +25,7 @@ fn a_torn_tail_of_the_manifest_is_the_commit_before_or_the_commit() {
     let check = |manifest: Vec<u8>, what: &str| {
         let mut image = after.clone();
         image.insert(MANIFEST.to_owned(), manifest);
-        let job = Job::open(&MemoryStorage::of_image(&image), 1, 1 << 20, 1).unwrap();
+        let job = Job::open(&MemoryStorage::of_image(&image), 1, 4096, 1).unwrap();
         let expected = if job.epoch == Epoch(1) { &first } else { &second };
         assert!(job.state() == *expected && job.epoch <= Epoch(2) && job.epoch >= Epoch(1), "{what}");
         job.epoch

@@ -18,6 +18,7 @@ mod dirty;
 mod meta;
 mod pending;
 mod restore;
+mod scan;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use pending::Pending;
 use writes::Writes;
 
 pub(crate) use restore::Restored;
+pub use scan::Cursor;
 
 /// A hash table whose changes are drained to the state log.
 ///

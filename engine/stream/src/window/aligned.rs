@@ -4,30 +4,322 @@
 //! not depend on how many windows it is in, and no key has a timer: a window that fires walks its panes.
 //!
 //! Invariants:
-//! 1. `fired` is the last time of the last window that fired, or later; every window whose last time is at or before it has fired.
-//! 2. A record is in a pane, in the side output of late records, or counted as late.
-//! 3. A pane is held as long as a window that holds it has not fired, or may still take late records; then it is dropped whole.
+//! 1. Every window whose last time is at or before `fired` has fired, no other has (but for keys that are `behind`, after a restore).
+//! 2. A record is in a pane, in the side output of late records, or counted as late. (Or, where the user's windows leave gaps, in none
+//!    of them.)
+//! 3. A pane is held as long as a window that it is in has not fired, or may still take late records; then it is dropped whole.
 
 use std::ops::Range;
 
-use yeoul_frame::{Frame, KeyGroups, KeyHash, Selection, Timestamp};
-use yeoul_operator::{
-    Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask,
-};
-use yeoul_state::{Key, Panes, StateTable, Table};
+use yeoul_frame::{Frame, KeyGroups, KeyHash, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
+use yeoul_state::{Key, Panes, StateTable};
 
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
+use crate::late::Late;
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
 use crate::window::assigner::Domain;
 use crate::window::content::Content;
-use crate::window::firing::Firing;
-use crate::window::function::WindowContext;
+use crate::window::firing::{Fired, Firing};
 use crate::window::grid::Grid;
-use crate::window::rows::RowNumbers;
-use crate::window::runs::Runs;
+use crate::window::panes_of_frame::{Group, PanesOfFrame, RowNumbers};
 
 /// The name of the time up to which windows have fired, in a snapshot.
 const FIRED: &str = "fired";
+
+/// What a user has set.
+#[derive(Clone)]
+pub(crate) struct AlignedSettings {
+    pub(crate) grid: Grid,
+    pub(crate) domain: Domain,
+    /// For how long after a window has fired it takes late records, in milliseconds.
+    pub(crate) lateness: i64,
+    pub(crate) late: Option<OutputId>,
+    pub(crate) sides: Sides,
+}
+
+pub(crate) struct AlignedWindows<K: Key, C: Content<K>> {
+    settings: AlignedSettings,
+    keys: FrameKeys<K>,
+    fired: i64,
+    /// Key groups, and up to when their windows had fired in the subtask that they were restored from.
+    behind: Vec<(Range<u16>, i64)>,
+    firing: Option<Firing<K, C::Held>>,
+    sort: PanesOfFrame,
+    gathered: (Vec<K>, Vec<KeyHash>),
+    late: Late,
+    key_groups: KeyGroups,
+    panes: Option<Panes<K, C::Held>>,
+    results: Results<K, C>,
+}
+
+/// Where windows that fire put what they give.
+pub(crate) struct Results<K: Key, C: Content<K>> {
+    pub(crate) content: C,
+    opened: Option<(Collector<C::Out>, SideOutputs)>,
+    keys: std::marker::PhantomData<fn(K)>,
+}
+
+impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
+    pub(crate) fn new(settings: AlignedSettings, keys: FrameKeys<K>, content: C) -> Self {
+        Self {
+            late: Late::new(settings.late),
+            settings,
+            keys,
+            fired: i64::MIN,
+            behind: Vec::new(),
+            firing: None,
+            sort: PanesOfFrame::default(),
+            gathered: (Vec::new(), Vec::new()),
+            key_groups: KeyGroups::DEFAULT,
+            panes: None,
+            results: Results::new(content),
+        }
+    }
+
+    /// Fires all windows whose last time is at or before `target`, as far as there is room.
+    fn advance(&mut self, target: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        loop {
+            let panes = opened(&mut self.panes);
+            let mut firing = match self.firing.take() {
+                Some(firing) => firing,
+                None => {
+                    let next = panes.namespaces().find_map(|pane| self.settings.grid.next_end_of(pane, self.fired));
+                    match next {
+                        Some(end) if end - 1 <= target => Firing::new(&self.settings.grid, end, panes),
+                        _ => {
+                            self.settle(target);
+                            self.results.flush(cx)?;
+                            return Ok(Progress::Done);
+                        }
+                    }
+                }
+            };
+            let (behind, groups) = (&self.behind, self.key_groups);
+            let last = firing.window().max_timestamp().0;
+            let has_fired = |key: &K| !behind.is_empty() && fired_before(behind, groups, key.routing()) >= last;
+            match firing.step(panes, &mut self.results, has_fired, cx)? {
+                Fired::Whole => self.settle(last),
+                Fired::Part => {
+                    self.firing = Some(firing);
+                    return Ok(Progress::More);
+                }
+            }
+        }
+    }
+
+    /// All windows up to `fired` have fired: drops what no window needs any more.
+    fn settle(&mut self, fired: i64) {
+        self.fired = self.fired.max(fired);
+        self.behind.retain(|(_, before)| *before > self.fired);
+        let panes = opened(&mut self.panes);
+        let expired = |pane: &i64| expiry(&self.settings, *pane) <= self.fired;
+        while let Some(pane) = panes.namespaces().next().filter(expired) {
+            panes.drop_namespace(pane);
+        }
+    }
+}
+
+/// The watermark at which a pane takes no more records.
+fn expiry(settings: &AlignedSettings, pane: i64) -> i64 {
+    (settings.grid.last_end(pane) - 1).saturating_add(settings.lateness)
+}
+
+/// Up to when the windows of this key had fired before a restore.
+fn fired_before(behind: &[(Range<u16>, i64)], groups: KeyGroups, hash: KeyHash) -> i64 {
+    let group = groups.of(hash).0;
+    behind.iter().find(|(range, _)| range.contains(&group)).map_or(i64::MIN, |(_, fired)| *fired)
+}
+
+impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.key_groups = cx.key_groups;
+        self.panes = Some(Panes::new(cx.operator.table("windows"), "windows"));
+        self.results.open(&self.settings.sides, cx)
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Self { settings, keys, sort, gathered, late, results, fired, .. } = self;
+        let panes = opened(&mut self.panes);
+        let (keys, hashes) = keys.read(frame);
+        let rows = RowNumbers::of(frame);
+        let records = frame.rows::<C::In>();
+        match settings.domain {
+            Domain::Event => sort.sort(&settings.grid, rows, frame.len(), frame.times()).ok_or_else(no_event_time)?,
+            // The clock may go back; windows that have fired stay so.
+            Domain::Processing => sort.whole(settings.grid.pane_of(cx.now().0.max(fired.saturating_add(1))), frame.len()),
+        }
+        for (pane, group) in sort.groups() {
+            let (first_end, last_end) = (settings.grid.first_end(pane), settings.grid.last_end(pane));
+            if first_end > last_end {
+                // In a gap between windows that begin further apart than they are long.
+                continue;
+            }
+            if expiry(settings, pane) <= *fired {
+                late.add(&group, rows);
+                continue;
+            }
+            let table = panes.pane(pane);
+            let content = &results.content;
+            if settings.lateness == 0 || first_end - 1 > *fired {
+                match group {
+                    Group::Run(run) => table.upsert_batch(
+                        &keys[run.clone()],
+                        &hashes[run.clone()],
+                        || content.create(),
+                        |i, held| content.add(&records[rows.at(run.start + i)], held),
+                    ),
+                    Group::List(list) => {
+                        gathered.0.clear();
+                        gathered.0.extend(list.iter().map(|&position| keys[position as usize].clone()));
+                        gathered.1.clear();
+                        gathered.1.extend(list.iter().map(|&position| hashes[position as usize]));
+                        table.upsert_batch(
+                            &gathered.0,
+                            &gathered.1,
+                            || content.create(),
+                            |i, held| content.add(&records[rows.at(list[i] as usize)], held),
+                        );
+                    }
+                }
+                continue;
+            }
+            // Late, but not too late: each record makes the windows that have fired fire again.
+            for position in group.positions() {
+                let (key, hash) = (&keys[position], hashes[position]);
+                let held = panes.pane(pane).upsert(key, hash, || results.content.create());
+                results.content.add(&records[rows.at(position)], held);
+                let mut end = first_end;
+                while end <= last_end && end - 1 <= *fired {
+                    if (end - 1).saturating_add(settings.lateness) > *fired {
+                        results.fire_again(&settings.grid, end, panes, key, hash, cx)?;
+                    }
+                    end += settings.grid.slide();
+                }
+            }
+        }
+        late.emit(frame, cx);
+        results.flush(cx)
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        match self.settings.domain {
+            Domain::Event => self.advance(watermark.0, cx),
+            // The input has ended: what its windows hold is not left behind.
+            Domain::Processing if watermark == Timestamp::MAX => self.advance(i64::MAX, cx),
+            Domain::Processing => Ok(Progress::Done),
+        }
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        let panes = self.panes.as_ref().filter(|_| self.settings.domain == Domain::Processing)?;
+        if self.firing.is_some() {
+            return Some(Timestamp::MIN);
+        }
+        panes.namespaces().find_map(|pane| self.settings.grid.next_end_of(pane, self.fired)).map(Timestamp)
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        self.advance(now.0.saturating_sub(1), cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        debug_assert!(self.firing.is_none(), "a barrier does not come in the middle of a firing");
+        snapshot.state(FIRED, self.fired.to_le_bytes().to_vec());
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let fired = fired_of(name, bytes)?;
+        self.fired = if self.behind.is_empty() { fired } else { self.fired.min(fired) };
+        self.behind.push((self.key_groups.range(from.index, from.parallelism), fired));
+        Ok(())
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some(panes) = &mut self.panes {
+            visit(panes);
+        }
+    }
+
+    fn close(&mut self) {
+        self.results.content.close();
+    }
+}
+
+fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
+    match bytes.try_into() {
+        Ok(bytes) if name == FIRED => Ok(i64::from_le_bytes(bytes)),
+        _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a window operator's", bytes.len()))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")),
+    }
+}
+
+#[cold]
+pub(crate) fn no_event_time() -> OperatorError {
+    OperatorError::new("a record has no event time, and windows in event time need one")
+        .hint("give the source's watermark strategy a timestamp assigner, or use windows in processing time")
+}
+
+impl<K: Key, C: Content<K>> Results<K, C> {
+    pub(crate) fn new(content: C) -> Self {
+        Self { content, opened: None, keys: std::marker::PhantomData }
+    }
+
+    pub(crate) fn open(&mut self, sides: &Sides, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.opened = Some((Collector::new(cx.pool), SideOutputs::open(sides, cx.pool)));
+        self.content.open(cx)
+    }
+
+    /// One key's window fires.
+    pub(crate) fn fire(
+        &mut self,
+        key: &K,
+        window: crate::TimeWindow,
+        held: &C::Held,
+        cx: &Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let (out, sides) = opened(&mut self.opened);
+        out.stamp(window.max_timestamp(), yeoul_frame::RowKind::Insert);
+        let mut wcx =
+            crate::WindowContext { window, watermark: cx.watermark(), now: cx.now(), sides };
+        self.content.fire(key, held, &mut wcx, out)
+    }
+
+    /// Emits full frames. Says whether there is room for more.
+    pub(crate) fn emit_full(&mut self, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        let (out, sides) = opened(&mut self.opened);
+        Ok(out.emit_full(OutputId::MAIN, cx)? & sides.emit_full(cx)?)
+    }
+
+    /// Emits all that was collected.
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let (out, sides) = opened(&mut self.opened);
+        sides.flush(cx)?;
+        out.flush(OutputId::MAIN, cx)
+    }
+
+    /// Fires one key's window of several panes.
+    fn fire_again(
+        &mut self,
+        grid: &Grid,
+        end: i64,
+        panes: &Panes<K, C::Held>,
+        key: &K,
+        hash: KeyHash,
+        cx: &Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let window = grid.window_ending(end);
+        let mut held = None;
+        for pane in panes.within(window.start.0..window.end.0) {
+            if let Some(part) = pane.get(key, hash) {
+                let content = &self.content;
+                content.merge(held.get_or_insert_with(|| content.create()), part);
+            }
+        }
+        held.map_or(Ok(()), |held| self.fire(key, window, &held, cx))
+    }
+}

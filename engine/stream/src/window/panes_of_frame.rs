@@ -42,6 +42,16 @@ pub(crate) enum Group<'a> {
     List(&'a [u32]),
 }
 
+impl<'a> Group<'a> {
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let (run, list) = match self {
+            Self::Run(run) => (run.clone(), &[][..]),
+            Self::List(list) => (0..0, *list),
+        };
+        run.chain(list.iter().map(|&position| position as usize))
+    }
+}
+
 /// The positions of a frame by pane. Keeps its memory from frame to frame.
 #[derive(Default)]
 pub(crate) struct PanesOfFrame {
@@ -76,6 +86,13 @@ impl PanesOfFrame {
             self.runs.push((pane, start..position));
         }
         Some(())
+    }
+
+    /// All records are in one pane.
+    pub(crate) fn whole(&mut self, pane: i64, len: usize) {
+        self.runs.clear();
+        self.used = 0;
+        self.runs.push((pane, 0..len));
     }
 
     fn gather(&mut self, grid: &Grid, len: usize, time_at: impl Fn(usize) -> Timestamp) -> Option<()> {
