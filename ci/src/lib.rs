@@ -1,1 +1,3 @@
-//! Not yet written.
+//! What the campaigns in this crate share.
+
+pub mod crash;

@@ -32,13 +32,17 @@ mod read;
 mod split;
 mod text;
 mod turn;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod tests;
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use yeoul_formats::Header;
-use yeoul_frame::Schema;
+use yeoul_frame::{FRAME_ROWS, Schema};
 use yeoul_operator::{MakeSource, Source, SourceSpec};
 
 use crate::path::InputPath;
@@ -82,6 +86,8 @@ pub(crate) struct Settings<F> {
     pub(crate) split_size: u64,
     pub(crate) watch: Option<Duration>,
     pub(crate) on_malformed: OnMalformed,
+    /// Records in a full frame; tests take fewer.
+    pub(crate) frame_rows: usize,
 }
 
 impl FileSource {
@@ -114,6 +120,7 @@ impl<T, F> FileSource<T, F> {
             split_size: SPLIT_SIZE,
             watch: None,
             on_malformed: OnMalformed::default(),
+            frame_rows: FRAME_ROWS,
         };
         Self { settings, records: PhantomData }
     }

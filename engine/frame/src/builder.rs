@@ -104,7 +104,8 @@ impl<T: Record> RowBuilder<T> {
         assert!(size_of::<T::Archived>() <= RECORD_BYTES, "a record within the limit");
     };
 
-    /// A builder of frames of at most `capacity` rows, with memory from `pool`. Takes no memory before the first push.
+    /// A builder of frames of at most `capacity` rows (fewer if the pool says so), with memory from `pool`. Takes no memory
+    /// before the first push.
     ///
     /// # Panics
     /// If `capacity` is 0 or above 2³¹.
@@ -119,7 +120,7 @@ impl<T: Record> RowBuilder<T> {
             shell: None,
             len: 0,
             room: 0,
-            capacity,
+            capacity: capacity.min(pool.frame_rows()),
             heap_per_row: if T::COPY_OPTIMIZATION.is_enabled() { 0 } else { Self::STRIDE },
             makes: PhantomData,
         }

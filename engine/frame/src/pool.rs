@@ -53,6 +53,7 @@ pub(crate) struct Buffers {
 #[derive(Clone)]
 pub struct Pool {
     classes: Arc<[Class; CLASSES]>,
+    frame_rows: usize,
 }
 
 struct Class {
@@ -75,7 +76,18 @@ impl Pool {
             let (put, take) = bounded(bytes / (LEAST_SLAB << class));
             Class { put, take }
         });
-        Self { classes: Arc::new(classes) }
+        Self { classes: Arc::new(classes), frame_rows: usize::MAX }
+    }
+
+    /// The same pool, for frames of at most `rows` rows: builders with memory from this handle do not take more, whatever
+    /// capacity they are made with. 0 counts as 1.
+    #[must_use]
+    pub fn with_frame_rows(self, rows: usize) -> Self {
+        Self { frame_rows: rows.max(1), ..self }
+    }
+
+    pub(crate) fn frame_rows(&self) -> usize {
+        self.frame_rows
     }
 
     /// The bytes of the free slabs that wait here.

@@ -69,6 +69,7 @@ pub struct Seed {
     services: Services,
     key_groups: KeyGroups,
     state_memory: usize,
+    frame_rows: usize,
     restored: Arc<Restored>,
     /// Of the job's own store.
     storage: Option<Arc<dyn Storage>>,
@@ -82,7 +83,7 @@ impl Seed {
     /// # Errors
     /// An operator that cannot open, or state that cannot be read.
     pub fn open(mut self) -> Result<Shard, JobError> {
-        let pool = Pool::new();
+        let pool = Pool::new().with_frame_rows(self.frame_rows);
         let mut log = LogBuffer::new(self.log);
         let open = crate::restore::Open {
             allow_non_restored: self.allow_non_restored,
@@ -169,6 +170,7 @@ pub fn prepare(
             services: services.clone(),
             key_groups: config.key_groups,
             state_memory: config.state_memory / usize::from(shards),
+            frame_rows: config.frame_rows,
             restored: restored.clone(),
             storage: store.as_ref().map(Store::storage),
             shards,

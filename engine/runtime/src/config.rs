@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use yeoul_frame::KeyGroups;
+use yeoul_frame::{FRAME_ROWS, KeyGroups};
+use yeoul_state::log::LogOptions;
+use yeoul_state::manifest::ManifestOptions;
 
 use crate::restart::RestartStrategy;
 
@@ -28,6 +30,12 @@ pub struct JobConfig {
     pub state_memory: usize,
     /// Messages that a ring between two shards holds.
     pub ring_capacity: usize,
+    /// Records in a frame at most: fewer for a shorter wait, more for less work a record.
+    pub frame_rows: usize,
+    /// A segment of the state log is not grown past this many bytes (but one larger record gets a segment of its own).
+    pub log_segment_bytes: u32,
+    /// The manifest is rewritten when it has grown by this many bytes.
+    pub manifest_rewrite_bytes: u64,
     /// Restore from this savepoint if there is no checkpoint of the job's own.
     pub from_savepoint: Option<PathBuf>,
     /// Whether state of operators that the job no longer has may be left behind at a restore.
@@ -48,6 +56,9 @@ impl Default for JobConfig {
             restart: RestartStrategy::default(),
             state_memory: 2 << 30,
             ring_capacity: RING_CAPACITY,
+            frame_rows: FRAME_ROWS,
+            log_segment_bytes: LogOptions::SEGMENT_BYTES,
+            manifest_rewrite_bytes: ManifestOptions::default().rewrite_bytes,
             from_savepoint: None,
             allow_non_restored_state: false,
             pin: true,

@@ -23,6 +23,7 @@ pub struct Store {
     manifest: Manifest,
     services: Services,
     run_seed: u64,
+    segment_bytes: u32,
 }
 
 impl Store {
@@ -39,8 +40,11 @@ impl Store {
     ) -> Result<(Self, Restored), JobError> {
         let failed = |doing| move |cause| JobError::Storage { doing, cause };
         let storage = services.files.folder(folder).map_err(failed("opening the data folder"))?;
-        let options =
-            ManifestOptions { retained: config.retained_checkpoints.max(1), store: run_seed, ..Default::default() };
+        let options = ManifestOptions {
+            retained: config.retained_checkpoints.max(1),
+            store: run_seed,
+            rewrite_bytes: config.manifest_rewrite_bytes,
+        };
         let mut opened = Manifest::open(storage.clone(), "", options).map_err(failed("opening the manifest"));
         if let Some(from) = &config.from_savepoint
             && !matches!(&opened, Ok((_, Some(_))))
@@ -58,7 +62,7 @@ impl Store {
             None => Restored::nothing(),
             Some(commit) => Restored::read(storage.clone(), commit, job)?,
         };
-        Ok((Self { storage, manifest, services: services.clone(), run_seed }, restored))
+        Ok((Self { storage, manifest, services: services.clone(), run_seed, segment_bytes: config.log_segment_bytes }, restored))
     }
 
     /// What a savepoint holds, for a job that keeps no state of its own.
@@ -81,7 +85,7 @@ impl Store {
     /// Both ends of a shard's log in this run.
     #[must_use]
     pub fn log_of(&self, shard: ShardId, job: JobMeta, restored: &Restored) -> (LogOptions, Writer) {
-        let options = self.manifest.log_options(shard, job);
+        let options = LogOptions { segment_bytes: self.segment_bytes, ..self.manifest.log_options(shard, job) };
         let segments = restored.log_of(shard).map(|log| log.segments.clone()).unwrap_or_default();
         let writer = self.manifest.writer_options(options, job, segments);
         (options, Writer::Log(Box::new(LogWriter::new(self.storage.clone(), "", writer))))

@@ -6,6 +6,7 @@ pub mod key;
 mod key_str;
 pub mod state_table;
 pub mod table;
+pub mod panes;
 pub mod compaction;
 #[cfg(test)]
 mod testing;
@@ -20,6 +21,7 @@ mod log_tests;
 
 pub use key::{Compound, Key};
 pub use key_str::KeyStr;
+pub use panes::Panes;
 pub use state_table::{Drained, Segments, StateTable, TableDescription};
 pub use stored::{Stored, Value};
 pub use table::{Cursor, Table};

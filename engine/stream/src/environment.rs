@@ -6,11 +6,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use yeoul_frame::Record;
 use yeoul_operator::{
-    InputId, JobGraph, MakeOperator, Node, NodeId, NodeKind, OutputId, Partitioning, SinkSpec, SourceSpec, WatermarkSpec,
+    InputId, JobGraph, MakeOperator, Node, NodeId, NodeKind, OutputId, Partitioning, SinkSpec, SourceSpec,
 };
 
 use crate::collection::Collection;

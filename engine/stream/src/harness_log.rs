@@ -66,7 +66,15 @@ pub(crate) struct HarnessLog {
 impl HarnessLog {
     pub(crate) fn after(subtask: Subtask, from: &[&HarnessSnapshot]) -> Self {
         let epoch = from.iter().map(|snapshot| snapshot.epoch).max().unwrap_or(Epoch(0));
-        let history: Vec<_> = from.iter().flat_map(|snapshot| snapshot.history.iter().cloned()).collect();
+        let adopt = |snapshot: &&HarnessSnapshot| {
+            let subtask = snapshot.subtask;
+            let pieces = snapshot.history.clone().into_iter();
+            pieces.map(move |mut piece| {
+                piece.owners.push(subtask);
+                piece
+            })
+        };
+        let history: Vec<_> = from.iter().flat_map(adopt).collect();
         let run = RunId(history.iter().map(|piece| piece.run.0).max().unwrap_or(0) + 1);
         let last = history.iter().map(|piece| piece.chunk.segment.0).max().unwrap_or(0);
         let options = LogOptions {

@@ -6,30 +6,38 @@
 pub mod environment;
 pub mod watermarks;
 pub mod collection;
+pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
-pub mod tag;
+pub mod windowed_stream;
 pub mod collector;
 mod side_outputs;
 mod stateless;
 pub mod process;
 mod key_selector;
+pub mod owned_state;
+mod late;
 pub mod window;
+pub mod collect;
 pub mod harness;
 mod harness_log;
 
+pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;
 pub use collector::Collector;
 pub use data_stream::{DataStream, StreamSink};
 pub use environment::{GraphError, StreamEnvironment};
 pub use harness::{HarnessError, OperatorHarness};
 pub use harness_log::HarnessSnapshot;
-pub use process::{ProcessContext, ProcessFunction};
 pub use keyed_stream::KeyedStream;
+pub use owned_state::StateRecord;
+pub use process::{ProcessContext, ProcessFunction};
 pub use tag::OutputTag;
 pub use watermarks::WatermarkStrategy;
 pub use window::assigner::{
     EventTimeSessionWindows, ProcessingTimeSessionWindows, SlidingEventTimeWindows, SlidingProcessingTimeWindows,
     TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner,
 };
+pub use window::function::{AggregateFunction, Count, ProcessWindowFunction, WindowContext};
 pub use window::time_window::TimeWindow;
+pub use windowed_stream::WindowedStream;

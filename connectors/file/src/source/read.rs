@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use yeoul_frame::{FRAME_ROWS, RowBuilder, Schema, Timestamp};
+use yeoul_frame::{RowBuilder, Schema, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, Subtask};
 use yeoul_sys::Storage;
 
@@ -296,8 +296,8 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
                 .caused_by(cause)
                 .hint("check the path; it is relative to the folder in which the job was started")
         })?;
-        let rows = RowBuilder::new(cx.pool, FRAME_ROWS);
-        let malformed = RowBuilder::new(cx.pool, FRAME_ROWS);
+        let rows = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
+        let malformed = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
         self.outside = Some(Outside { storage, input, subtask: cx.subtask, rows, malformed });
         Ok(())
     }

@@ -17,7 +17,6 @@ const SAVED_AT_ONCE: usize = 1024;
 pub(crate) enum Restored<'a, K> {
     Added(&'a K),
     Removed(&'a K),
-    Cleared,
 }
 
 impl<K: Key, V: Value> Table<K, V> {
@@ -65,6 +64,10 @@ impl<K: Key, V: Value> Table<K, V> {
                 self.check_layout(block)?;
                 let (keys, hashes) = self.keys_of(block)?;
                 self.ahead(&hashes, |table, i| {
+                    // A tombstone that another owner wrote says nothing of the key's later life here.
+                    if !owned(keys[i].routing()) {
+                        return;
+                    }
                     let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
                     table.retire_at(at, retired);
                     let (key, _) = table.buckets.vacate(at);
@@ -74,8 +77,7 @@ impl<K: Key, V: Value> Table<K, V> {
                 Ok(())
             }
             BlockKind::DropNamespace => {
-                self.clear_restored(retired);
-                restored(Restored::Cleared);
+                self.restore_drop(owned, retired, restored);
                 Ok(())
             }
             other => Err(Corrupt::new(format!("a {other:?} block was given to the table {:?}", self.name))),
@@ -202,18 +204,40 @@ impl<K: Key, V: Value> Table<K, V> {
         }
     }
 
-    /// Forgets everything that was restored.
-    fn clear_restored(&mut self, retired: &mut dyn FnMut(LogAddress, usize)) {
+    /// Forgets the keys that the writer of a dropped namespace owned.
+    fn restore_drop(
+        &mut self,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+        mut restored: impl FnMut(Restored<'_, K>),
+    ) {
         for bucket in 0..self.buckets.count() {
             for lane in 0..LANES {
-                if !self.buckets.at(bucket).meta[lane].is_vacant() {
+                let here = self.buckets.at(bucket);
+                if here.meta[lane].is_live() && owned(here.keys[lane].routing()) {
                     let at = Place { bucket, lane };
                     self.retire_at(at, retired);
-                    self.buckets.vacate(at);
+                    let (key, _) = self.buckets.vacate(at);
                     self.live -= 1;
+                    restored(Restored::Removed(&key));
                 }
             }
         }
+    }
+
+    /// Counts the logged records of some buckets as dead and forgets them, going on where the last call ended.
+    /// Returns whether there may be more. For a table whose namespace was dropped.
+    pub(crate) fn retire_some(&mut self, buckets: usize, log: &mut LogBuffer) -> bool {
+        let end = self.buckets.count().min(self.sweep.saturating_add(buckets));
+        while self.sweep < end {
+            for lane in 0..LANES {
+                if self.buckets.at(self.sweep).meta[lane].is_logged() {
+                    self.retire_at(Place { bucket: self.sweep, lane }, &mut |at, bytes| log.retire(at, bytes));
+                }
+            }
+            self.sweep += 1;
+        }
+        end < self.buckets.count()
     }
 }
 

@@ -24,19 +24,23 @@ impl<K: Key, V: Value> Table<K, V> {
 
     /// Encodes about `max_records` frozen records into the log.
     pub fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained {
-        let mut budget = max_records.max(1);
+        self.drain_within(&mut max_records.max(1), log)
+    }
+
+    /// The same, and takes what was done off the budget.
+    pub(crate) fn drain_within(&mut self, budget: &mut usize, log: &mut LogBuffer) -> Drained {
         let mut scratch = Vec::new();
-        while budget > 0 && self.log_pending(&mut scratch, log) {
-            budget -= 1;
+        while *budget > 0 && self.log_pending(&mut scratch, log) {
+            *budget -= 1;
         }
-        while budget > 0 && self.writes.left() > 0 {
+        while *budget > 0 && self.writes.left() > 0 {
             let mut next = [0; AHEAD];
             let next = self.writes.next_frozen(&mut next);
             for &bucket in next {
                 yeoul_sys::prefetch_write(&self.buckets.as_slice()[bucket]);
             }
             for &bucket in next {
-                budget = budget.saturating_sub(1 + self.drain_bucket(bucket, log));
+                *budget = budget.saturating_sub(1 + self.drain_bucket(bucket, log));
             }
         }
         if self.is_drained() { Drained::Done } else { Drained::More }
@@ -46,6 +50,11 @@ impl<K: Key, V: Value> Table<K, V> {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.pending.is_empty() && self.writes.left() == 0
+    }
+
+    /// Whether the log may hold records of this table.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.newest.0 != 0
     }
 
     /// Entries written since the barrier.

@@ -117,8 +117,12 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
         self.behind.retain(|(_, before)| *before > self.fired);
         let panes = opened(&mut self.panes);
         let expired = |pane: &i64| expiry(&self.settings, *pane) <= self.fired;
-        while let Some(pane) = panes.namespaces().next().filter(expired) {
-            panes.drop_namespace(pane);
+        loop {
+            let first = panes.namespaces().next();
+            match first.filter(expired) {
+                Some(pane) => panes.drop_namespace(pane),
+                None => return,
+            }
         }
     }
 }

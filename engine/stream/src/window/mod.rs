@@ -1,5 +1,10 @@
 //! Windows: which there are, what they hold, and when they give their results.
 
 pub mod assigner;
-mod grid;
 pub mod time_window;
+mod grid;
+pub(crate) mod panes_of_frame;
+pub mod function;
+pub(crate) mod content;
+pub(crate) mod aligned;
+mod firing;

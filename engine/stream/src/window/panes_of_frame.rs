@@ -66,7 +66,7 @@ impl PanesOfFrame {
     pub(crate) fn sort(&mut self, grid: &Grid, rows: RowNumbers<'_>, len: usize, times: &[Timestamp]) -> Option<()> {
         self.runs.clear();
         self.used = 0;
-        let time_at = |position: usize| times[rows.at(position)];
+        let time_at = |position: usize| times[rows.at(position) as usize];
         let mut position = 0;
         while position < len {
             let start = position;

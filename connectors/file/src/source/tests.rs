@@ -1,0 +1,6 @@
+//! The source as a whole: exactness, malformed records, compression, watching.
+
+mod exact;
+mod faults;
+mod malformed;
+mod watching;

@@ -1,0 +1,272 @@
+//! Tumbling and sliding windows against a model that copies each record into each of its windows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rkyv::Archived;
+use yeoul_stream::{
+    AggregateFunction, Collector, DataStream, OutputTag, ProcessWindowFunction, SlidingEventTimeWindows,
+    SlidingProcessingTimeWindows, WindowContext, WindowedStream,
+};
+
+use crate::fleet::Fleet;
+
+/// Key and amount.
+type Reading = (u64, u64);
+/// Key, window and sum.
+type Sum = (u64, i64, i64, u64);
+
+#[derive(Clone)]
+struct Summing;
+
+impl AggregateFunction for Summing {
+    type In = Reading;
+    type Accumulator = u64;
+    type Out = u64;
+
+    fn create_accumulator(&self) -> u64 {
+        0
+    }
+    fn add(&self, reading: &Archived<Reading>, sum: &mut u64) {
+        *sum += reading.1.to_native();
+    }
+    fn merge(&self, sum: &mut u64, other: &u64) {
+        *sum += other;
+    }
+    fn get_result(&self, sum: &u64) -> u64 {
+        *sum
+    }
+}
+
+#[derive(Clone)]
+struct SummingAll;
+
+impl ProcessWindowFunction for SummingAll {
+    type Key = u64;
+    type In = Reading;
+    type Out = Sum;
+
+    fn process(
+        &mut self,
+        key: &u64,
+        cx: &mut WindowContext<'_>,
+        elements: &[Reading],
+        out: &mut Collector<Sum>,
+    ) -> Result<(), yeoul_operator::OperatorError> {
+        assert!(elements.iter().all(|reading| reading.0 == *key));
+        out.collect((*key, cx.window().start.0, cx.window().end.0, elements.iter().map(|reading| reading.1).sum::<u64>()));
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Aggregate,
+    Reduce,
+    Process,
+}
+
+impl Form {
+    fn of(self, windows: &WindowedStream<u64, Reading>) -> DataStream<Sum> {
+        match self {
+            Self::Aggregate => windows.aggregate_with(Summing, |key, window, sum, out| {
+                out.collect((*key, window.start.0, window.end.0, sum));
+            }),
+            Self::Reduce => windows.reduce_with(
+                |sum, reading| sum.1 += reading.1,
+                |key, window, sum, out| out.collect((*key, window.start.0, window.end.0, sum.1)),
+            ),
+            Self::Process => windows.process(SummingAll),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    size: i64,
+    slide: i64,
+    offset: i64,
+    lateness: i64,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(Vec<(Reading, i64)>),
+    Watermark(i64),
+    Checkpoint,
+    Restart { parallelism: u16, lost: Vec<(Reading, i64)>, lost_watermark: i64 },
+}
+
+/// Each record in each of its windows, as the textbook has it.
+struct Model {
+    shape: Shape,
+    watermark: i64,
+    windows: BTreeMap<(i64, u64), u64>,
+    late: Vec<(Reading, i64)>,
+    in_no_window: usize,
+    output: Vec<(Sum, i64)>,
+}
+
+impl Model {
+    fn push(&mut self, (reading, time): (Reading, i64)) {
+        let Shape { size, slide, offset, lateness } = self.shape;
+        let starts = (time - size + 1..=time).filter(|start| (start - offset).rem_euclid(slide) == 0);
+        let (mut windows, mut taken) = (0, 0);
+        for start in starts {
+            windows += 1;
+            let end = start + size;
+            if end - 1 + lateness <= self.watermark {
+                continue;
+            }
+            taken += 1;
+            let sum = self.windows.entry((end, reading.0)).or_default();
+            *sum += reading.1;
+            if end - 1 <= self.watermark {
+                self.output.push(((reading.0, start, end, *sum), end - 1));
+            }
+        }
+        match (windows, taken) {
+            (0, _) => self.in_no_window += 1,
+            (_, 0) => self.late.push((reading, time)),
+            _ => {}
+        }
+    }
+
+    fn watermark(&mut self, watermark: i64) {
+        let watermark = watermark.max(self.watermark);
+        for ((end, key), sum) in &self.windows {
+            if self.watermark < end - 1 && end - 1 <= watermark {
+                self.output.push(((*key, end - self.shape.size, *end, *sum), end - 1));
+            }
+        }
+        self.watermark = watermark;
+        let lateness = self.shape.lateness;
+        self.windows.retain(|(end, _), _| end - 1 + lateness > watermark);
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let record = ((0..6u64, 1..100u64), -50..150i64);
+    let records = move || prop::collection::vec(record.clone(), 0..30);
+    let step = prop_oneof![
+        6 => records().prop_map(Step::Push),
+        4 => (-60..170i64).prop_map(Step::Watermark),
+        1 => Just(Step::Checkpoint),
+        2 => (1..4u16, records(), -60..170i64)
+            .prop_map(|(parallelism, lost, lost_watermark)| Step::Restart { parallelism, lost, lost_watermark }),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    (1..30i64, 1..30i64, 0..30i64, prop_oneof![Just(0), 1..40i64], any::<bool>()).prop_map(
+        |(size, slide, offset, lateness, tumbling)| {
+            let slide = if tumbling { size } else { slide };
+            Shape { size, slide, offset: offset % slide, lateness }
+        },
+    )
+}
+
+fn ms(millis: i64) -> Duration {
+    Duration::from_millis(millis as u64)
+}
+
+fn check(shape: Shape, form: Form, steps: &[Step]) {
+    let late = OutputTag::new("late");
+    let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+        let windows = SlidingEventTimeWindows::of(ms(shape.size), ms(shape.slide)).offset(ms(shape.offset));
+        let windowed = readings
+            .key_by(|reading| reading.0.to_native())
+            .window(windows)
+            .allowed_lateness(ms(shape.lateness))
+            .side_output_late_data(&late);
+        let sums = form.of(&windowed);
+        let _ = sums.side_output(&late);
+        sums
+    });
+    let mut model = Model {
+        shape,
+        watermark: i64::MIN,
+        windows: BTreeMap::new(),
+        late: Vec::new(),
+        in_no_window: 0,
+        output: Vec::new(),
+    };
+    let mut lates = 0;
+    for step in steps.iter().chain([&Step::Watermark(i64::MAX)]) {
+        match step {
+            Step::Push(records) => {
+                fleet.push(records);
+                records.iter().for_each(|record| model.push(*record));
+            }
+            Step::Watermark(watermark) => {
+                fleet.watermark(*watermark);
+                model.watermark(*watermark);
+            }
+            Step::Checkpoint => fleet.checkpoint(),
+            Step::Restart { parallelism, lost, lost_watermark } => fleet.restart(*parallelism, lost, *lost_watermark),
+        }
+        model.output.sort_unstable();
+        assert_eq!(fleet.take_output(), std::mem::take(&mut model.output), "after {step:?}");
+        model.late.sort_unstable();
+        lates += model.late.len() as u64;
+        assert_eq!(fleet.take_side_output(&late), std::mem::take(&mut model.late), "late after {step:?}");
+        assert_eq!(fleet.late(), lates);
+    }
+    assert_eq!(fleet.state_entries(), 0, "nothing is left behind");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn aggregates_match_the_model(shape in shapes(), steps in steps()) {
+        check(shape, Form::Aggregate, &steps);
+    }
+
+    #[test]
+    fn reduced_records_match_the_model(shape in shapes(), steps in steps()) {
+        check(shape, Form::Reduce, &steps);
+    }
+
+    #[test]
+    fn all_elements_match_the_model(shape in shapes(), steps in steps()) {
+        check(shape, Form::Process, &steps);
+    }
+
+    /// In processing time a record's time is the clock's; windows fire when the clock has passed them.
+    #[test]
+    fn processing_time_windows_match_the_model(
+        shape in shapes(),
+        steps in prop::collection::vec((0..40i64, prop::collection::vec((0..6u64, 1..100u64), 0..20), prop::option::of(1..4u16)), 1..20),
+    ) {
+        let shape = Shape { lateness: 0, ..shape };
+        let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+            let windows = SlidingProcessingTimeWindows::of(ms(shape.size), ms(shape.slide)).offset(ms(shape.offset));
+            Form::Aggregate.of(&readings.key_by(|reading| reading.0.to_native()).window(windows))
+        });
+        let mut model = Model {
+            shape, watermark: i64::MIN, windows: BTreeMap::new(), late: Vec::new(), in_no_window: 0, output: Vec::new(),
+        };
+        let mut now = 1_000;
+        for (passed, readings, restart) in steps {
+            now += passed;
+            fleet.processing_time(now);
+            model.watermark(now - 1);
+            fleet.push(&readings.iter().map(|reading| (*reading, 0)).collect::<Vec<_>>());
+            readings.iter().for_each(|reading| model.push((*reading, now)));
+            if let Some(parallelism) = restart {
+                fleet.restart(parallelism, &[], i64::MIN);
+                fleet.processing_time(now);
+            }
+            model.output.sort_unstable();
+            assert_eq!(fleet.take_output(), std::mem::take(&mut model.output));
+        }
+        fleet.watermark(i64::MAX);
+        model.watermark(i64::MAX - 1);
+        model.output.sort_unstable();
+        assert_eq!(fleet.take_output(), model.output);
+        assert!(model.late.is_empty() && fleet.late() == 0);
+    }
+}

@@ -1,0 +1,4 @@
+//! Window operators against plain sequential models, with snapshots, restores and changes of parallelism at any point.
+
+mod aligned;
+mod fleet;

@@ -1,0 +1,4 @@
+//! The jobs.
+
+pub mod delays;
+pub mod hot_bids;
