@@ -1,4 +1,7 @@
-//! What benches of whole jobs share: a source that replays frames from memory, and a way to run a job and time it.
+//! What benches of whole jobs share: sources in memory and by the clock, histograms, and a way to run a job and time it.
 
+pub mod histogram;
 pub mod memory_source;
+pub mod paced_source;
+pub mod process;
 pub mod run;

@@ -38,20 +38,25 @@ impl Marks {
         let mut first_is_escaped = 0u64;
         let outs = self.ends.chunks_exact_mut(8).zip(self.escapes.chunks_exact_mut(8));
         for (block, (ends, escapes)) in bytes.chunks_exact(BLOCK).take(blocks).zip(outs) {
-            let (mut quotes, mut backslashes, mut controls) = (0u64, 0u64, 0u64);
-            for (i, chunk) in block.chunks_exact(16).enumerate() {
-                let lanes = u8x16::new(chunk.try_into().expect("sixteen bytes"));
-                let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * i);
-                quotes |= bits(lanes.simd_eq(quote));
-                backslashes |= bits(lanes.simd_eq(backslash));
-                controls |= bits(lanes.min(control).simd_eq(lanes));
+            let (mut specials, mut backslashes) = (0u64, 0u64);
+            for (i, lanes) in lanes(block).enumerate() {
+                let special = lanes.simd_eq(quote) | lanes.min(control).simd_eq(lanes);
+                specials |= u64::from(special.to_bitmask()) << (16 * i);
+                backslashes |= u64::from(lanes.simd_eq(backslash).to_bitmask()) << (16 * i);
             }
             let starts = backslashes & !first_is_escaped;
             let odd = 0xaaaa_aaaa_aaaa_aaaa;
             let codes = ((starts << 1) | odd).wrapping_sub(starts) ^ odd;
             let escaped = codes ^ (backslashes | first_is_escaped);
             first_is_escaped = (codes & backslashes) >> 63;
-            ends.copy_from_slice(&((quotes & !escaped) | controls).to_le_bytes());
+            let mut found = specials & !escaped;
+            if found != specials {
+                // A backslash takes the meaning from a quote, but not from a control character.
+                for (i, lanes) in lanes(block).enumerate() {
+                    found |= u64::from(lanes.min(control).simd_eq(lanes).to_bitmask()) << (16 * i);
+                }
+            }
+            ends.copy_from_slice(&found.to_le_bytes());
             escapes.copy_from_slice(&backslashes.to_le_bytes());
         }
         self.seal(len);
@@ -64,8 +69,7 @@ impl Marks {
         let blocks = self.make_room(len);
         for (block, ends) in bytes.chunks_exact(BLOCK).take(blocks).zip(self.ends.chunks_exact_mut(8)) {
             let mut found = 0u64;
-            for (i, chunk) in block.chunks_exact(16).enumerate() {
-                let lanes = u8x16::new(chunk.try_into().expect("sixteen bytes"));
+            for (i, lanes) in lanes(block).enumerate() {
                 let any = sets.iter().map(|&set| lanes.simd_eq(set)).reduce(|a, b| a | b).expect("four sets");
                 found |= u64::from(any.to_bitmask()) << (16 * i);
             }
@@ -94,6 +98,12 @@ impl Marks {
         self.ends[byte + 1..][..24].fill(0xff);
         self.escapes[byte + 1..][..24].fill(0);
     }
+}
+
+/// A block, sixteen bytes at a time.
+#[inline(always)]
+fn lanes(block: &[u8]) -> impl Iterator<Item = u8x16> {
+    block.as_chunks::<16>().0.iter().map(|&chunk| u8x16::new(chunk))
 }
 
 impl Bits<'_> {

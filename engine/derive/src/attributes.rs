@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::Parser;
-use syn::{Attribute, Error, LitStr, Path, Result};
+use syn::{Attribute, Data, DeriveInput, Error, LitStr, Path, Result};
 
 /// Where `yeoul_frame` is, from the arguments of the attribute on a record.
 pub(crate) fn crate_path(arguments: TokenStream, default: TokenStream) -> Result<TokenStream> {
@@ -55,6 +55,20 @@ impl FieldAttributes {
         taken.opaque |= rkyv_says(attributes, "with");
         Ok(taken)
     }
+}
+
+/// The item without `#[record(…)]` on its fields, so that the compiler does not complain of those as well.
+pub(crate) fn without_ours(item: TokenStream) -> TokenStream {
+    let Ok(mut parsed) = syn::parse2::<DeriveInput>(item.clone()) else { return item };
+    let fields: Box<dyn Iterator<Item = &mut syn::Field>> = match &mut parsed.data {
+        Data::Struct(data) => Box::new(data.fields.iter_mut()),
+        Data::Enum(data) => Box::new(data.variants.iter_mut().flat_map(|variant| variant.fields.iter_mut())),
+        Data::Union(data) => Box::new(data.fields.named.iter_mut()),
+    };
+    for field in fields {
+        field.attrs.retain(|attribute| !is_record(attribute));
+    }
+    parsed.into_token_stream()
 }
 
 fn is_record(attribute: &Attribute) -> bool {

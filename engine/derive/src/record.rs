@@ -46,7 +46,7 @@ impl Record {
         let krate = attributes::crate_path(arguments, default)?;
         let mut item: DeriveInput = syn::parse2(item)?;
         if !item.generics.params.is_empty() {
-            let message = "a record has no type parameters: state and logs must know its layout";
+            let message = "a record has no parameters: it owns what it holds, and logs must know its layout";
             return Err(Error::new_spanned(&item.generics, message));
         }
         let mut record = Self {
@@ -122,7 +122,7 @@ impl Record {
             Form::Plain => quote!(#ty),
             Form::Text => quote!(&str),
             Form::OptionText => quote!(::core::option::Option<&str>),
-            Form::Named | Form::Unlisted => quote!(<#ty as #krate::Value>::Read<'_>),
+            Form::Named | Form::Unlisted => quote!(<#ty as #krate::FieldValue>::Read<'_>),
         }
     }
 }

@@ -156,7 +156,7 @@ fn borrow(record: &Record, field: &Field) -> TokenStream {
     let Field { ident, ty, form, .. } = field;
     let krate = &record.krate;
     match form {
-        Form::Text | Form::OptionText => quote!(<#ty as #krate::Value>::read(&archived.#ident)),
+        Form::Text | Form::OptionText => quote!(<#ty as #krate::FieldValue>::read(&archived.#ident)),
         _ => quote!(<#ty as #krate::FieldType>::borrow(&archived.#ident)),
     }
 }

@@ -16,9 +16,9 @@ pub mod time;
 // Records, and their fields outside a frame.
 pub mod cell;
 pub mod field_type;
+pub mod field_value;
 pub mod record;
 pub mod schema;
-pub mod value;
 
 // How records become a frame.
 pub mod builder;
@@ -41,6 +41,7 @@ pub use builder::{FRAME_BYTES, FRAME_ROWS, PushError, RECORD_BYTES, RowBuilder};
 pub use cell::{Cell, CellError, CellFault};
 pub use columns::{ColumnBatch, ColumnError, Columns};
 pub use field_type::{FieldType, Text};
+pub use field_value::FieldValue;
 pub use frame::Frame;
 pub use hash::{KeyGroups, KeyHash, hash_bytes, hash_u64};
 pub use id::{Epoch, KeyGroup, OperatorId, ShardId, TableId};
@@ -54,5 +55,4 @@ pub use selection::{Indices, Selection};
 pub use serializer::{RowError, RowSerializer};
 pub use signal::Signal;
 pub use time::{ArchivedTimestamp, Timestamp};
-pub use value::Value;
 pub use yeoul_derive::{record, record_facade};

@@ -123,7 +123,7 @@ fn a_record_larger_than_a_slab_gets_memory_of_its_own() {
     let pool = Pool::new();
     let mut rows = RowBuilder::<Vec<String>>::new(&pool, 1024);
     let small = || vec!["a text beyond eight bytes".to_owned()];
-    let large = ('a'..'z').map(|letter| letter.to_string().repeat(100_000)).collect::<Vec<_>>();
+    let large = ('a'..='z').map(|letter| letter.to_string().repeat(100_000)).collect::<Vec<_>>();
     let records = [small(), small(), large, small(), small()];
     let frames = push_all(&mut rows, &records);
     assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [2, 1, 2]);

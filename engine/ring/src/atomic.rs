@@ -17,3 +17,12 @@ pub(crate) use loom::sync::{
 /// 128 bytes: x86-64 fetches lines in pairs, and lines of some aarch64 are that long.
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
+
+impl<T> Padded<T> {
+    /// Asks for the line to be written soon. A store that follows another then does not wait for its line in turn.
+    #[inline]
+    pub(crate) fn expect_write(&self) {
+        #[cfg(not(loom))]
+        yeoul_sys::prefetch_write(self);
+    }
+}

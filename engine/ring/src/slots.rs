@@ -19,8 +19,14 @@ mod machine {
     use std::marker::PhantomData;
     use std::ptr::NonNull;
 
+    use yeoul_sys::{prefetch_read_at, prefetch_write_at};
+
     /// Batches that fill whole cache lines then share no line with their neighbours.
     const ALIGNMENT: usize = 128;
+    /// What moves between cores at once.
+    const LINE: usize = 64;
+    /// Lines asked for ahead of one batch: about as many as a core has under way at once. Asking for more makes it wait.
+    const LINES_AHEAD: usize = 8;
 
     pub(crate) struct Slots<T> {
         start: NonNull<T>,
@@ -56,6 +62,28 @@ mod machine {
         fn place(&self, position: usize) -> *mut T {
             // SAFETY: the masked position is less than the capacity, so the place is inside the allocation (invariant 1).
             unsafe { self.start.as_ptr().add(position & self.mask) }
+        }
+
+        /// Asks for the places of `count` items, as far as is worth it, to be written soon: takes them from the other core.
+        #[inline]
+        pub(crate) fn expect_writes(&self, position: usize, count: usize) {
+            self.each_line(position, count, |place| prefetch_write_at(place));
+        }
+
+        /// Asks for the places of `count` items, as far as is worth it, to be read soon.
+        #[inline]
+        pub(crate) fn expect_reads(&self, position: usize, count: usize) {
+            self.each_line(position, count, |place| prefetch_read_at(place));
+        }
+
+        #[inline]
+        fn each_line(&self, position: usize, count: usize, ask: impl Fn(*const T)) {
+            let lines = (count * size_of::<T>()).div_ceil(LINE).min(LINES_AHEAD);
+            let items_a_line =
+                const { if size_of::<T>() == 0 || size_of::<T>() > LINE { 1 } else { LINE / size_of::<T>() } };
+            for line in 0..lines {
+                ask(self.place(position.wrapping_add(line * items_a_line)));
+            }
         }
 
         /// Puts an item at a position.
@@ -154,6 +182,10 @@ mod model {
         fn cell(&self, position: usize) -> &UnsafeCell<MaybeUninit<T>> {
             &self.cells[position & (self.cells.len() - 1)]
         }
+
+        pub(crate) fn expect_writes(&self, _: usize, _: usize) {}
+
+        pub(crate) fn expect_reads(&self, _: usize, _: usize) {}
 
         pub(crate) unsafe fn write(&self, position: usize, item: T) {
             // SAFETY: the place is free and ours by the caller's promise, which loom checks.

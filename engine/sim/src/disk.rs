@@ -140,6 +140,12 @@ impl SimDisk {
         state.trace.note(format_args!("killed"));
     }
 
+    /// Makes every further call of the processes that live fail, but frees nothing yet: the moment between a death and its being
+    /// noticed. To be followed by [`SimDisk::kill`] or [`SimDisk::power_loss`].
+    pub(crate) fn silence(&self) {
+        self.state().alive.clear();
+    }
+
     /// Ends all processes and throws away what was not synced, but for what `chance` keeps of it.
     pub fn power_loss(&self, chance: &mut dyn Chance) {
         let mut state = self.state();

@@ -4,7 +4,8 @@
 //! the engine; the engine does not know that it is simulated.
 //!
 //! In reading order: where decisions come from, what is written down, time, what goes wrong, the disk, what the jobs read, what
-//! they must answer, how answers are compared, and how a failing run is made smaller.
+//! they must answer, how answers are compared, how a failing run is made smaller, and at last the runner: the jobs as the engine
+//! runs them, their settings, a supervisor that starts them again after each crash, and the verdict on one seed.
 
 pub mod rng;
 
@@ -31,6 +32,10 @@ pub mod storage;
 pub mod campaign;
 pub mod schedule;
 
+mod files;
+mod parts;
+mod world;
+
 pub mod row;
 pub mod workload;
 
@@ -41,3 +46,8 @@ pub mod visible;
 
 pub mod report;
 pub mod shrink;
+
+mod job;
+pub mod setting;
+pub mod supervisor;
+pub mod run;

@@ -7,6 +7,12 @@ mod key_str;
 pub mod state_table;
 pub mod table;
 pub mod panes;
+pub mod timers;
+pub mod row;
+pub mod ttl;
+pub mod keyed;
+pub mod broadcast;
+pub mod operator_list;
 pub mod compaction;
 #[cfg(test)]
 mod testing;
@@ -19,9 +25,18 @@ pub mod savepoint;
 #[cfg(test)]
 mod log_tests;
 
+pub use broadcast::BroadcastState;
 pub use key::{Compound, Key};
 pub use key_str::KeyStr;
+pub use keyed::{
+    AggregateFunction, AggregatingHandle, AggregatingState, ListHandle, ListState, MapHandle, MapState, ReducingHandle,
+    ReducingState, StateDescriptor, StateHandle, States, ValueHandle, ValueState,
+};
+pub use operator_list::OperatorListState;
 pub use panes::Panes;
+pub use row::{Row, RowRecord};
 pub use state_table::{Drained, Segments, StateTable, TableDescription};
 pub use stored::{Stored, Value};
 pub use table::{Cursor, Table};
+pub use timers::{Timer, Timers};
+pub use ttl::{Ttl, TtlUpdate, TtlVisibility};

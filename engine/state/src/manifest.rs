@@ -89,13 +89,9 @@ impl Manifest {
             }
             Ok(_) => return Err(exists(dir)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !on_disk.is_empty() && first.is_none() {
-                    let message = format!(
-                        "{path} is missing, but {dir:?} holds {} segment files; restore the file, use an empty folder, or, \
-                         if a savepoint was being restored into it, restore it again",
-                        on_disk.len()
-                    );
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                let importing = storage.open(&path_in(dir, IMPORT)).is_ok();
+                if (importing || !on_disk.is_empty()) && first.is_none() {
+                    return Err(lost(&path, importing, on_disk.len()));
                 }
                 let header =
                     FileHeader { store: options.store, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
@@ -337,6 +333,15 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &str) -> io::Result<Vec<u8>
     let mut bytes = vec![0; usize::try_from(file.len()?).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+fn lost(path: &str, importing: bool, segments: usize) -> io::Error {
+    let message = if importing {
+        format!("{path} is missing because a savepoint was being restored and that did not end; restore it again")
+    } else {
+        format!("{path} is missing beside {segments} segment files; restore the file, or use an empty folder")
+    };
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 fn exists(dir: &str) -> io::Error {

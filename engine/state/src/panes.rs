@@ -100,7 +100,8 @@ impl<K: Key, V: Value> Panes<K, V> {
 
     /// Drops a namespace with all its keys.
     pub fn drop_namespace(&mut self, namespace: i64) {
-        let Some(pane) = self.panes.remove(&namespace) else { return };
+        let Some(mut pane) = self.panes.remove(&namespace) else { return };
+        pane.rewind();
         self.expected_keys = pane.len().min(MOST_EXPECTED_KEYS);
         let drained = pane.is_drained();
         if !drained || pane.is_logged() {

@@ -226,7 +226,7 @@ pub fn copy_savepoint(
     id: u64,
 ) -> io::Result<Commit> {
     let meta = SavepointMeta { epoch: commit.epoch, job: commit.job, id };
-    let writer = SavepointWriter::create(Arc::clone(&to), to_dir, meta)?;
+    let to = SavepointWriter::create(to, to_dir, meta)?.storage;
     let mut copied = std::collections::BTreeSet::new();
     for of in commit.shards.iter().flat_map(|log| &log.segments) {
         if !copied.insert(of.segment) {
@@ -235,7 +235,7 @@ pub fn copy_savepoint(
         let source = path_in(from_dir, &of.segment.file_name());
         let mut bytes = vec![0; of.len as usize];
         let file = from.open(&source).map_err(|error| named(&source, "cannot be opened", &error))?;
-        read_exact(&*file, &mut bytes).map_err(|error| named(&source, "cannot be read", &error))?;
+        file.read_exact_at(&mut bytes, 0).map_err(|error| named(&source, "cannot be read", &error))?;
         let mut at = 0;
         while at < bytes.len() {
             let (_, next) = crate::log::BlockView::parse(&bytes, at, of.origin()).map_err(|error| error.at(&source, at as u64))?;
@@ -248,21 +248,8 @@ pub fn copy_savepoint(
         file.sync_data().map_err(|error| named(&path, "cannot be made durable", &error))?;
     }
     to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
-    drop(writer);
     let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
     failpoint!("savepoint.before-finish-copy")?;
     rewrite(&*to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
     Ok(commit.clone())
-}
-
-/// Fills the buffer from the beginning of the file.
-fn read_exact(file: &dyn yeoul_sys::File, bytes: &mut [u8]) -> io::Result<()> {
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], filled as u64)? {
-            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than what was committed")),
-            read => filled += read,
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,8 @@
 //! begins with its length as `u32`, so that encodings can follow one another. `docs/format.md` describes the bytes; they
 //! are part of the format on disk and never change.
 
+use std::collections::BTreeSet;
+
 use yeoul_frame::Timestamp;
 use yeoul_sys::Region;
 
@@ -49,10 +51,10 @@ pub trait Stored: Sized + Send + 'static {
 }
 
 /// What can be a value of keyed state. Implemented for everything that is [`Stored`]: numbers, `bool`, `char`,
-/// [`Timestamp`], `String`, lists, arrays, options and tuples of these, and [`Spilled`](crate::Spilled) records.
+/// [`Timestamp`], `String`, lists, arrays, options and tuples of these, and [`Row`](crate::Row)s of records.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a value of keyed state",
-    note = "wrap an rkyv record as `Archived<T>`, or implement `yeoul_state::Stored`"
+    note = "wrap a record as `Row<T>`, or implement `yeoul_state::Stored`"
 )]
 pub trait Value: Stored {}
 
@@ -240,6 +242,27 @@ impl<T: Stored> Stored for Vec<T> {
 
     fn heap_bytes(&self) -> usize {
         self.capacity() * size_of::<T>() + self.iter().map(T::heap_bytes).sum::<usize>()
+    }
+}
+
+impl<T: Stored + Ord> Stored for BTreeSet<T> {
+    const WIDTH: Option<usize> = None;
+
+    fn vacant() -> Self {
+        Self::new()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        u32::try_from(self.len()).expect("a set has fewer than 2³² elements").encode(out);
+        self.iter().for_each(|item| item.encode(out));
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
+        Vec::decode(bytes).map(Self::from_iter)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.len() * size_of::<T>() + self.iter().map(T::heap_bytes).sum::<usize>()
     }
 }
 

@@ -10,8 +10,7 @@ use yeoul_operator::{Context, OperatorError, OutputId};
 
 /// Takes the results of user code (Flink's `Collector`).
 ///
-/// A result may be the record itself or anything with the same archived form, such as its borrowed twin (`BidRow` of `Bid`). It
-/// takes the event time of the record or timer that is being worked on, unless [`collect_at`](Self::collect_at) gives another.
+/// A result takes the event time of the record or timer that is being worked on, unless [`collect_at`](Self::collect_at) gives another.
 pub struct Collector<O: Record> {
     rows: RowBuilder<O>,
     full: Vec<Frame>,
@@ -35,32 +34,46 @@ impl<O: Record> Collector<O> {
 
     /// Adds a result.
     #[inline]
-    pub fn collect<U>(&mut self, result: U)
+    pub fn collect(&mut self, result: O) {
+        self.push(&result, self.time, self.kind);
+    }
+
+    /// Adds a result that is given as another type with the same archived form, such as its borrowed twin (`BidRow` of `Bid`): text goes
+    /// into the frame from where it lies.
+    ///
+    /// ```
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// use yeoul_frame::record;
+    ///
+    /// #[record]
+    /// struct Name { name: String }
+    ///
+    /// # let env = StreamEnvironment::new("names");
+    /// # let lines = env.from_collection(vec!["a b".to_owned()], WatermarkStrategy::no_watermarks());
+    /// let names = lines.flat_map::<Name, _>(|line, out| line.split(' ').for_each(|name| out.collect_row(NameRow { name })));
+    /// # let _ = names;
+    /// ```
+    #[inline]
+    pub fn collect_row<U>(&mut self, row: U)
     where
         U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
     {
-        self.push(&result, self.time, self.kind);
+        self.push(&row, self.time, self.kind);
     }
 
     /// Adds a result with an event time of its own.
     #[inline]
-    pub fn collect_at<U>(&mut self, result: U, time: Timestamp)
-    where
-        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
-    {
+    pub fn collect_at(&mut self, result: O, time: Timestamp) {
         self.push(&result, time, self.kind);
     }
 
     /// Adds a change of a changelog: a result that comes, goes, or replaces another.
     #[inline]
-    pub fn collect_change<U>(&mut self, result: U, kind: RowKind)
-    where
-        U: Archive<Archived = O::Archived> + Serialize<RowSerializer>,
-    {
+    pub fn collect_change(&mut self, result: O, kind: RowKind) {
         self.push(&result, self.time, kind);
     }
 
-    /// Adds a record that is already archived, by copying its bytes. For others, collect `Schema::borrow` of it.
+    /// Adds a record that is already archived, by copying its bytes. For one that owns text, `collect_row` its `Schema::borrow`.
     #[inline]
     pub fn collect_archived(&mut self, result: &O::Archived)
     where

@@ -90,7 +90,7 @@ impl<T: Record> DataStream<T> {
     /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
     /// # let env = StreamEnvironment::new("words");
     /// # let lines = env.from_collection(vec!["a b".to_owned()], WatermarkStrategy::no_watermarks());
-    /// let words = lines.flat_map::<String, _>(|line, out| line.split(' ').for_each(|word| out.collect(word.to_owned())));
+    /// let words = lines.flat_map(|line, out| line.split(' ').for_each(|word| out.collect(word.to_owned())));
     /// # let _ = words;
     /// ```
     pub fn flat_map<O, F>(&self, flat_map: F) -> DataStream<O>

@@ -113,12 +113,17 @@ impl ProcessContext<'_> {
     }
 
     /// Adds a record to a side output, with the present record's event time.
-    pub fn output<T, U>(&mut self, tag: &OutputTag<T>, record: U)
+    pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
+        self.sides.collect(tag, &record, self.time);
+    }
+
+    /// As [`output`](Self::output), with a record that is given as another type with the same archived form.
+    pub fn output_row<T, U>(&mut self, tag: &OutputTag<T>, row: U)
     where
         T: Record,
         U: Archive<Archived = T::Archived> + Serialize<RowSerializer>,
     {
-        self.sides.collect(tag, &record, self.time);
+        self.sides.collect(tag, &row, self.time);
     }
 }
 

@@ -54,7 +54,7 @@ impl<T: Record, O: Schema, F: for<'a> Fn(&'a T::Archived) -> O::Row<'a> + Send> 
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let out = opened(&mut self.out);
-        each::<T, O>(frame, out, |record, out| out.collect((self.map)(record)));
+        each::<T, O>(frame, out, |record, out| out.collect_row((self.map)(record)));
         out.flush(OutputId::MAIN, cx)
     }
 }

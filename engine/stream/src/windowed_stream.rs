@@ -12,7 +12,8 @@ use crate::owned_state::StateRecord;
 use crate::tag::Sides;
 use crate::watermarks::millis;
 use crate::window::aligned::{AlignedSettings, AlignedWindows};
-use crate::window::assigner::Assigner;
+use crate::window::assigner::{Assigner, Domain};
+use crate::window::session::{SessionSettings, SessionWindows};
 use crate::window::content::{Aggregate, Content, Elements, Reduce};
 use crate::{
     AggregateFunction, Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner,
@@ -22,14 +23,14 @@ use crate::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use yeoul_stream::{Count, OperatorHarness, TumblingEventTimeWindows};
+/// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
 ///
 /// // Readings are (sensor, value). How many came of each sensor, a minute at a time?
-/// let mut harness = OperatorHarness::of(|readings| {
+/// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
 ///     readings
-///         .key_by(|reading: &rkyv::Archived<(u64, i64)>| reading.0.to_native())
+///         .key_by(|reading| reading.0.to_native())
 ///         .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
-///         .aggregate_with(Count::new(), |sensor: &u64, _window, count, out| out.collect((*sensor, count)))
+///         .aggregate_with(Count::new(), |sensor, _window, count, out| out.collect((*sensor, count)))
 /// })?;
 /// harness.push([((7, 1), 1_000), ((8, 1), 2_000), ((7, 1), 59_999), ((7, 1), 60_000)])?;
 /// harness.watermark(59_999)?;
@@ -73,10 +74,10 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use yeoul_stream::{OperatorHarness, TumblingEventTimeWindows};
-    /// # let mut harness = OperatorHarness::of(|readings| {
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
     /// readings
-    ///     .key_by(|reading: &rkyv::Archived<(u64, i64)>| reading.0.to_native())
+    ///     .key_by(|reading| reading.0.to_native())
     ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
     ///     .reduce(|sum, reading| sum.1 += reading.1)
     /// # })?;
@@ -136,13 +137,19 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         C: Content<K, In = T>,
     {
         let selector = self.keyed.selector.clone();
-        let (domain, lateness, late, sides) = (self.assigner.domain, self.lateness, self.late, self.sides.clone());
+        let domain = self.assigner.domain;
+        // No record is late by the machine's clock.
+        let lateness = if domain == Domain::Event { self.lateness } else { 0 };
+        let (late, sides) = (self.late, self.sides.clone());
         let make: MakeOperator = match self.assigner.kind {
             Assigner::Aligned(grid) => Arc::new(move || {
                 let settings = AlignedSettings { grid, domain, lateness, late, sides: sides.clone() };
                 Box::new(AlignedWindows::new(settings, FrameKeys::new(selector.clone()), content())) as Box<dyn Operator>
             }),
-            Assigner::Session(_) => unimplemented!(),
+            Assigner::Session(gap) => Arc::new(move || {
+                let settings = SessionSettings { gap, domain, lateness, late, sides: sides.clone() };
+                Box::new(SessionWindows::new(settings, FrameKeys::new(selector.clone()), content())) as Box<dyn Operator>
+            }),
         };
         self.keyed.one_input(self.assigner.name(), make, &self.sides)
     }

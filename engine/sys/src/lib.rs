@@ -17,7 +17,7 @@ pub mod thread;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::DiskStorage;
-pub use prefetch::{prefetch_read, prefetch_write};
+pub use prefetch::{prefetch_read, prefetch_read_at, prefetch_write, prefetch_write_at};
 pub use random::Random;
 pub use region::Region;
 pub use slab::{Slab, advise_huge_pages};

@@ -29,6 +29,8 @@ pub(super) struct StepId(u16);
 
 impl StepId {
     pub(super) const NONE: Self = Self(u16::MAX);
+    /// What stands before the first step of an object.
+    pub(super) const START: Self = Self(u16::MAX - 1);
 }
 
 /// Names a script, or none yet.
@@ -100,29 +102,34 @@ impl Scripts {
     }
 
     /// If `step` stands at `at`: what to do, the place of the value, and the step to expect after it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow(&self, script: ScriptId, step: StepId, bytes: &[u8], at: usize) -> Option<(Action, usize, StepId)> {
         let step = self.scripts.get(usize::from(script.0))?.steps.get(usize::from(step.0))?;
         step.matches(bytes, at).then_some((step.action, at + usize::from(step.len), step.next))
     }
 
-    /// Any step that stands at `at`. `after` is the step before, `None` at the object's start; the find becomes its
-    /// successor.
-    pub(super) fn search(&mut self, script: ScriptId, after: Option<StepId>, bytes: &[u8], at: usize) -> Option<StepId> {
+    /// Any step that stands at `at`. `after` is the step before; the find becomes its successor.
+    pub(super) fn search(&mut self, script: ScriptId, after: StepId, bytes: &[u8], at: usize) -> Option<StepId> {
         let known = self.scripts.get_mut(usize::from(script.0))?;
-        let leading = after.is_none();
+        let leading = after == StepId::START;
         let found = known.steps.iter().position(|step| step.leading == leading && step.matches(bytes, at))?;
         known.link(after, StepId(found as u16));
         Some(StepId(found as u16))
     }
 
-    /// Takes in a key that was parsed: what to do with it, and its step if one was learned. `segment` is all the bytes
-    /// from the value before to this key's value.
-    pub(super) fn learn(&mut self, script: ScriptId, after: Option<StepId>, segment: &[u8], key: &[u8]) -> (Action, StepId) {
+    /// Takes in a key that was parsed (`None` if it is not text): what to do with it, and its step if one was learned.
+    /// `segment` is all the bytes from the value before to this key's value.
+    pub(super) fn learn(
+        &mut self,
+        script: ScriptId,
+        after: StepId,
+        segment: &[u8],
+        key: Option<&[u8]>,
+    ) -> (Action, StepId) {
         let Some(known) = self.scripts.get_mut(usize::from(script.0)) else {
             return (Action::Skip(ScriptId::NONE), StepId::NONE);
         };
-        let used = known.keys.iter().find(|(name, _)| **name == *key).map(|&(_, action)| action);
+        let used = known.keys.iter().find(|(name, _)| Some(&**name) == key).map(|&(_, action)| action);
         let action = used.unwrap_or(Action::Skip(ScriptId::NONE));
         if segment.len() > SEGMENT {
             return (action, StepId::NONE);
@@ -136,7 +143,7 @@ impl Scripts {
             known.steps.clear();
         }
         let id = StepId(known.steps.len() as u16);
-        known.steps.push(Step::new(segment, after.is_none(), action));
+        known.steps.push(Step::new(segment, after == StepId::START, action));
         known.link(after, id);
         (action, id)
     }
@@ -161,14 +168,11 @@ impl Script {
         Self { keys, steps: Vec::new(), first: StepId::NONE, homeless: 0 }
     }
 
-    fn link(&mut self, after: Option<StepId>, to: StepId) {
-        match after {
-            None => self.first = to,
-            Some(step) => {
-                if let Some(step) = self.steps.get_mut(usize::from(step.0)) {
-                    step.next = to;
-                }
-            }
+    fn link(&mut self, after: StepId, to: StepId) {
+        if after == StepId::START {
+            self.first = to;
+        } else if let Some(step) = self.steps.get_mut(usize::from(after.0)) {
+            step.next = to;
         }
     }
 }
@@ -190,7 +194,7 @@ impl Step {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn matches(&self, bytes: &[u8], at: usize) -> bool {
         let Some(chunk) = bytes.get(at..at + 16) else { return false };
         let differs = ((word(chunk, 0) ^ self.words[0]) & self.masks[0]) | ((word(chunk, 8) ^ self.words[1]) & self.masks[1]);
@@ -210,15 +214,15 @@ mod tests {
     fn a_learned_step_is_followed_and_searched() {
         let mut scripts = scripts();
         let bytes = b"\"a\":1,\"quite a long key, this\": 2}                ";
-        let (_, first) = scripts.learn(ScriptId::RECORD, None, &bytes[..4], b"a");
-        let (_, second) = scripts.learn(ScriptId::RECORD, Some(first), &bytes[5..32], b"quite a long key, this");
+        let (_, first) = scripts.learn(ScriptId::RECORD, StepId::START, &bytes[..4], Some(b"a"));
+        let (_, second) = scripts.learn(ScriptId::RECORD, first, &bytes[5..32], Some(b"quite a long key, this"));
         assert_eq!(scripts.first(ScriptId::RECORD), first);
         let (_, at, next) = scripts.follow(ScriptId::RECORD, first, bytes, 0).unwrap();
         assert_eq!((at, next), (4, second));
         assert_eq!(scripts.follow(ScriptId::RECORD, second, bytes, 5).unwrap().1, 32);
-        assert_eq!(scripts.search(ScriptId::RECORD, Some(first), bytes, 5), Some(second));
-        assert_eq!(scripts.search(ScriptId::RECORD, None, bytes, 5), None, "with a comma it cannot be first");
-        assert_eq!(scripts.search(ScriptId::RECORD, Some(first), bytes, 0), None, "without one it can only be first");
+        assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 5), Some(second));
+        assert_eq!(scripts.search(ScriptId::RECORD, StepId::START, bytes, 5), None, "with a comma it cannot be first");
+        assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 0), None, "without one it can only be first");
     }
 
     #[test]
@@ -226,11 +230,11 @@ mod tests {
         let mut scripts = scripts();
         for i in 0..STEPS as u32 + PATIENCE {
             let segment = format!("\"{i}\":");
-            scripts.learn(ScriptId::RECORD, None, segment.as_bytes(), b"x");
+            scripts.learn(ScriptId::RECORD, StepId::START, segment.as_bytes(), Some(b"x"));
         }
         assert_eq!(scripts.scripts[0].steps.len(), 1, "forgot all and learned the last");
         for _ in 0..2 * SCRIPTS {
-            let (_, step) = scripts.learn(ScriptId::RECORD, None, b"\"y\":", b"y");
+            let (_, step) = scripts.learn(ScriptId::RECORD, StepId::START, b"\"y\":", Some(b"y"));
             scripts.below(ScriptId::RECORD, step);
         }
         assert!(scripts.scripts.len() <= SCRIPTS);

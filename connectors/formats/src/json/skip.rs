@@ -18,6 +18,23 @@ impl Walk<'_, '_> {
         if self.window.byte(end) == b'"' { Ok(end + 1) } else { Err(self.bad_string(end)) }
     }
 
+    /// The place after the string, short integer or `null` at `at`, if it is one of those and well-formed.
+    #[inline(always)]
+    pub(super) fn skip_scalar(&self, at: usize) -> Option<usize> {
+        let word = self.window.word(at);
+        let first = word as u8;
+        if first == b'"' {
+            let end = self.window.bits.next_end(at + 1);
+            return (self.window.byte(end) == b'"').then_some(end + 1);
+        }
+        let count = leading_digits(word);
+        if count == 0 {
+            return self.null(at);
+        }
+        let plain = matches!(self.window.byte(at + count), b',' | b'}') && (first != b'0' || count == 1);
+        plain.then_some(at + count)
+    }
+
     /// Why a string ends at `at`, where no quote stands.
     #[cold]
     pub(super) fn bad_string(&self, at: usize) -> Box<Fault> {

@@ -9,6 +9,7 @@ use crate::fields::FieldTree;
 use crate::malformed::{Fault, Reason};
 use crate::time_text::TimeParser;
 use crate::window::Window;
+use std::borrow::Cow;
 use yeoul_frame::Cell;
 
 /// Objects and arrays may be nested this deep.
@@ -86,20 +87,20 @@ impl<'p, 'a> Walk<'p, 'a> {
 
     /// Goes through an object from after its brace to after its closing one.
     pub(super) fn object(&mut self, script: ScriptId, mut at: usize, depth: usize) -> Result<usize, Box<Fault>> {
-        let mut last = None;
+        let mut last = StepId::START;
         let mut expected = self.state.scripts.first(script);
         loop {
             let action;
             match self.state.scripts.follow(script, expected, self.window.bytes, at) {
                 Some((found, value, next)) => {
-                    last = Some(expected);
+                    last = expected;
                     (action, at, expected) = (found, value, next);
                 }
                 None if self.window.byte(at) == b'}' => return Ok(at + 1),
                 None => match self.member(script, last, at)? {
                     Member::End(end) => return Ok(end),
                     Member::Key { action: found, at: value, step, next } => {
-                        last = Some(step);
+                        last = step;
                         (action, at, expected) = (found, value, next);
                     }
                 },
@@ -111,34 +112,55 @@ impl<'p, 'a> Walk<'p, 'a> {
                 }
                 Action::Object { script, seen } => {
                     self.once(seen, at)?;
-                    self.child(script, at, depth)?
-                }
-                Action::Skip(below) => match self.window.byte(at) {
-                    b'"' => self.skip_string(at + 1)?,
-                    b'{' | b'[' if below == ScriptId::NONE => {
-                        let below = last.map_or(ScriptId::NONE, |step| self.state.scripts.below(script, step));
-                        self.skip_value(below, at, depth)?
+                    match self.null(at) {
+                        Some(end) => end,
+                        None => self.child(script, at, depth)?,
                     }
-                    _ => self.skip_value(below, at, depth)?,
+                }
+                Action::Skip(below) => match self.skip_scalar(at) {
+                    Some(end) => end,
+                    None => self.skip_unusual(script, last, below, at, depth)?,
                 },
             };
         }
     }
 
     /// An object of the schema, or null.
-    #[inline]
     fn child(&mut self, script: ScriptId, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
         match self.window.byte(at) {
             b'{' => self.object(script, at + 1, depth + 1),
-            b'n' => self.literal(at, "null"),
             b' ' | b'\t' | b'\r' => self.child(script, self.blanks(at), depth),
+            b'n' => self.literal(at, "null"),
             b'\n' => Err(Fault::new(at, Reason::EndsInside("an object"))),
             _ => Err(Fault::new(at, Reason::Expected("an object or null"))),
         }
     }
 
+    /// The place after the `null` at `at`, if that is what stands there.
+    #[inline(always)]
+    pub(super) fn null(&self, at: usize) -> Option<usize> {
+        let word = self.window.word(at);
+        (word as u32 == u32::from_le_bytes(*b"null")).then_some(at + 4)
+    }
+
+    /// Steps over a value that `skip_scalar` leaves: an object or array, learning what is in it, or something rare.
+    #[inline(never)]
+    fn skip_unusual(
+        &mut self,
+        script: ScriptId,
+        step: StepId,
+        mut below: ScriptId,
+        at: usize,
+        depth: usize,
+    ) -> Result<usize, Box<Fault>> {
+        if below == ScriptId::NONE && matches!(self.window.byte(at), b'{' | b'[') {
+            below = self.state.scripts.below(script, step);
+        }
+        self.skip_value(below, at, depth)
+    }
+
     /// Notes that a used key stands at `at`, for the first time in this record.
-    #[inline]
+    #[inline(always)]
     fn once(&mut self, key: u16, at: usize) -> Result<(), Box<Fault>> {
         let record = self.state.record;
         match self.state.seen.get_mut(usize::from(key)) {
@@ -153,7 +175,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// What stands at `at`, after the value of step `last` or after the opening brace, found without a guess.
     #[cold]
     #[inline(never)]
-    fn member(&mut self, script: ScriptId, last: Option<StepId>, start: usize) -> Result<Member, Box<Fault>> {
+    fn member(&mut self, script: ScriptId, last: StepId, start: usize) -> Result<Member, Box<Fault>> {
         let bytes = self.window.bytes;
         if let Some(step) = self.state.scripts.search(script, last, bytes, start) {
             if let Some((action, at, next)) = self.state.scripts.follow(script, step, bytes, start) {
@@ -161,12 +183,12 @@ impl<'p, 'a> Walk<'p, 'a> {
             }
         }
         let mut at = self.blanks(start);
-        match (self.window.byte(at), last) {
-            (b'}', _) => return Ok(Member::End(at + 1)),
-            (b'\n', _) => return Err(Fault::new(at, Reason::EndsInside("an object"))),
-            (b',', Some(_)) => at = self.blanks(at + 1),
-            (_, Some(_)) => return Err(Fault::new(at, Reason::Expected("a comma or `}`"))),
-            (_, None) => {}
+        match self.window.byte(at) {
+            b'}' => return Ok(Member::End(at + 1)),
+            b'\n' => return Err(Fault::new(at, Reason::EndsInside("an object"))),
+            _ if last == StepId::START => {}
+            b',' => at = self.blanks(at + 1),
+            _ => return Err(Fault::new(at, Reason::Expected("a comma or `}`"))),
         }
         match self.window.byte(at) {
             b'"' => at += 1,
@@ -174,12 +196,11 @@ impl<'p, 'a> Walk<'p, 'a> {
             _ => return Err(Fault::new(at, Reason::Expected("a key in double quotes"))),
         }
         let end = self.skip_string(at)?;
-        let mut key = std::borrow::Cow::Borrowed(&bytes[at..end - 1]);
-        if key.contains(&b'\\') {
-            // An escaped key may be a used one in disguise. One that is not text is none.
+        let mut key = Some(Cow::Borrowed(&bytes[at..end - 1]));
+        if self.window.bits.has_escape(at, end) {
+            // An escaped key may be a used one in disguise. One that means nothing is none.
             let mut text = String::new();
-            self.unescape(at, end - 1, &mut text)?;
-            key = std::borrow::Cow::Owned(text.into_bytes());
+            key = self.unescape(at, end - 1, &mut text).ok().map(|()| Cow::Owned(text.into_bytes()));
         }
         at = self.blanks(end);
         match self.window.byte(at) {
@@ -187,7 +208,7 @@ impl<'p, 'a> Walk<'p, 'a> {
             b'\n' => return Err(Fault::new(at, Reason::EndsInside("an object"))),
             _ => return Err(Fault::new(at, Reason::Expected("a colon"))),
         }
-        let (action, step) = self.state.scripts.learn(script, last, &bytes[start..at], &key);
+        let (action, step) = self.state.scripts.learn(script, last, &bytes[start..at], key.as_deref());
         Ok(Member::Key { action, at, step, next: StepId::NONE })
     }
 

@@ -80,8 +80,8 @@ fn printed(name: &str) -> Vec<u8> {
 #[test]
 fn what_is_written_is_what_the_page_prints() {
     let (segment, manifest) = store();
-    assert_eq!(printed("golden-segment"), segment, "the segment is\n{}", hex(&segment));
-    assert_eq!(printed("golden-manifest"), manifest, "the manifest is\n{}", hex(&manifest));
+    assert!(printed("golden-segment") == segment, "the segment is\n{}", hex(&segment));
+    assert!(printed("golden-manifest") == manifest, "the manifest is\n{}", hex(&manifest));
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -193,7 +193,7 @@ fn the_page_is_enough_to_read_a_manifest() {
         let end = round_up(48 + payload);
         assert_eq!(number(b, 4, 4), u64::from(crc32c_by_the_page(&b[8..end])));
         assert_eq!((number(b, 14, 2), number(b, 24, 8), number(b, 32, 8)), (0, at as u64, 0x1122_3344_5566_7788));
-        assert_eq!(number(b, 40, 8), 2, "the store's second manifest file");
+        assert_eq!(number(b, 40, 8), 3, "the store's third manifest file");
         let (kind, copy, sequence) = (b[12], b[13], number(b, 16, 8));
         entries.push((kind, copy, sequence, b[48..48 + payload].to_vec()));
         at += end;

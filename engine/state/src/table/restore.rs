@@ -225,6 +225,11 @@ impl<K: Key, V: Value> Table<K, V> {
         }
     }
 
+    /// Makes the walk of [`Self::retire_some`] begin at the beginning.
+    pub(crate) fn rewind(&mut self) {
+        self.sweep = 0;
+    }
+
     /// Counts the logged records of some buckets as dead and forgets them, going on where the last call ended.
     /// Returns whether there may be more. For a table whose namespace was dropped.
     pub(crate) fn retire_some(&mut self, buckets: usize, log: &mut LogBuffer) -> bool {

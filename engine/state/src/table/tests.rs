@@ -12,7 +12,7 @@ use super::Table;
 use crate::key::{Compound, Key};
 use crate::key_str::KeyStr;
 use crate::log::SegmentId;
-use crate::state_table::{Drained, StateTable};
+use crate::state_table::Drained;
 use crate::stored::Value;
 use crate::testing::Disk;
 
@@ -217,7 +217,7 @@ fn check<K: Key, V: Value>(steps: &[Step], key: fn(u64) -> K, value: fn(u64) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_log_of_fixed_widths_replays_to_the_barrier(steps in steps()) {

@@ -15,10 +15,8 @@ use yeoul_frame::{Frame, KeyGroups, KeyHash, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
 use yeoul_state::{Key, Panes, StateTable};
 
-use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
 use crate::late::Late;
-use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
 use crate::window::assigner::Domain;
@@ -26,6 +24,7 @@ use crate::window::content::Content;
 use crate::window::firing::{Fired, Firing};
 use crate::window::grid::Grid;
 use crate::window::panes_of_frame::{Group, PanesOfFrame, RowNumbers};
+use crate::window::results::Results;
 
 /// The name of the time up to which windows have fired, in a snapshot.
 const FIRED: &str = "fired";
@@ -50,17 +49,12 @@ pub(crate) struct AlignedWindows<K: Key, C: Content<K>> {
     firing: Option<Firing<K, C::Held>>,
     sort: PanesOfFrame,
     gathered: (Vec<K>, Vec<KeyHash>),
+    /// Positions of records that are late, but not too late.
+    again: Vec<usize>,
     late: Late,
     key_groups: KeyGroups,
     panes: Option<Panes<K, C::Held>>,
     results: Results<K, C>,
-}
-
-/// Where windows that fire put what they give.
-pub(crate) struct Results<K: Key, C: Content<K>> {
-    pub(crate) content: C,
-    opened: Option<(Collector<C::Out>, SideOutputs)>,
-    keys: std::marker::PhantomData<fn(K)>,
 }
 
 impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
@@ -74,6 +68,7 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
             firing: None,
             sort: PanesOfFrame::default(),
             gathered: (Vec::new(), Vec::new()),
+            again: Vec::new(),
             key_groups: KeyGroups::DEFAULT,
             panes: None,
             results: Results::new(content),
@@ -146,7 +141,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { settings, keys, sort, gathered, late, results, fired, .. } = self;
+        let Self { settings, keys, sort, gathered, again, late, results, fired, .. } = self;
         let panes = opened(&mut self.panes);
         let (keys, hashes) = keys.read(frame);
         let rows = RowNumbers::of(frame);
@@ -166,9 +161,9 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
                 late.add(&group, rows);
                 continue;
             }
-            let table = panes.pane(pane);
             let content = &results.content;
             if settings.lateness == 0 || first_end - 1 > *fired {
+                let table = panes.pane(pane);
                 match group {
                     Group::Run(run) => table.upsert_batch(
                         &keys[run.clone()],
@@ -191,18 +186,21 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
                 }
                 continue;
             }
-            // Late, but not too late: each record makes the windows that have fired fire again.
-            for position in group.positions() {
-                let (key, hash) = (&keys[position], hashes[position]);
-                let held = panes.pane(pane).upsert(key, hash, || results.content.create());
-                results.content.add(&records[rows.at(position)], held);
-                let mut end = first_end;
-                while end <= last_end && end - 1 <= *fired {
-                    if (end - 1).saturating_add(settings.lateness) > *fired {
-                        results.fire_again(&settings.grid, end, panes, key, hash, cx)?;
-                    }
-                    end += settings.grid.slide();
+            again.extend(group.positions());
+        }
+        // Late, but not too late: each record makes the windows that have fired fire again, in the order in which they came.
+        again.sort_unstable();
+        for position in again.drain(..) {
+            let (key, hash, row) = (&keys[position], hashes[position], rows.at(position));
+            let pane = settings.grid.pane_of(frame.times()[row as usize].0);
+            let held = panes.pane(pane).upsert(key, hash, || results.content.create());
+            results.content.add(&records[row], held);
+            let mut end = settings.grid.first_end(pane);
+            while end <= settings.grid.last_end(pane) && end - 1 <= *fired {
+                if (end - 1).saturating_add(settings.lateness) > *fired {
+                    fire_again(results, &settings.grid, end, panes, key, hash, cx)?;
                 }
+                end += settings.grid.slide();
             }
         }
         late.emit(frame, cx);
@@ -268,62 +266,23 @@ pub(crate) fn no_event_time() -> OperatorError {
         .hint("give the source's watermark strategy a timestamp assigner, or use windows in processing time")
 }
 
-impl<K: Key, C: Content<K>> Results<K, C> {
-    pub(crate) fn new(content: C) -> Self {
-        Self { content, opened: None, keys: std::marker::PhantomData }
-    }
-
-    pub(crate) fn open(&mut self, sides: &Sides, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        self.opened = Some((Collector::new(cx.pool), SideOutputs::open(sides, cx.pool)));
-        self.content.open(cx)
-    }
-
-    /// One key's window fires.
-    pub(crate) fn fire(
-        &mut self,
-        key: &K,
-        window: crate::TimeWindow,
-        held: &C::Held,
-        cx: &Context<'_>,
-    ) -> Result<(), OperatorError> {
-        let (out, sides) = opened(&mut self.opened);
-        out.stamp(window.max_timestamp(), yeoul_frame::RowKind::Insert);
-        let mut wcx =
-            crate::WindowContext { window, watermark: cx.watermark(), now: cx.now(), sides };
-        self.content.fire(key, held, &mut wcx, out)
-    }
-
-    /// Emits full frames. Says whether there is room for more.
-    pub(crate) fn emit_full(&mut self, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
-        let (out, sides) = opened(&mut self.opened);
-        Ok(out.emit_full(OutputId::MAIN, cx)? & sides.emit_full(cx)?)
-    }
-
-    /// Emits all that was collected.
-    pub(crate) fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let (out, sides) = opened(&mut self.opened);
-        sides.flush(cx)?;
-        out.flush(OutputId::MAIN, cx)
-    }
-
-    /// Fires one key's window of several panes.
-    fn fire_again(
-        &mut self,
-        grid: &Grid,
-        end: i64,
-        panes: &Panes<K, C::Held>,
-        key: &K,
-        hash: KeyHash,
-        cx: &Context<'_>,
-    ) -> Result<(), OperatorError> {
-        let window = grid.window_ending(end);
-        let mut held = None;
-        for pane in panes.within(window.start.0..window.end.0) {
-            if let Some(part) = pane.get(key, hash) {
-                let content = &self.content;
-                content.merge(held.get_or_insert_with(|| content.create()), part);
-            }
+/// Fires one key's window, with what its panes hold of the key.
+fn fire_again<K: Key, C: Content<K>>(
+    results: &mut Results<K, C>,
+    grid: &Grid,
+    end: i64,
+    panes: &Panes<K, C::Held>,
+    key: &K,
+    hash: KeyHash,
+    cx: &Context<'_>,
+) -> Result<(), OperatorError> {
+    let window = grid.window_ending(end);
+    let mut held = None;
+    for pane in panes.within(window.start.0..window.end.0) {
+        if let Some(part) = pane.get(key, hash) {
+            let content = &results.content;
+            content.merge(held.get_or_insert_with(|| content.create()), part);
         }
-        held.map_or(Ok(()), |held| self.fire(key, window, &held, cx))
     }
+    held.map_or(Ok(()), |held| results.fire(key, window, &held, cx))
 }

@@ -8,9 +8,9 @@ use yeoul_operator::{Context, OperatorError};
 use yeoul_state::{Cursor, Key, Panes, Table};
 
 use crate::TimeWindow;
-use crate::window::aligned::Results;
 use crate::window::content::Content;
 use crate::window::grid::Grid;
+use crate::window::results::Results;
 
 /// Buckets that are walked between two looks at the room for results. A bucket holds a few entries.
 const BUCKETS: usize = 16;

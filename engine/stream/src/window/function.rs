@@ -2,8 +2,8 @@
 
 use std::marker::PhantomData;
 
-use rkyv::{Archive, Serialize};
-use yeoul_frame::{Record, RowSerializer, Timestamp};
+use rkyv::Archive;
+use yeoul_frame::{Record, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError};
 use yeoul_state::{Key, Value};
 
@@ -173,11 +173,8 @@ impl WindowContext<'_> {
     }
 
     /// Adds a record to a side output, with the window's last time as its event time.
-    pub fn output<T, U>(&mut self, tag: &OutputTag<T>, record: U)
-    where
-        T: Record,
-        U: Archive<Archived = T::Archived> + Serialize<RowSerializer>,
-    {
+    #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect`: a result is given away")]
+    pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.window.max_timestamp());
     }
 }

@@ -6,5 +6,7 @@ mod grid;
 pub(crate) mod panes_of_frame;
 pub mod function;
 pub(crate) mod content;
+mod results;
 pub(crate) mod aligned;
 mod firing;
+pub(crate) mod session;

@@ -13,9 +13,9 @@ use yeoul_stream::{
 use crate::fleet::Fleet;
 
 /// Key and amount.
-type Reading = (u64, u64);
+pub(crate) type Reading = (u64, u64);
 /// Key, window and sum.
-type Sum = (u64, i64, i64, u64);
+pub(crate) type Sum = (u64, i64, i64, u64);
 
 #[derive(Clone)]
 struct Summing;
@@ -61,14 +61,14 @@ impl ProcessWindowFunction for SummingAll {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Form {
+pub(crate) enum Form {
     Aggregate,
     Reduce,
     Process,
 }
 
 impl Form {
-    fn of(self, windows: &WindowedStream<u64, Reading>) -> DataStream<Sum> {
+    pub(crate) fn of(self, windows: &WindowedStream<u64, Reading>) -> DataStream<Sum> {
         match self {
             Self::Aggregate => windows.aggregate_with(Summing, |key, window, sum, out| {
                 out.collect((*key, window.start.0, window.end.0, sum));
@@ -91,7 +91,7 @@ struct Shape {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Push(Vec<(Reading, i64)>),
     Watermark(i64),
     Checkpoint,
@@ -146,7 +146,7 @@ impl Model {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let record = ((0..6u64, 1..100u64), -50..150i64);
     let records = move || prop::collection::vec(record.clone(), 0..30);
     let step = prop_oneof![
@@ -256,12 +256,12 @@ proptest! {
             model.watermark(now - 1);
             fleet.push(&readings.iter().map(|reading| (*reading, 0)).collect::<Vec<_>>());
             readings.iter().for_each(|reading| model.push((*reading, now)));
+            model.output.sort_unstable();
+            assert_eq!(fleet.take_output(), std::mem::take(&mut model.output));
             if let Some(parallelism) = restart {
                 fleet.restart(parallelism, &[], i64::MIN);
                 fleet.processing_time(now);
             }
-            model.output.sort_unstable();
-            assert_eq!(fleet.take_output(), std::mem::take(&mut model.output));
         }
         fleet.watermark(i64::MAX);
         model.watermark(i64::MAX - 1);

@@ -2,3 +2,4 @@
 
 mod aligned;
 mod fleet;
+mod session;

@@ -13,7 +13,7 @@ use crate::Timestamp;
     label = "not a field's type",
     note = "a struct needs `#[record]` above it; any other type that rkyv can archive needs `#[record(opaque)]` above the field"
 )]
-pub trait Value: Archive<Archived: 'static> {
+pub trait FieldValue: Archive<Archived: 'static> {
     /// What it is read as.
     type Read<'a>;
 
@@ -23,7 +23,7 @@ pub trait Value: Archive<Archived: 'static> {
 
 macro_rules! plain {
     ($($type:ty)*) => { $(
-        impl Value for $type {
+        impl FieldValue for $type {
             type Read<'a> = $type;
 
             #[inline]
@@ -37,7 +37,7 @@ plain! { bool i8 u8 }
 
 macro_rules! multibyte {
     ($($type:ty)*) => { $(
-        impl Value for $type {
+        impl FieldValue for $type {
             type Read<'a> = $type;
 
             #[inline]
@@ -49,7 +49,7 @@ macro_rules! multibyte {
 }
 multibyte! { i16 i32 i64 i128 u16 u32 u64 u128 f32 f64 char }
 
-impl Value for Timestamp {
+impl FieldValue for Timestamp {
     type Read<'a> = Timestamp;
 
     #[inline]
@@ -58,7 +58,7 @@ impl Value for Timestamp {
     }
 }
 
-impl Value for String {
+impl FieldValue for String {
     type Read<'a> = &'a str;
 
     #[inline]
@@ -67,7 +67,7 @@ impl Value for String {
     }
 }
 
-impl<T: Value> Value for Option<T> {
+impl<T: FieldValue> FieldValue for Option<T> {
     type Read<'a> = Option<T::Read<'a>>;
 
     #[inline]
@@ -79,7 +79,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl<T: Archive<Archived: 'static>> Value for Vec<T> {
+impl<T: Archive<Archived: 'static>> FieldValue for Vec<T> {
     type Read<'a> = &'a [T::Archived];
 
     #[inline]
@@ -88,7 +88,7 @@ impl<T: Archive<Archived: 'static>> Value for Vec<T> {
     }
 }
 
-impl<T: Archive<Archived: 'static>, const N: usize> Value for [T; N] {
+impl<T: Archive<Archived: 'static>, const N: usize> FieldValue for [T; N] {
     type Read<'a> = &'a [T::Archived; N];
 
     #[inline]
@@ -99,7 +99,7 @@ impl<T: Archive<Archived: 'static>, const N: usize> Value for [T; N] {
 
 macro_rules! tuples {
     ($(($($part:ident)*))*) => { $(
-        impl<$($part: Archive<Archived: 'static>),*> Value for ($($part,)*) {
+        impl<$($part: Archive<Archived: 'static>),*> FieldValue for ($($part,)*) {
             type Read<'a> = &'a Self::Archived;
 
             #[inline]

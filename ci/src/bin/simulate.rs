@@ -1,0 +1,210 @@
+//! The engine under the seeded simulator: many seeds in a row, or one seed again.
+//!
+//! ```text
+//! ci/simulate --seeds 500            seeds 0 to 499, two at a time; a JSON line for each run that fails, and a summary
+//! ci/simulate --seed 17 [--trace]    one seed again: its report, the digest of its trace, the trace itself
+//! ci/simulate --planted              puts in one bug after the other and tells within how many seeds it was caught
+//! ```
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use yeoul_sim::campaign::lasts;
+use yeoul_sim::fault::Fault;
+use yeoul_sim::planted::Planted;
+use yeoul_sim::report::Summary;
+use yeoul_sim::run::{self, Options, Run};
+use yeoul_sim::setting::Setting;
+use yeoul_sim::workload::JobKind;
+
+/// A planted bug must be caught within this many seeds.
+const CAUGHT_WITHIN: u64 = 100;
+/// Every so many seeds a run is made twice, and its traces compared.
+const AGAIN_EVERY: u64 = 10;
+/// Runs that making a failing list of faults smaller may take.
+const SHRINK_RUNS: usize = 60;
+
+#[derive(Debug, Default)]
+struct Arguments {
+    seeds: Option<u64>,
+    first: u64,
+    seed: Option<u64>,
+    kind: Option<JobKind>,
+    faults: Option<Vec<Fault>>,
+    planted: Option<Planted>,
+    all_planted: bool,
+    trace: bool,
+    verbose: bool,
+    shrink: bool,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    // A panic of the engine is a result here, told with its run.
+    std::panic::set_hook(Box::new(|_| ()));
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            return ExitCode::from(2);
+        }
+    };
+    let clean = match arguments.seed {
+        Some(seed) => replay(seed, &arguments),
+        None if arguments.all_planted => plant(&arguments),
+        None => campaign(&arguments),
+    };
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments { threads: 2, ..Arguments::default() };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
+        let number = |text: String| text.parse::<u64>().map_err(|_| format!("{text} is not a number"));
+        match word.as_str() {
+            "--seeds" => arguments.seeds = Some(number(value()?)?),
+            "--first" => arguments.first = number(value()?)?,
+            "--seed" => arguments.seed = Some(number(value()?)?),
+            "--threads" => arguments.threads = number(value()?)? as usize,
+            "--job" => arguments.kind = Some(value()?.parse().map_err(|error| format!("{error}"))?),
+            "--faults" => {
+                let read = |line: &str| line.parse().map_err(|error| format!("{error}"));
+                let lines = value()?;
+                arguments.faults =
+                    Some(lines.split(';').filter(|line| !line.trim().is_empty()).map(read).collect::<Result<_, _>>()?);
+            }
+            "--bug" => arguments.planted = Some(value()?.parse().map_err(|error| format!("{error}"))?),
+            "--planted" => arguments.all_planted = true,
+            "--trace" => arguments.trace = true,
+            "--verbose" => arguments.verbose = true,
+            "--shrink" => arguments.shrink = true,
+            other => return Err(format!("{other} is not known; see the head of ci/src/bin/simulate.rs")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn setting(seed: u64, arguments: &Arguments) -> Setting {
+    match arguments.kind {
+        Some(kind) => Setting::draw_for(seed, kind),
+        None => Setting::draw(seed),
+    }
+}
+
+/// What became of a seed.
+struct Verdict {
+    run: Run,
+    clean: bool,
+    may_stop: bool,
+}
+
+/// Runs a seed without faults, which gives their extent, then with them. The first that is not clean is the verdict.
+fn judge(setting: &Setting, arguments: &Arguments, options: &Options) -> Vec<Verdict> {
+    let calm = run::run(setting, &[], options);
+    let extent = calm.extent.clone();
+    let clean = calm.report.is_clean(false);
+    let mut verdicts = vec![Verdict { clean, run: calm, may_stop: false }];
+    if clean || arguments.faults.is_some() {
+        let faults = arguments.faults.clone().unwrap_or_else(|| run::faults_of(setting, &extent));
+        let mut run = run::run(setting, &faults, options);
+        let may_stop = lasts(&faults);
+        if setting.seed % AGAIN_EVERY == 0 {
+            let again = run::run(setting, &faults, options);
+            if again.report.digest != run.report.digest {
+                run.report.broken.push("the same seed gave another trace".to_owned());
+            }
+        }
+        verdicts.push(Verdict { clean: run.report.is_clean(may_stop), run, may_stop });
+    }
+    verdicts
+}
+
+fn tell(verdict: &Verdict, setting: &Setting) {
+    println!("{}", verdict.run.report.to_json());
+    if !verdict.clean {
+        println!("  {setting:?}\n  {}", verdict.run.difference);
+    }
+    for stop in &verdict.run.stops {
+        println!("  stopped on the way: {}", stop.replace('\n', " "));
+    }
+}
+
+fn campaign(arguments: &Arguments) -> bool {
+    let begun = Instant::now();
+    let seeds = arguments.seeds.unwrap_or(100);
+    let next = AtomicU64::new(arguments.first);
+    let summary = Mutex::new(Summary::default());
+    let last = arguments.first + seeds;
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= last {
+            return;
+        }
+        let setting = setting(seed, arguments);
+        let options = Options { planted: arguments.planted, keep: 0 };
+        for verdict in judge(&setting, arguments, &options) {
+            let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+            summary.add(&verdict.run.report, verdict.may_stop);
+            if !verdict.clean || arguments.verbose {
+                tell(&verdict, &setting);
+            }
+            drop(summary);
+            if !verdict.clean && arguments.shrink {
+                shrink(&verdict, &setting, &options);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..arguments.threads.max(1)).for_each(|_| _ = scope.spawn(work)));
+    let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{}", summary.to_json());
+    eprintln!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64());
+    summary.is_clean()
+}
+
+fn shrink(verdict: &Verdict, setting: &Setting, options: &Options) {
+    let fails = |faults: &[Fault]| !run::run(setting, faults, options).report.is_clean(lasts(faults));
+    let smallest = yeoul_sim::shrink::shrink(&verdict.run.report.faults, SHRINK_RUNS, fails);
+    let lines: Vec<String> = smallest.iter().map(ToString::to_string).collect();
+    println!("  smallest: ci/simulate --seed {} --faults '{}'", setting.seed, lines.join(";"));
+}
+
+fn replay(seed: u64, arguments: &Arguments) -> bool {
+    let setting = setting(seed, arguments);
+    let keep = if arguments.trace { usize::MAX } else { 0 };
+    let options = Options { planted: arguments.planted, keep };
+    let verdicts = judge(&setting, arguments, &options);
+    for verdict in &verdicts {
+        for line in &verdict.run.trace {
+            println!("{line}");
+        }
+        tell(verdict, &setting);
+        println!("trace {:016x}", verdict.run.report.digest);
+        if !verdict.clean && arguments.shrink {
+            shrink(verdict, &setting, &options);
+        }
+    }
+    verdicts.iter().all(|verdict| verdict.clean)
+}
+
+/// Puts each bug in, until a seed catches it.
+fn plant(arguments: &Arguments) -> bool {
+    let mut all = true;
+    for bug in Planted::ALL {
+        let options = Options { planted: Some(bug), keep: 0 };
+        let caught = (0..arguments.seeds.unwrap_or(CAUGHT_WITHIN)).find_map(|seed| {
+            let setting = setting(seed, arguments);
+            judge(&setting, arguments, &options).into_iter().find(|verdict| !verdict.clean).map(|verdict| (seed, verdict))
+        });
+        match caught {
+            Some((seed, verdict)) => println!("{bug}: caught by seed {seed}: {:?} {}", verdict.run.report.ending, verdict.run.difference.lines().next().unwrap_or("")),
+            None => {
+                all = false;
+                println!("{bug}: not caught");
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,92 @@
+//! The formats that a sink writes.
+
+use yeoul_formats::{CsvEncoder, NdjsonEncoder};
+use yeoul_frame::Schema;
+
+/// How records become text. Implemented here only.
+pub trait Encoding: Sealed + Clone + Send + Sync + 'static {
+    /// Its encoder.
+    type Encoder: Send;
+
+    /// What files of it are called.
+    const EXTENSION: &'static str;
+
+    /// An encoder for one instance.
+    fn encoder<T: Schema>(&self) -> Self::Encoder;
+
+    /// What each file begins with.
+    fn header<T: Schema>(&self) -> Vec<u8>;
+
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// The format has no text for the record; nothing is appended then.
+    fn encode<T: Schema>(encoder: &mut Self::Encoder, record: &T::Archived, out: &mut Vec<u8>) -> Result<(), String>;
+}
+
+/// Keeps [`Encoding`] to the formats of this module.
+pub trait Sealed {}
+
+/// One JSON object a line.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NdjsonText;
+
+/// Comma-separated values.
+#[derive(Debug, Clone, Copy)]
+pub struct CsvText {
+    pub(crate) header: bool,
+    pub(crate) delimiter: u8,
+}
+
+impl Default for CsvText {
+    fn default() -> Self {
+        Self { header: true, delimiter: b',' }
+    }
+}
+
+impl Sealed for NdjsonText {}
+
+impl Encoding for NdjsonText {
+    type Encoder = NdjsonEncoder;
+
+    const EXTENSION: &'static str = "ndjson";
+
+    fn encoder<T: Schema>(&self) -> NdjsonEncoder {
+        NdjsonEncoder::of::<T>()
+    }
+
+    fn header<T: Schema>(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    #[inline]
+    fn encode<T: Schema>(encoder: &mut NdjsonEncoder, record: &T::Archived, out: &mut Vec<u8>) -> Result<(), String> {
+        encoder.encode::<T>(record, out).map_err(|error| error.to_string())
+    }
+}
+
+impl Sealed for CsvText {}
+
+impl Encoding for CsvText {
+    type Encoder = CsvEncoder;
+
+    const EXTENSION: &'static str = "csv";
+
+    fn encoder<T: Schema>(&self) -> CsvEncoder {
+        CsvEncoder::new(T::FIELDS, self.delimiter)
+    }
+
+    fn header<T: Schema>(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        if self.header {
+            CsvEncoder::new(T::FIELDS, self.delimiter).header(&mut header);
+        }
+        header
+    }
+
+    #[inline]
+    fn encode<T: Schema>(encoder: &mut CsvEncoder, record: &T::Archived, out: &mut Vec<u8>) -> Result<(), String> {
+        encoder.encode::<T>(record, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! Drives a file sink by hand as the engine would: instances, a log that keeps what is sealed, and the committer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, FRAME_ROWS, KeyGroups, OperatorId, Pool, RowBuilder, RowKind, Timestamp, record};
+use yeoul_operator::{
+    Committer, Context, Counters, InputId, OpenContext, Operator, OperatorError, SealedOutput, Services, SinkSpec,
+    Snapshot, Subtask,
+};
+
+use crate::FileSink;
+use crate::sink::Encoding;
+
+/// What the tests write.
+#[record]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) epoch: u64,
+    pub(crate) n: u64,
+}
+
+/// What survives crashes of a job: committed epochs, as far as the log keeps them, and the instances' states.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) committed: Epoch,
+    outputs: BTreeMap<Epoch, Vec<SealedOutput>>,
+    states: Vec<(Subtask, String, Vec<u8>)>,
+    /// Moves on in memory; what it lets go of is gone with the next commit.
+    retained_from: Epoch,
+}
+
+/// One run of a job between two crashes.
+pub(crate) struct Run {
+    services: Services,
+    writers: Vec<Box<dyn Operator>>,
+    committer: Box<dyn Committer>,
+    pub(crate) now: Timestamp,
+    rows: RowBuilder<Row>,
+    pool: Pool,
+}
+
+impl Run {
+    /// Starts or restarts a job with this many instances.
+    pub(crate) fn start<E: Encoding>(
+        sink: &FileSink<Row, E>,
+        services: &Services,
+        shards: u16,
+        log: &Log,
+    ) -> Result<Self, OperatorError> {
+        let mut committer = sink.committer()();
+        let delivered = committer.recover(services, log.committed)?;
+        assert!(delivered <= log.committed);
+        assert!(delivered.next() <= log.retained_from.max(log.committed.next()));
+        for (epoch, outputs) in log.outputs.range(delivered.next()..) {
+            committer.deliver(*epoch, outputs)?;
+        }
+        let pool = Pool::new();
+        let parallelism = sink.parallelism().unwrap_or(shards);
+        let mut writers = Vec::new();
+        for index in 0..parallelism {
+            let mut writer = sink.make()();
+            writer.open(&mut OpenContext {
+                operator: OperatorId::of("sink"),
+                name: "sink",
+                subtask: Subtask { index, parallelism },
+                key_groups: KeyGroups::DEFAULT,
+                services,
+                pool: &pool,
+                counters: Arc::new(Counters::default()),
+                state_memory: 0,
+            })?;
+            for (from, name, bytes) in &log.states {
+                writer.restore(name, *from, bytes)?;
+            }
+            writers.push(writer);
+        }
+        let rows = RowBuilder::new(&pool, FRAME_ROWS);
+        Ok(Self { services: services.clone(), writers, committer, now: Timestamp(0), rows, pool })
+    }
+
+    /// An instance takes rows of this epoch.
+    pub(crate) fn write(&mut self, subtask: u16, rows: &[Row]) -> Result<(), OperatorError> {
+        for row in rows {
+            self.rows.push(row, Timestamp(0), RowKind::Insert).unwrap();
+        }
+        let frame = self.rows.finish();
+        let (mut emitted, counters) = (Vec::new(), Counters::default());
+        let mut cx = Context::new(&mut emitted, Timestamp::MIN, self.now, &self.pool, &counters);
+        self.writers[usize::from(subtask)].process(InputId(0), &frame, &mut cx)
+    }
+
+    /// Processing time goes on.
+    pub(crate) fn pass(&mut self, millis: i64) {
+        self.now = self.now.plus(millis);
+        let (mut emitted, counters) = (Vec::new(), Counters::default());
+        for writer in &mut self.writers {
+            if writer.next_processing_time().is_some_and(|due| due <= self.now) {
+                let mut cx = Context::new(&mut emitted, Timestamp::MIN, self.now, &self.pool, &counters);
+                writer.on_processing_time(self.now, &mut cx).unwrap();
+                assert!(writer.next_processing_time().is_none_or(|due| due > self.now), "it would be asked for ever");
+            }
+        }
+    }
+
+    /// Takes the snapshot of an epoch and commits it.
+    pub(crate) fn commit(&mut self, shards: u16, log: &mut Log) -> Result<(), OperatorError> {
+        let epoch = log.committed.next();
+        let parallelism = self.writers.len() as u16;
+        let (mut states, mut outputs) = (Vec::new(), Vec::new());
+        for (index, writer) in self.writers.iter_mut().enumerate() {
+            let (mut state, mut sealed) = (Vec::new(), Vec::new());
+            writer.snapshot(&mut Snapshot::new(epoch, OperatorId::of("sink"), &mut state, &mut sealed))?;
+            let index = index as u16;
+            states.extend(state.into_iter().map(|(_, name, bytes)| (Subtask { index, parallelism }, name, bytes)));
+            // As the runtime has it: the place is a shard's.
+            let subtask = Subtask { index, parallelism: shards };
+            outputs.extend(sealed.into_iter().map(|(_, bytes)| SealedOutput { epoch, subtask, bytes }));
+        }
+        log.outputs = log.outputs.split_off(&log.retained_from);
+        if !outputs.is_empty() {
+            log.outputs.insert(epoch, outputs);
+        }
+        (log.committed, log.states) = (epoch, states);
+        Ok(())
+    }
+
+    /// Delivers the epoch that was committed last.
+    pub(crate) fn deliver(&mut self, log: &mut Log) -> Result<(), OperatorError> {
+        let epoch = log.committed;
+        let outputs = log.outputs.get(&epoch).map_or(&[][..], Vec::as_slice);
+        self.committer.deliver(epoch, outputs)?;
+        self.committer.deliver(epoch, outputs)?;
+        log.retained_from = self.committer.retained_from(epoch);
+        Ok(())
+    }
+
+    /// An epoch from beginning to end.
+    pub(crate) fn epoch(&mut self, shards: u16, log: &mut Log, rows: &[&[Row]]) {
+        for (subtask, rows) in rows.iter().enumerate() {
+            self.write(subtask as u16, rows).unwrap();
+        }
+        self.commit(shards, log).unwrap();
+        self.deliver(log).unwrap();
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), OperatorError> {
+        self.committer.finish()
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+}
+
+impl Log {
+    /// How many epochs it keeps output of.
+    pub(crate) fn kept(&self) -> usize {
+        self.outputs.len()
+    }
+}
+
+/// Rows `from..to` of an epoch.
+pub(crate) fn rows(epoch: u64, numbers: std::ops::Range<u64>) -> Vec<Row> {
+    numbers.map(|n| Row { epoch, n }).collect()
+}

@@ -1,0 +1,5 @@
+//! The sink as a whole: what appears in the folder, and when, whatever fails.
+
+mod crash;
+mod parts;
+mod single;

@@ -1,0 +1,177 @@
+//! One instance of a file sink: turns records into text, and seals it at each barrier.
+//!
+//! Invariants:
+//! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
+//! 2. `offset` is the number of bytes of text sealed in earlier epochs.
+
+use std::sync::Arc;
+
+use yeoul_frame::{Frame, RowKind, Schema, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+
+use super::chunk;
+use super::roll::Growing;
+use super::{Encoding, Settings};
+
+/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
+const CHUNK: usize = 256 << 10;
+/// The name of the state in a snapshot.
+const STATE: &str = "file-sink";
+const VERSION: u8 = 1;
+
+/// One instance of a file sink.
+pub(crate) struct FileWriter<T: Schema, E: Encoding> {
+    settings: Arc<Settings<E>>,
+    encoder: E::Encoder,
+    subtask: Subtask,
+    chunk: Vec<u8>,
+    full: Vec<Arc<[u8]>>,
+    epoch_bytes: u64,
+    offset: u64,
+    part: Growing,
+    now: Timestamp,
+    /// The number of instances has changed: an epoch is sealed even without text, so that parts of before are completed.
+    announces: bool,
+    records: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T: Schema, E: Encoding> FileWriter<T, E> {
+    pub(crate) fn new(settings: Arc<Settings<E>>) -> Self {
+        let encoder = settings.encoding.encoder::<T>();
+        let mut first = Vec::with_capacity(2 * CHUNK);
+        chunk::begin(&mut first);
+        Self {
+            settings,
+            encoder,
+            subtask: Subtask { index: 0, parallelism: 1 },
+            chunk: first,
+            full: Vec::new(),
+            epoch_bytes: 0,
+            offset: 0,
+            part: Growing::default(),
+            now: Timestamp::MIN,
+            announces: false,
+            records: std::marker::PhantomData,
+        }
+    }
+
+    /// Bytes of text in the chunk.
+    fn pending(&self) -> usize {
+        self.chunk.len() - chunk::HEADER
+    }
+
+    /// Completes the chunk, and begins the next.
+    fn complete_chunk(&mut self, ends_part: bool) -> Arc<[u8]> {
+        let offset = self.offset + self.epoch_bytes - self.pending() as u64;
+        chunk::complete(&mut self.chunk, offset, ends_part);
+        let sealed = Arc::from(self.chunk.as_slice());
+        chunk::begin(&mut self.chunk);
+        sealed
+    }
+
+    #[cold]
+    fn too_much(&self) -> OperatorError {
+        OperatorError::new(format!(
+            "the file sink '{}' wrote {} bytes in one epoch, more than its limit of {}",
+            self.settings.path, self.epoch_bytes, self.settings.epoch_limit
+        ))
+        .hint("make checkpoints more often, or raise FileSink::epoch_limit: the text of an epoch is held in memory")
+    }
+}
+
+impl<T: Schema, E: Encoding> Operator for FileWriter<T, E> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.subtask = cx.subtask;
+        Ok(())
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        self.now = self.now.max(cx.now());
+        let change = frame.kinds().and_then(|kinds| {
+            frame.indices().map(|row| kinds[row as usize]).find(|kind| *kind != RowKind::Insert)
+        });
+        if let Some(kind) = change {
+            return Err(OperatorError::new(format!(
+                "a change of kind {kind:?} came to the file sink '{}', which can only add records",
+                self.settings.path
+            ))
+            .hint("write a stream without updates, or turn changes into records that say what they are"));
+        }
+        let before = self.epoch_bytes;
+        for (_, record) in frame.rows::<T>().iter() {
+            let start = self.chunk.len();
+            E::encode::<T>(&mut self.encoder, record, &mut self.chunk).map_err(|reason| {
+                OperatorError::new(format!("a record cannot be written to '{}': {reason}", self.settings.path))
+            })?;
+            self.epoch_bytes += (self.chunk.len() - start) as u64;
+            if self.chunk.len() >= CHUNK {
+                if self.epoch_bytes > self.settings.epoch_limit {
+                    return Err(self.too_much());
+                }
+                let full = self.complete_chunk(false);
+                self.full.push(full);
+            }
+        }
+        if self.epoch_bytes > before {
+            self.part.add(self.epoch_bytes - before, self.now);
+        }
+        Ok(())
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        // Asked for only until it has come: what is due is done at the next barrier.
+        self.part.due(self.settings.roll).filter(|due| !self.settings.single && *due > self.now)
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, _: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        self.now = self.now.max(now);
+        Ok(Progress::Done)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        let ends_part = !self.settings.single && self.part.is_complete(self.settings.roll, self.now);
+        for full in self.full.drain(..) {
+            snapshot.seal(full);
+        }
+        let announces = std::mem::take(&mut self.announces);
+        if self.pending() > 0 || ends_part || announces {
+            let last = self.complete_chunk(ends_part);
+            snapshot.seal(last);
+        }
+        self.offset += std::mem::take(&mut self.epoch_bytes);
+        if ends_part {
+            self.part = Growing::default();
+        }
+        let mut state = vec![VERSION];
+        state.extend(self.offset.to_le_bytes());
+        state.extend(self.part.bytes.to_le_bytes());
+        state.extend(self.part.since.map_or(i64::MIN, |since| since.0).to_le_bytes());
+        snapshot.state(STATE, state);
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let state = || -> Option<[u64; 3]> {
+            let (&VERSION, mut rest) = bytes.split_first()? else { return None };
+            let mut take = || rest.split_off(..8).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+            let words = [take()?, take()?, take()?];
+            rest.is_empty().then_some(words)
+        };
+        let (STATE, Some([offset, part, since])) = (name, state()) else {
+            return Err(OperatorError::new(format!(
+                "the snapshot holds state '{name}' of {} bytes, which a file sink does not know",
+                bytes.len()
+            ))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+        };
+        if from == self.subtask {
+            self.offset = offset;
+            let since = since as i64;
+            self.part = Growing { bytes: part, since: (since != i64::MIN).then_some(Timestamp(since)) };
+        } else if from.parallelism != self.subtask.parallelism {
+            // Parts of the earlier instances are completed as they are; each instance begins anew.
+            self.announces = self.subtask.index == 0;
+        }
+        Ok(())
+    }
+}

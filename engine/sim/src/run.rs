@@ -1,0 +1,155 @@
+//! One seed: a fault-free run, then one with faults, and what is to be said of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use yeoul_state::manifest::{Manifest, ManifestOptions};
+
+use crate::campaign::{self, Extent};
+use crate::clock::SimClock;
+use crate::disk::SimDisk;
+use crate::fault::Fault;
+use crate::job::{self, LATE, MAIN, folder::epoch_of};
+use crate::planted::{Place, Planted};
+use crate::report::{Ending, RunReport};
+use crate::rng::{Chance, Rng};
+use crate::row::Row;
+use crate::schedule::{Patience, Scheduler};
+use crate::setting::{DATA, Setting};
+use crate::supervisor;
+use crate::trace::Trace;
+use crate::visible::{Broken, Watcher, left_over};
+use crate::workload::{Output, Workload};
+use crate::world::World;
+
+/// When a run counts as stuck. The wall clock may be set back by a minute.
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(300), steps: 2_000_000 };
+/// What the wall clock shows at the beginning.
+const BEGINNING: i64 = 1_700_000_000_000;
+
+/// What a run needs besides its setting.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A bug to put in.
+    pub planted: Option<Planted>,
+    /// How many lines of the trace are kept.
+    pub keep: usize,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Run {
+    /// What is to be said of it.
+    pub report: RunReport,
+    /// What there was to choose from for faults.
+    pub extent: Extent,
+    /// What it did, the last lines of it.
+    pub trace: Vec<String>,
+    /// What is different, in words.
+    pub difference: String,
+    /// The output.
+    pub output: Output,
+    /// Named errors that ended a process on the way.
+    pub stops: Vec<String>,
+}
+
+/// Runs a setting with these faults.
+#[must_use]
+pub fn run(setting: &Setting, faults: &[Fault], options: &Options) -> Run {
+    let rng = Rng::new(setting.seed);
+    let workload = Workload::draw(setting.kind, setting.seed, setting.records);
+    let clock = SimClock::new(BEGINNING);
+    let trace = Trace::keeping(options.keep);
+    let disk = SimDisk::new(setting.seed, clock.clone(), trace.clone());
+    for (path, text) in job::inputs(&workload) {
+        disk.put(&path, text.as_bytes());
+    }
+    if let Some(bug) = options.planted
+        && bug.place() == Place::Disk
+    {
+        disk.plant(bug);
+    }
+    let watchers = [MAIN, LATE].map(|folder| Watcher::new(&format!("{folder}/"), epoch_of)).into();
+    let chance = Box::new(rng.branch("power"));
+    let mut world = World::new(clock.clone(), disk.clone(), trace.clone(), watchers, faults, chance);
+    let mut scheduler = Scheduler::new(setting.seed, clock, trace.clone(), PATIENCE);
+    let history =
+        supervisor::run(&mut world, &mut scheduler, &|| job::graph(&workload, setting), &|number| setting.config(number));
+
+    let extent = Extent::of(&disk, scheduler.steps());
+    let digest = trace.digest();
+    let trace = trace.lines();
+    let mut broken: Vec<String> = world.watchers.iter().flat_map(Watcher::judge).map(|of: Broken| of.to_string()).collect();
+    broken.extend(disk.violations());
+    let [main, late] = [0, 1].map(|at| rows(&disk, &world.watchers[at]));
+    let output = Output { main, late };
+    let difference = if history.ending == Ending::Finished {
+        broken.extend(left(&disk));
+        workload.judge(&output)
+    } else {
+        crate::compare::Difference::default()
+    };
+    let report = RunReport {
+        commit: String::new(),
+        seed: setting.seed,
+        job: setting.kind,
+        layer: 'A',
+        shards: setting.shards_of(0),
+        faults: faults.to_vec(),
+        ending: history.ending,
+        restarts: history.restarts,
+        epochs: history.epochs,
+        lost: difference.lost.len(),
+        duplicated: difference.duplicated.len(),
+        different: difference.different.len(),
+        broken,
+        recovery_ms: world.longest_recovery / 1_000_000,
+        steps: extent.steps,
+        calls: disk.calls(),
+        digest,
+    };
+    Run { report, extent, trace, difference: difference.to_string(), output, stops: history.stops }
+}
+
+/// Draws the faults of a seed, for a run of this extent.
+#[must_use]
+pub fn faults_of(setting: &Setting, extent: &Extent) -> Vec<Fault> {
+    let mut rng = Rng::new(setting.seed).branch("faults");
+    let mut faults = campaign::draw(&mut rng, extent);
+    if rng.in_cases(1, 10) {
+        faults.push(Fault::Rot { step: rng.below(extent.steps + 1), at: rng.bits() });
+    }
+    faults
+}
+
+/// The rows of all finished files, in the order of epochs.
+fn rows(disk: &SimDisk, watcher: &Watcher) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for path in watcher.files() {
+        let text = String::from_utf8(disk.read(&path).unwrap_or_default()).unwrap_or_default();
+        // A line that is no row stays one that nothing expects.
+        rows.extend(text.lines().map(|line| Row::parse(line).unwrap_or_else(|| Row::of([i64::MIN]))));
+    }
+    rows
+}
+
+/// Files that nothing accounts for at the end.
+fn left(disk: &SimDisk) -> Vec<String> {
+    let process = disk.start();
+    let mut named = BTreeSet::new();
+    let opened = Manifest::open(process.folder(DATA), "", ManifestOptions::default());
+    let obsolete = opened.as_ref().map_or(0, |(manifest, _)| manifest.obsolete());
+    if let Ok((_, Some(commit))) = &opened {
+        named = commit.segments().iter().map(|id| format!("{DATA}/{}", id.file_name())).collect();
+    }
+    drop(opened);
+    process.kill();
+    let known = |path: &str| {
+        let in_data = path.strip_prefix("data/");
+        path.starts_with("in/")
+            || in_data.is_some_and(|name| ["MANIFEST", "LOCK"].contains(&name))
+            || epoch_of(path).is_some()
+            || (in_data.is_some() && (obsolete == 0 || named.contains(path)))
+    };
+    left_over(disk, known).into_iter().map(|path| format!("{path} is left over")).collect()
+}

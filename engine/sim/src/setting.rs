@@ -1,0 +1,115 @@
+//! How one run's job is set: drawn from its seed, so that limits are small and are met often.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use yeoul_frame::KeyGroups;
+use yeoul_runtime::{JobConfig, RestartStrategy};
+
+use crate::job;
+use crate::rng::{Chance, Rng};
+use crate::workload::JobKind;
+
+/// Where the job's state lies on the simulated disk.
+pub const DATA: &str = "data";
+/// The epochs that a run should have at least.
+pub const LEAST_EPOCHS: u64 = 30;
+/// How often a failed attempt is followed by another in the same process.
+const ATTEMPTS: u32 = 3;
+
+/// How the job of one run is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The seed of everything.
+    pub seed: u64,
+    /// The job.
+    pub kind: JobKind,
+    /// Records of its input.
+    pub records: usize,
+    /// The number of shards of each process in turn; the last holds from then on.
+    pub shards: Vec<u16>,
+    /// The job's key groups.
+    pub key_groups: u16,
+    /// Messages that a ring holds.
+    pub ring_capacity: usize,
+    /// Records in a frame.
+    pub frame_rows: usize,
+    /// Bytes in a split of an input file.
+    pub split_size: u64,
+    /// Bytes in a segment of the log.
+    pub segment_bytes: u32,
+    /// Bytes after which the manifest is rewritten.
+    pub manifest_bytes: u64,
+    /// Checkpoints kept.
+    pub retained: usize,
+    /// Bytes that state may keep in memory.
+    pub state_memory: usize,
+    /// Simulated time between checkpoints.
+    pub interval: Duration,
+}
+
+impl Setting {
+    /// The setting of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        Self::draw_for(seed, job::KINDS[(seed % job::KINDS.len() as u64) as usize])
+    }
+
+    /// The setting of a seed, for this kind of job.
+    #[must_use]
+    pub fn draw_for(seed: u64, kind: JobKind) -> Self {
+        Self::of(seed, kind, &mut Rng::new(seed).branch("setting"))
+    }
+
+    /// A setting for this kind of job, by these decisions.
+    #[must_use]
+    pub fn of(seed: u64, kind: JobKind, chance: &mut dyn Chance) -> Self {
+        let mut pick = |choices: &[u64]| choices[chance.below(choices.len() as u64) as usize];
+        let first = pick(&[1, 2, 3, 4]) as u16;
+        let shards = match pick(&[0, 0, 1]) {
+            0 => vec![first],
+            _ => (0..6).map(|at| if at == 0 { first } else { pick(&[1, 2, 3, 4]) as u16 }).collect(),
+        };
+        Self {
+            seed,
+            kind,
+            records: pick(&[600, 900, 1200]) as usize,
+            shards,
+            key_groups: pick(&[4, 16, 128]) as u16,
+            ring_capacity: pick(&[2, 4, 32]) as usize,
+            frame_rows: pick(&[1, 3, 8, 16]) as usize,
+            split_size: pick(&[700, 5_000, 1 << 24]),
+            segment_bytes: pick(&[8 << 10, 16 << 10, 64 << 10]) as u32,
+            manifest_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]),
+            retained: pick(&[1, 1, 2, 3]) as usize,
+            state_memory: pick(&[1, 64 << 10, 64 << 20]) as usize,
+            interval: Duration::from_micros(pick(&[500, 1_000, 2_000])),
+        }
+    }
+
+    /// How many shards a process has.
+    #[must_use]
+    pub fn shards_of(&self, process: usize) -> u16 {
+        self.shards.get(process).or(self.shards.last()).copied().unwrap_or(1)
+    }
+
+    /// The job's settings in a process.
+    #[must_use]
+    pub fn config(&self, process: usize) -> JobConfig {
+        JobConfig {
+            shards: self.shards_of(process),
+            key_groups: KeyGroups::new(self.key_groups).expect("a number from the list above"),
+            data: Some(PathBuf::from(DATA)),
+            checkpoint_interval: Some(self.interval),
+            retained_checkpoints: self.retained,
+            restart: RestartStrategy::FixedDelay { attempts: ATTEMPTS, delay: Duration::from_millis(10) },
+            state_memory: self.state_memory,
+            ring_capacity: self.ring_capacity,
+            frame_rows: self.frame_rows,
+            log_segment_bytes: self.segment_bytes,
+            manifest_rewrite_bytes: self.manifest_bytes,
+            pin: false,
+            ..JobConfig::default()
+        }
+    }
+}

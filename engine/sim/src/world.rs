@@ -1,0 +1,151 @@
+//! Everything around the job in one run: what goes wrong at which step, who looks from outside, and what a crash leaves.
+//!
+//! Invariants:
+//! 1. Each fault at a step strikes once, before the first step at or after its own.
+//! 2. What a power loss keeps comes from the seed alone.
+
+use std::sync::Arc;
+
+use yeoul_runtime::JobWatch;
+use yeoul_sys::Clock;
+
+use crate::clock::SimClock;
+use crate::disk::{Death, SimDisk};
+use crate::fault::Fault;
+use crate::rng::Chance;
+use crate::trace::Trace;
+use crate::visible::Watcher;
+
+/// The reader outside looks once in so many steps.
+const LOOK_EVERY: u64 = 64;
+
+/// The machine and its surroundings.
+pub(crate) struct World {
+    pub(crate) clock: SimClock,
+    pub(crate) disk: SimDisk,
+    pub(crate) trace: Trace,
+    pub(crate) watchers: Vec<Watcher>,
+    /// Faults at steps that have not struck yet.
+    waiting: Vec<Fault>,
+    /// For what a power loss keeps.
+    chance: Box<dyn Chance>,
+    /// A crash that a step brought, not answered yet.
+    death: Option<Death>,
+    /// When the last crash or failure was, and how many epochs had been committed by its process: until the next one.
+    fell_at: Option<u64>,
+    /// The longest time from a crash to the next commit, in nanoseconds.
+    pub(crate) longest_recovery: u64,
+    calls_at_look: u64,
+}
+
+impl World {
+    pub(crate) fn new(
+        clock: SimClock,
+        disk: SimDisk,
+        trace: Trace,
+        watchers: Vec<Watcher>,
+        faults: &[Fault],
+        chance: Box<dyn Chance>,
+    ) -> Self {
+        disk.arm(faults);
+        let waiting = faults.iter().filter(|fault| step_of(fault).is_some()).cloned().collect();
+        Self {
+            clock,
+            disk,
+            trace,
+            watchers,
+            waiting,
+            chance,
+            death: None,
+            fell_at: None,
+            longest_recovery: 0,
+            calls_at_look: u64::MAX,
+        }
+    }
+
+    /// What happens before a step. True if the process is dead.
+    pub(crate) fn before_step(&mut self, step: u64, watch: &JobWatch, completed: u64) -> bool {
+        if self.fell_at.is_some() && watch.checkpoints().completed > completed {
+            let since = self.fell_at.take().expect("looked at above");
+            self.longest_recovery = self.longest_recovery.max(self.clock.monotonic_nanos() - since);
+        }
+        if self.disk.fell().is_some() {
+            return true;
+        }
+        if step % LOOK_EVERY == 0 {
+            self.look(step);
+        }
+        while let Some(at) = self.waiting.iter().position(|fault| step_of(fault).is_some_and(|due| due <= step)) {
+            match self.waiting.remove(at) {
+                Fault::Kill { .. } => self.death = Some(Death::Kill),
+                Fault::Power { .. } => self.death = Some(Death::Power),
+                Fault::Wall { by_millis, .. } => self.clock.set_wall(self.clock.wall_millis() + by_millis),
+                Fault::Rot { at, .. } => self.rot(at),
+                Fault::Call { .. } => {}
+            }
+            if self.death.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the process is dead.
+    pub(crate) fn is_down(&self) -> bool {
+        self.death.is_some() || self.disk.fell().is_some()
+    }
+
+    /// Answers the process's death: what it left is what the next one finds.
+    pub(crate) fn bury(&mut self, step: u64) {
+        let death = self.death.take().or_else(|| self.disk.fell()).unwrap_or(Death::Kill);
+        self.fell_at.get_or_insert(self.clock.monotonic_nanos());
+        match death {
+            Death::Kill => self.disk.kill(),
+            Death::Power => {
+                self.disk.power_loss(&mut *self.chance);
+                self.watchers.iter_mut().for_each(Watcher::power_lost);
+            }
+        }
+        self.trace.note(format_args!("{death:?} at step {step}"));
+        // The machine takes a while to come back.
+        self.clock.advance(1_000_000 * (1 + self.chance.below(50)));
+    }
+
+    /// An attempt has failed.
+    pub(crate) fn failed(&mut self) {
+        self.fell_at.get_or_insert(self.clock.monotonic_nanos());
+    }
+
+    /// Looks at the output.
+    pub(crate) fn look(&mut self, step: u64) {
+        // Nothing can have changed without a call.
+        let calls = self.disk.calls();
+        if std::mem::replace(&mut self.calls_at_look, calls) != calls {
+            self.watchers.iter_mut().for_each(|watcher| watcher.look(&self.disk, step));
+        }
+    }
+
+    /// Nothing more goes wrong.
+    pub(crate) fn calm(&mut self) {
+        self.waiting.clear();
+        self.disk.disarm();
+    }
+
+    fn rot(&mut self, at: u64) {
+        let files = self.disk.files();
+        let kept: Vec<_> = files.iter().filter(|(path, len)| path.starts_with("data/") && *len > 0).collect();
+        if let Some((path, len)) = kept.get(usize::try_from(at).unwrap_or(0) % kept.len().max(1)) {
+            self.disk.flip(path, at.rotate_left(32) % (len * 8));
+        }
+    }
+}
+
+fn step_of(fault: &Fault) -> Option<u64> {
+    match fault {
+        Fault::Kill { step } | Fault::Power { step } | Fault::Wall { step, .. } | Fault::Rot { step, .. } => Some(*step),
+        Fault::Call { .. } => None,
+    }
+}
+
+/// What is shared with the engine's own figures.
+pub(crate) type Watch = Arc<JobWatch>;

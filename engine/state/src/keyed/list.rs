@@ -1,0 +1,176 @@
+//! A list for each key, each element of which is a record of its own: appending writes the element and reads nothing.
+//!
+//! Invariants:
+//! 1. An element's place is a number; elements stand in the order of their numbers, and gaps are skipped.
+//! 2. `spans` (which is not saved, but built up by a restore) covers the numbers of each key that has elements.
+
+use std::any::Any;
+
+use yeoul_frame::{KeyHash, TableId, Timestamp};
+
+use super::ttl_table::TtlTable;
+use super::{Current, KeyedTable, StateDescriptor, StateHandle, States, handle, state_table_by};
+use crate::key::{Compound, Key};
+use crate::log::{BlockView, Corrupt, LogAddress};
+use crate::state_table::StateTable;
+use crate::stored::Value;
+use crate::table::{Restored, Table};
+
+handle! {
+    /// Opens a [`ListState`].
+    ListHandle<T>
+}
+
+type Element<K> = Compound<K, u64>;
+
+pub(super) struct ListTable<K, T> {
+    elements: TtlTable<Element<K>, T>,
+    spans: Spans<K>,
+}
+
+/// For each key the first number, one past the last, and how many elements there are.
+struct Spans<K>(Table<K, (u64, u64, u64)>);
+
+impl<K: Key> Spans<K> {
+    fn of(&self, key: &K, hash: KeyHash) -> (u64, u64, u64) {
+        self.0.get(key, hash).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, key: &K, hash: KeyHash, number: u64) {
+        let span = self.0.upsert(key, hash, || (number, number, 0));
+        *span = (span.0.min(number), span.1.max(number + 1), span.2 + 1);
+    }
+
+    fn remove(&mut self, key: &K, hash: KeyHash) {
+        let span = self.0.upsert(key, hash, Default::default);
+        span.2 -= 1;
+        if span.2 == 0 {
+            self.0.remove(key, hash);
+        }
+    }
+}
+
+impl<K: Key, T: Value> ListTable<K, T> {
+    pub(super) fn new(id: TableId, state: &StateDescriptor) -> Self {
+        Self { elements: TtlTable::new(id, &state.name, state.ttl), spans: Spans(Table::new(id, &state.name)) }
+    }
+}
+
+/// The list of the current key.
+pub struct ListState<'a, K, T> {
+    table: &'a mut ListTable<K, T>,
+    at: Current<'a, K>,
+}
+
+impl<K: Key, T: Value> StateHandle<K> for ListHandle<T> {
+    type State<'a> = ListState<'a, K, T>;
+
+    #[inline]
+    fn open<'a>(&self, states: &'a mut States<K>) -> ListState<'a, K, T> {
+        let (table, at) = states.table(self.index);
+        ListState { table, at }
+    }
+}
+
+impl<K: Key, T: Value> ListState<'_, K, T> {
+    fn element(&self, number: u64) -> (Element<K>, KeyHash) {
+        (Compound { key: self.at.key.clone(), sub: number }, Element::<K>::hash_of(self.at.hash, &number))
+    }
+
+    /// Appends an element.
+    pub fn add(&mut self, value: T) {
+        let number = self.table.spans.of(self.at.key, self.at.hash).1;
+        let (key, hash) = self.element(number);
+        self.table.elements.set(&key, hash, self.at.now, value);
+        self.table.spans.add(self.at.key, self.at.hash, number);
+    }
+
+    /// Appends elements.
+    pub fn add_all(&mut self, values: impl IntoIterator<Item = T>) {
+        values.into_iter().for_each(|value| self.add(value));
+    }
+
+    /// Calls `visit` for each element, in the order of appending.
+    pub fn for_each(&mut self, mut visit: impl FnMut(&T)) {
+        let (first, end, _) = self.table.spans.of(self.at.key, self.at.hash);
+        for number in first..end {
+            let (key, hash) = self.element(number);
+            if let Some(value) = self.table.elements.get(&key, hash, self.at.now) {
+                visit(value);
+            }
+        }
+    }
+
+    /// The elements, in the order of appending.
+    #[must_use]
+    pub fn get(&mut self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let mut list = Vec::new();
+        self.for_each(|value| list.push(value.clone()));
+        list
+    }
+
+    /// Whether there are none, not even expired ones.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.spans.of(self.at.key, self.at.hash).2 == 0
+    }
+
+    /// Puts these elements in place of the present ones.
+    pub fn update(&mut self, values: impl IntoIterator<Item = T>) {
+        self.clear();
+        self.add_all(values);
+    }
+
+    /// Removes all elements.
+    pub fn clear(&mut self) {
+        let (first, end, _) = self.table.spans.of(self.at.key, self.at.hash);
+        for number in first..end {
+            let (key, hash) = self.element(number);
+            self.table.elements.remove(&key, hash);
+        }
+        self.table.spans.0.remove(self.at.key, self.at.hash);
+    }
+}
+
+impl<K: Key, T: Value> KeyedTable for ListTable<K, T> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
+        self
+    }
+
+    fn prefetch(&self, hash: KeyHash) {
+        self.spans.0.prefetch(hash);
+    }
+
+    fn sweep(&mut self, buckets: usize, now: Timestamp) {
+        let spans = &mut self.spans;
+        self.elements.sweep(buckets, now, |element| spans.remove(&element.key, element.key.hash()));
+    }
+}
+
+impl<K: Key, T: Value> StateTable for ListTable<K, T> {
+    state_table_by!(elements);
+
+    fn restore(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> Result<(), Corrupt> {
+        let spans = &mut self.spans;
+        self.elements.restore_each(block, owned, retired, |restored| match restored {
+            Restored::Added(element) => spans.add(&element.key, element.key.hash(), element.sub),
+            Restored::Removed(element) => spans.remove(&element.key, element.key.hash()),
+        })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.elements.memory_bytes() + self.spans.0.memory_bytes()
+    }
+}

@@ -1,0 +1,186 @@
+//! A map for each key, each entry of which is a record of its own: found, written and logged by itself.
+//!
+//! Invariant: `subs` (which is not saved, but built up by a restore) names the entries of each key, in order. So a walk
+//! over a map goes in the order of its keys, after a restore as before.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+
+use yeoul_frame::{KeyHash, TableId, Timestamp};
+
+use super::ttl_table::TtlTable;
+use super::{Current, KeyedTable, StateDescriptor, StateHandle, States, handle, state_table_by};
+use crate::key::{Compound, Key};
+use crate::log::{BlockView, Corrupt, LogAddress};
+use crate::state_table::StateTable;
+use crate::stored::Value;
+use crate::table::{Restored, Table};
+
+handle! {
+    /// Opens a [`MapState`].
+    MapHandle<N, V>
+}
+
+pub(super) struct MapTable<K, N, V> {
+    entries: TtlTable<Compound<K, N>, V>,
+    subs: Subs<K, N>,
+}
+
+/// The entries' keys by the user's key.
+struct Subs<K, N>(Table<K, BTreeSet<N>>);
+
+impl<K: Key, N: Key + Ord> Subs<K, N> {
+    fn add(&mut self, key: &K, hash: KeyHash, sub: &N) {
+        self.0.upsert(key, hash, BTreeSet::new).insert(sub.clone());
+    }
+
+    fn remove(&mut self, key: &K, hash: KeyHash, sub: &N) {
+        let subs = self.0.upsert(key, hash, BTreeSet::new);
+        subs.remove(sub);
+        if subs.is_empty() {
+            self.0.remove(key, hash);
+        }
+    }
+}
+
+impl<K: Key, N: Key + Ord, V: Value> MapTable<K, N, V> {
+    pub(super) fn new(id: TableId, state: &StateDescriptor) -> Self {
+        Self { entries: TtlTable::new(id, &state.name, state.ttl), subs: Subs(Table::new(id, &state.name)) }
+    }
+}
+
+/// The map of the current key.
+pub struct MapState<'a, K, N, V> {
+    table: &'a mut MapTable<K, N, V>,
+    at: Current<'a, K>,
+}
+
+impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
+    type State<'a> = MapState<'a, K, N, V>;
+
+    #[inline]
+    fn open<'a>(&self, states: &'a mut States<K>) -> MapState<'a, K, N, V> {
+        let (table, at) = states.table(self.index);
+        MapState { table, at }
+    }
+}
+
+impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
+    fn entry(&self, sub: &N) -> (Compound<K, N>, KeyHash) {
+        let hash = Compound::<K, N>::hash_of(self.at.hash, sub);
+        (Compound { key: self.at.key.clone(), sub: sub.clone() }, hash)
+    }
+
+    /// The value of an entry.
+    #[must_use]
+    pub fn get(self, sub: &N) -> Option<&'a V> {
+        let (key, hash) = self.entry(sub);
+        self.table.entries.get(&key, hash, self.at.now)
+    }
+
+    /// Whether there is such an entry.
+    #[must_use]
+    pub fn contains(&mut self, sub: &N) -> bool {
+        let (key, hash) = self.entry(sub);
+        self.table.entries.get(&key, hash, self.at.now).is_some()
+    }
+
+    /// Sets an entry.
+    pub fn put(&mut self, sub: &N, value: V) {
+        let (key, hash) = self.entry(sub);
+        if self.table.entries.set(&key, hash, self.at.now, value) {
+            self.table.subs.add(self.at.key, self.at.hash, sub);
+        }
+    }
+
+    /// The value of an entry, to change, which starts as `default()` if there is none. Counts as a write.
+    pub fn get_or_else(self, sub: &N, default: impl Fn() -> V) -> &'a mut V {
+        let (key, hash) = self.entry(sub);
+        let before = self.table.entries.len();
+        self.table.entries.upsert(&key, hash, self.at.now, &default);
+        if self.table.entries.len() > before {
+            self.table.subs.add(self.at.key, self.at.hash, sub);
+        }
+        self.table.entries.upsert(&key, hash, self.at.now, default)
+    }
+
+    /// Removes an entry.
+    pub fn remove(&mut self, sub: &N) {
+        let (key, hash) = self.entry(sub);
+        if self.table.entries.remove(&key, hash) {
+            self.table.subs.remove(self.at.key, self.at.hash, sub);
+        }
+    }
+
+    /// Calls `visit` for each entry, in the order of their keys.
+    pub fn for_each(&mut self, mut visit: impl FnMut(&N, &V)) {
+        let (entries, at) = (&mut self.table.entries, &self.at);
+        for sub in self.table.subs.0.get(at.key, at.hash).into_iter().flatten() {
+            let key = Compound { key: at.key.clone(), sub: sub.clone() };
+            if let Some(value) = entries.get(&key, Compound::<K, N>::hash_of(at.hash, sub), at.now) {
+                visit(sub, value);
+            }
+        }
+    }
+
+    /// The entries' keys, in order.
+    #[must_use]
+    pub fn keys(&mut self) -> Vec<N> {
+        let mut keys = Vec::new();
+        self.for_each(|sub, _| keys.push(sub.clone()));
+        keys
+    }
+
+    /// Whether there are none, not even expired ones.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.table.subs.0.contains(self.at.key, self.at.hash)
+    }
+
+    /// Removes all entries.
+    pub fn clear(&mut self) {
+        for sub in self.table.subs.0.remove(self.at.key, self.at.hash).into_iter().flatten() {
+            let (key, hash) = self.entry(&sub);
+            self.table.entries.remove(&key, hash);
+        }
+    }
+}
+
+impl<K: Key, N: Key + Ord, V: Value> KeyedTable for MapTable<K, N, V> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
+        self
+    }
+
+    /// Where an entry is depends on its own key too, so there is nothing to ask for.
+    fn prefetch(&self, _: KeyHash) {}
+
+    fn sweep(&mut self, buckets: usize, now: Timestamp) {
+        let subs = &mut self.subs;
+        self.entries.sweep(buckets, now, |entry| subs.remove(&entry.key, entry.key.hash(), &entry.sub));
+    }
+}
+
+impl<K: Key, N: Key + Ord, V: Value> StateTable for MapTable<K, N, V> {
+    state_table_by!(entries);
+
+    fn restore(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> Result<(), Corrupt> {
+        let subs = &mut self.subs;
+        self.entries.restore_each(block, owned, retired, |restored| match restored {
+            Restored::Added(entry) => subs.add(&entry.key, entry.key.hash(), &entry.sub),
+            Restored::Removed(entry) => subs.remove(&entry.key, entry.key.hash(), &entry.sub),
+        })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.entries.memory_bytes() + self.subs.0.memory_bytes()
+    }
+}

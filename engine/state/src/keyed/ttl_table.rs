@@ -1,0 +1,164 @@
+//! A table whose values may have a time to live.
+//!
+//! Without one it is the plain table, at its cost and its width in the log.
+
+use yeoul_frame::{KeyHash, TableId, Timestamp};
+
+use crate::key::Key;
+use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};
+use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::stored::Value;
+use crate::table::{Restored, Table};
+use crate::ttl::{Timed, Ttl};
+
+pub(super) enum TtlTable<K, V> {
+    Plain(Table<K, V>),
+    Timed(Table<K, Timed<V>>, Ttl),
+}
+
+/// Calls the same method of either table.
+macro_rules! either {
+    ($self:expr, $table:ident => $call:expr) => {
+        match $self {
+            TtlTable::Plain($table) => $call,
+            TtlTable::Timed($table, _) => $call,
+        }
+    };
+}
+
+impl<K: Key, V: Value> TtlTable<K, V> {
+    pub(super) fn new(id: TableId, name: &str, ttl: Option<Ttl>) -> Self {
+        match ttl {
+            None => Self::Plain(Table::new(id, name)),
+            Some(ttl) => Self::Timed(Table::new(id, name), ttl),
+        }
+    }
+
+    /// The value of a key. Reading renews its life where that was asked for, which is a write.
+    #[inline]
+    pub(super) fn get(&mut self, key: &K, hash: KeyHash, now: Timestamp) -> Option<&V> {
+        match self {
+            Self::Plain(table) => table.get(key, hash),
+            Self::Timed(table, ttl) => {
+                let expired = ttl.is_expired(table.get(key, hash)?.since, now);
+                if expired && ttl.hides_expired() {
+                    return None;
+                }
+                if !expired && ttl.renews_on_read() {
+                    table.get_mut(key, hash)?.since = now;
+                }
+                table.get(key, hash).map(|timed| &timed.value)
+            }
+        }
+    }
+
+    /// The value of a key, to change; it starts as `default()` if there is none.
+    #[inline]
+    pub(super) fn upsert(&mut self, key: &K, hash: KeyHash, now: Timestamp, default: impl Fn() -> V) -> &mut V {
+        match self {
+            Self::Plain(table) => table.upsert(key, hash, default),
+            Self::Timed(table, ttl) => {
+                let timed = table.upsert(key, hash, || Timed { value: default(), since: now });
+                if ttl.is_expired(timed.since, now) && ttl.hides_expired() {
+                    timed.value = default();
+                }
+                timed.since = now;
+                &mut timed.value
+            }
+        }
+    }
+
+    /// Sets the value of a key. Returns whether the table had none, not even an expired one.
+    #[inline]
+    pub(super) fn set(&mut self, key: &K, hash: KeyHash, now: Timestamp, value: V) -> bool {
+        match self {
+            Self::Plain(table) => table.set(key, hash, value).is_none(),
+            Self::Timed(table, _) => table.set(key, hash, Timed { value, since: now }).is_none(),
+        }
+    }
+
+    /// Removes a key. Returns whether the table had it.
+    #[inline]
+    pub(super) fn remove(&mut self, key: &K, hash: KeyHash) -> bool {
+        either!(self, table => table.remove(key, hash).is_some())
+    }
+
+    /// Removes what has expired in a few buckets, and tells which keys.
+    pub(super) fn sweep(&mut self, buckets: usize, now: Timestamp, mut removed: impl FnMut(&K)) {
+        if let Self::Timed(table, ttl) = self {
+            table.sweep(buckets, |key, timed| {
+                let expired = ttl.is_expired(timed.since, now);
+                if expired {
+                    removed(key);
+                }
+                expired
+            });
+        }
+    }
+
+    #[inline]
+    pub(super) fn prefetch(&self, hash: KeyHash) {
+        either!(self, table => table.prefetch(hash));
+    }
+
+    pub(super) fn restore_each(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+        restored: impl FnMut(Restored<'_, K>),
+    ) -> Result<(), Corrupt> {
+        either!(self, table => table.restore_each(block, owned, retired, restored))
+    }
+}
+
+impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
+    fn describe(&self) -> TableDescription {
+        either!(self, table => table.describe())
+    }
+
+    fn freeze(&mut self) {
+        either!(self, table => table.freeze());
+    }
+
+    fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained {
+        either!(self, table => table.drain(max_records, log))
+    }
+
+    fn restore(
+        &mut self,
+        block: &BlockView<'_>,
+        owned: &dyn Fn(KeyHash) -> bool,
+        retired: &mut dyn FnMut(LogAddress, usize),
+    ) -> Result<(), Corrupt> {
+        either!(self, table => table.restore(block, owned, retired))
+    }
+
+    fn reserve(&mut self, records: usize) {
+        either!(self, table => table.reserve(records));
+    }
+
+    fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
+        either!(self, table => table.relocate(block))
+    }
+
+    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
+        either!(self, table => table.write_all(log, full));
+    }
+
+    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
+        either!(self, table => table.evict(target_bytes, segments))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        either!(self, table => table.memory_bytes())
+    }
+
+    fn len(&self) -> usize {
+        either!(self, table => table.len())
+    }
+
+    fn dirty(&self) -> usize {
+        either!(self, table => table.dirty())
+    }
+}

@@ -1,0 +1,234 @@
+//! The operator of session windows: a key's records that follow each other closely, in event time and processing time.
+//!
+//! A key has one timer, at the time when something is first due for it. A record that makes a session longer leaves the timer where it
+//! is; when it comes too early it is set anew. So most records set no timer.
+//!
+//! Invariants:
+//! 1. A key's sessions are disjoint, do not touch, and stand in the order of time.
+//! 2. The timer of each key that has sessions is at or before the first time at which something is due for it.
+//! 3. A record is in a session, in the side output of late records, or counted as late.
+
+use yeoul_frame::{Frame, KeyHash, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
+use yeoul_state::{Key, StateTable, Table, Timers};
+
+use crate::TimeWindow;
+use crate::key_selector::FrameKeys;
+use crate::late::Late;
+use crate::stateless::opened;
+use crate::tag::Sides;
+use crate::window::aligned::no_event_time;
+use crate::window::assigner::Domain;
+use crate::window::content::Content;
+use crate::window::results::Results;
+
+/// The name of the time up to which sessions have fired, in a snapshot.
+const PROGRESS: &str = "progress";
+/// Keys ahead for which the table is asked to bring the entry.
+const AHEAD: usize = 24;
+
+/// What a user has set.
+#[derive(Clone)]
+pub(crate) struct SessionSettings {
+    pub(crate) gap: i64,
+    pub(crate) domain: Domain,
+    /// For how long after a session has fired it takes late records, in milliseconds.
+    pub(crate) lateness: i64,
+    pub(crate) late: Option<OutputId>,
+    pub(crate) sides: Sides,
+}
+
+/// A session: first time, end, whether it has fired as it is, and its content.
+type Session<H> = (i64, i64, bool, H);
+/// When the key's timer comes, and its sessions.
+type Sessions<H> = (i64, Vec<Session<H>>);
+
+pub(crate) struct SessionWindows<K: Key, C: Content<K>> {
+    settings: SessionSettings,
+    keys: FrameKeys<K>,
+    /// What was due at or before this time has been done.
+    progress: i64,
+    restored: bool,
+    late: Late,
+    opened: Option<(Table<K, Sessions<C::Held>>, Timers<K>)>,
+    results: Results<K, C>,
+}
+
+impl<K: Key, C: Content<K>> SessionWindows<K, C> {
+    pub(crate) fn new(settings: SessionSettings, keys: FrameKeys<K>, content: C) -> Self {
+        Self {
+            late: Late::new(settings.late),
+            settings,
+            keys,
+            progress: i64::MIN,
+            restored: false,
+            opened: None,
+            results: Results::new(content),
+        }
+    }
+
+    /// Does what is due at or before `target`, as far as there is room.
+    fn advance(&mut self, target: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        let (table, timers) = opened(&mut self.opened);
+        while let Some(timer) = timers.pop_due(Timestamp(target)) {
+            let Some(sessions) = table.get_mut(&timer.key, timer.hash) else { continue };
+            if sessions.0 != timer.time.0 {
+                // An earlier one was set since, and took its place.
+                continue;
+            }
+            for (start, end, fired, held) in &mut sessions.1 {
+                if !*fired && *end - 1 <= timer.time.0 {
+                    let window = TimeWindow { start: Timestamp(*start), end: Timestamp(*end) };
+                    self.results.fire(&timer.key, window, held, cx)?;
+                    *fired = true;
+                }
+            }
+            let lateness = self.settings.lateness;
+            sessions.1.retain(|(_, end, ..)| (end - 1).saturating_add(lateness) > timer.time.0);
+            if sessions.1.is_empty() {
+                table.remove(&timer.key, timer.hash);
+            } else {
+                sessions.0 = i64::MAX;
+                set_timer(sessions, lateness, timers, &timer.key, timer.hash);
+            }
+            if !self.results.emit_full(cx)? {
+                return Ok(Progress::More);
+            }
+        }
+        self.progress = self.progress.max(target);
+        self.results.flush(cx)?;
+        Ok(Progress::Done)
+    }
+}
+
+/// Makes sure that the key's timer comes in time.
+fn set_timer<K: Key, H>(sessions: &mut Sessions<H>, lateness: i64, timers: &mut Timers<K>, key: &K, hash: KeyHash) {
+    let due = |(_, end, fired, _): &Session<H>| if *fired { (end - 1).saturating_add(lateness) } else { end - 1 };
+    if let Some(due) = sessions.1.iter().map(due).min().filter(|due| *due < sessions.0) {
+        sessions.0 = due;
+        timers.register(key, hash, 0, Timestamp(due));
+    }
+}
+
+/// Makes room for a record that alone would be the session from `start` to `end`: returns the session that it belongs to, which is new,
+/// or has become longer, or has taken in others.
+fn session<'a, K: Key, C: Content<K>>(
+    sessions: &'a mut Vec<Session<C::Held>>,
+    start: i64,
+    end: i64,
+    content: &C,
+) -> &'a mut Session<C::Held> {
+    // As in Flink, sessions that only touch are one.
+    let first = sessions.partition_point(|session| session.1 < start);
+    let after = first + sessions[first..].partition_point(|session| session.0 <= end);
+    if first == after {
+        sessions.insert(first, (start, end, false, content.create()));
+        return &mut sessions[first];
+    }
+    let (kept, others) = sessions[first..after].split_first_mut().expect("there is at least one");
+    for other in others {
+        content.merge(&mut kept.3, &other.3);
+        kept.1 = kept.1.max(other.1);
+    }
+    (kept.0, kept.1) = (kept.0.min(start), kept.1.max(end));
+    sessions.drain(first + 1..after);
+    &mut sessions[first]
+}
+
+impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let table = Table::new(cx.operator.table("sessions"), "sessions");
+        self.opened = Some((table, Timers::new(cx.operator.table("session timers"), "session timers")));
+        self.results.open(&self.settings.sides, cx)
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Self { settings, keys, late, results, progress, .. } = self;
+        let (table, timers) = opened(&mut self.opened);
+        let (keys, hashes) = keys.read(frame);
+        hashes.iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
+        let rows = frame.rows::<C::In>();
+        let now = cx.now().0.max(progress.saturating_add(1));
+        for (i, (row, record)) in rows.iter().enumerate() {
+            if let Some(&hash) = hashes.get(i + AHEAD) {
+                table.prefetch(hash);
+            }
+            let (key, hash) = (&keys[i], hashes[i]);
+            let time = match settings.domain {
+                Domain::Event => rows.time(row).0,
+                Domain::Processing => now,
+            };
+            if time == i64::MIN {
+                return Err(no_event_time());
+            }
+            let (start, end) = (time, time.saturating_add(settings.gap));
+            // A record that is too late by itself may belong to a session that is not.
+            if (end - 1).saturating_add(settings.lateness) <= *progress {
+                let joins = |session: &Session<_>| session.0 <= end && session.1 >= start;
+                if !table.get(key, hash).is_some_and(|sessions| sessions.1.iter().any(joins)) {
+                    late.add_row(row);
+                    continue;
+                }
+            }
+            let sessions = table.upsert(key, hash, || (i64::MAX, Vec::new()));
+            let of = session::<K, C>(&mut sessions.1, start, end, &results.content);
+            results.content.add(record, &mut of.3);
+            of.2 = of.1 - 1 <= *progress;
+            if of.2 {
+                let window = TimeWindow { start: Timestamp(of.0), end: Timestamp(of.1) };
+                results.fire(key, window, &of.3, cx)?;
+            }
+            set_timer(sessions, settings.lateness, timers, key, hash);
+        }
+        late.emit(frame, cx);
+        results.flush(cx)
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        match self.settings.domain {
+            Domain::Event => self.advance(watermark.0, cx),
+            // The input has ended: what its sessions hold is not left behind.
+            Domain::Processing if watermark == Timestamp::MAX => self.advance(i64::MAX, cx),
+            Domain::Processing => Ok(Progress::Done),
+        }
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        let (_, timers) = self.opened.as_ref().filter(|_| self.settings.domain == Domain::Processing)?;
+        timers.next_time().map(|time| time.plus(1))
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        self.advance(now.0.saturating_sub(1), cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        snapshot.state(PROGRESS, self.progress.to_le_bytes().to_vec());
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, _: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        match bytes.try_into() {
+            Ok(bytes) if name == PROGRESS => {
+                let progress = i64::from_le_bytes(bytes);
+                // Subtasks stood at one watermark. By the clock they may differ a little: the lowest is certain.
+                self.progress = if self.restored { self.progress.min(progress) } else { progress };
+                self.restored = true;
+                Ok(())
+            }
+            _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a session operator's", bytes.len()))
+                .hint("give the operator that wrote it its old uid, or start from another savepoint")),
+        }
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some((table, timers)) = &mut self.opened {
+            visit(table);
+            visit(timers);
+        }
+    }
+
+    fn close(&mut self) {
+        self.results.content.close();
+    }
+}

@@ -1,0 +1,145 @@
+//! Sessions against a model that keeps a plain list of windows and merges them as records come.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use yeoul_stream::{DataStream, EventTimeSessionWindows, OutputTag, ProcessingTimeSessionWindows};
+
+use crate::aligned::{Form, Reading, Step, Sum, steps};
+use crate::fleet::Fleet;
+
+struct Model {
+    gap: i64,
+    lateness: i64,
+    watermark: i64,
+    /// By key: start, end, sum.
+    sessions: BTreeMap<u64, Vec<(i64, i64, u64)>>,
+    late: Vec<(Reading, i64)>,
+    output: Vec<(Sum, i64)>,
+}
+
+impl Model {
+    fn new(gap: i64, lateness: i64) -> Self {
+        Self { gap, lateness, watermark: i64::MIN, sessions: BTreeMap::new(), late: Vec::new(), output: Vec::new() }
+    }
+
+    fn push(&mut self, (reading, time): (Reading, i64)) {
+        let (key, amount) = reading;
+        let sessions = self.sessions.entry(key).or_default();
+        let (mut merged, rest): (Vec<_>, Vec<_>) =
+            sessions.iter().partition(|(start, end, _)| *start <= time + self.gap && time <= *end);
+        merged.push((time, time + self.gap, amount));
+        let start = merged.iter().map(|session| session.0).min().unwrap();
+        let end = merged.iter().map(|session| session.1).max().unwrap();
+        let sum = merged.iter().map(|session| session.2).sum();
+        if end - 1 + self.lateness <= self.watermark {
+            assert_eq!(merged.len(), 1, "what is still there is not too late");
+            self.late.push((reading, time));
+            return;
+        }
+        *sessions = rest;
+        sessions.push((start, end, sum));
+        if end - 1 <= self.watermark {
+            self.output.push(((key, start, end, sum), end - 1));
+        }
+    }
+
+    fn watermark(&mut self, watermark: i64) {
+        let (before, now) = (self.watermark, watermark.max(self.watermark));
+        for (key, sessions) in &mut self.sessions {
+            for (start, end, sum) in &*sessions {
+                if before < end - 1 && end - 1 <= now {
+                    self.output.push(((*key, *start, *end, *sum), end - 1));
+                }
+            }
+            sessions.retain(|(_, end, _)| end - 1 + self.lateness > now);
+        }
+        self.watermark = now;
+    }
+}
+
+fn ms(millis: i64) -> Duration {
+    Duration::from_millis(millis as u64)
+}
+
+fn check(gap: i64, lateness: i64, form: Form, steps: &[Step]) {
+    let late = OutputTag::new("late");
+    let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+        let windowed = readings
+            .key_by(|reading| reading.0.to_native())
+            .window(EventTimeSessionWindows::with_gap(ms(gap)))
+            .allowed_lateness(ms(lateness))
+            .side_output_late_data(&late);
+        let sums = form.of(&windowed);
+        let _ = sums.side_output(&late);
+        sums
+    });
+    let mut model = Model::new(gap, lateness);
+    let mut lates = 0;
+    for step in steps.iter().chain([&Step::Watermark(i64::MAX)]) {
+        match step {
+            Step::Push(records) => {
+                fleet.push(records);
+                records.iter().for_each(|record| model.push(*record));
+            }
+            Step::Watermark(watermark) => {
+                fleet.watermark(*watermark);
+                model.watermark(*watermark);
+            }
+            Step::Checkpoint => fleet.checkpoint(),
+            Step::Restart { parallelism, lost, lost_watermark } => fleet.restart(*parallelism, lost, *lost_watermark),
+        }
+        model.output.sort_unstable();
+        assert_eq!(fleet.take_output(), std::mem::take(&mut model.output), "after {step:?}");
+        model.late.sort_unstable();
+        lates += model.late.len() as u64;
+        assert_eq!(fleet.take_side_output(&late), std::mem::take(&mut model.late), "late after {step:?}");
+        assert_eq!(fleet.late(), lates);
+    }
+    assert_eq!(fleet.state_entries(), 0, "neither sessions nor timers are left behind");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn aggregated_sessions_match_the_model(gap in 1..25i64, lateness in prop_oneof![Just(0), 1..40i64], steps in steps()) {
+        check(gap, lateness, Form::Aggregate, &steps);
+    }
+
+    #[test]
+    fn sessions_of_all_elements_match_the_model(gap in 1..25i64, lateness in prop_oneof![Just(0), 1..40i64], steps in steps()) {
+        check(gap, lateness, Form::Process, &steps);
+    }
+
+    #[test]
+    fn processing_time_sessions_match_the_model(
+        gap in 1..40i64,
+        steps in prop::collection::vec((0..40i64, prop::collection::vec((0..6u64, 1..100u64), 0..20), prop::option::of(1..4u16)), 1..20),
+    ) {
+        let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+            let windows = ProcessingTimeSessionWindows::with_gap(ms(gap));
+            Form::Aggregate.of(&readings.key_by(|reading| reading.0.to_native()).window(windows))
+        });
+        let mut model = Model::new(gap, 0);
+        let mut now = 1_000;
+        for (passed, readings, restart) in steps {
+            now += passed;
+            fleet.processing_time(now);
+            model.watermark(now - 1);
+            fleet.push(&readings.iter().map(|reading| (*reading, 0)).collect::<Vec<_>>());
+            readings.iter().for_each(|reading| model.push((*reading, now)));
+            model.output.sort_unstable();
+            assert_eq!(fleet.take_output(), std::mem::take(&mut model.output));
+            if let Some(parallelism) = restart {
+                fleet.restart(parallelism, &[], i64::MIN);
+                fleet.processing_time(now);
+            }
+        }
+        fleet.watermark(i64::MAX);
+        model.watermark(i64::MAX - 1);
+        model.output.sort_unstable();
+        assert_eq!(fleet.take_output(), model.output);
+    }
+}

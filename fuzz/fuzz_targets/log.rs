@@ -1,0 +1,132 @@
+//! Blocks of the state log from arbitrary bytes: as they are, and with their checksums and places repaired so that what
+//! lies behind the checksum is reached. Then what a buffer writes, driven by the bytes, reads back as it was put.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use yeoul_frame::{Epoch, KeyHash, OperatorId, ShardId, TableId};
+use yeoul_state::log::{BlockView, Layout, LogAddress, LogBuffer, LogOptions, Origin, RunId, SegmentId};
+use yeoul_state::{Panes, StateTable, Table};
+
+const ORIGIN: Origin = Origin { segment: SegmentId(1), run: RunId(7) };
+
+fuzz_target!(|data: &[u8]| {
+    walk(data);
+    let mut repaired = data.to_vec();
+    repair(&mut repaired);
+    walk(&repaired);
+    write_and_read(data);
+});
+
+/// Reads all blocks up to the first bad one, and gives each to tables of several types.
+fn walk(bytes: &[u8]) {
+    let mut numbers = Table::<u64, u64>::new(TableId(1), "numbers");
+    let mut texts = Table::<String, Vec<u32>>::new(TableId(1), "texts");
+    let mut panes = Panes::<u32, String>::new(TableId(1), "panes");
+    let mut at = 0;
+    while let Ok((block, next)) = BlockView::parse(bytes, at, ORIGIN) {
+        let mut held = 0;
+        for record in block.records() {
+            held += record.bytes as usize;
+            assert!(record.key.len() + record.value.len() <= record.bytes as usize);
+            assert!(record.address.offset() as usize + record.bytes as usize <= next);
+        }
+        assert!(held <= next - at, "records lie inside their block");
+        let _ = (block.operator_state(), block.sealed_output());
+        if block.kind().is_keyed() {
+            for table in [&mut numbers as &mut dyn StateTable, &mut texts, &mut panes] {
+                let owned = |hash: KeyHash| hash.0.is_multiple_of(2);
+                let _ = table.restore(&block, &owned, &mut |_: LogAddress, _| ());
+            }
+        }
+        at = next;
+    }
+}
+
+/// Makes magic, place, run and checksum of consecutive blocks right, whatever else they hold.
+fn repair(bytes: &mut [u8]) {
+    let mut at = 0;
+    while at + 64 <= bytes.len() {
+        let left = bytes.len() - at;
+        let payload = (u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize).min(left - 64);
+        let len = (64 + payload).next_multiple_of(16);
+        if len > left {
+            return;
+        }
+        let block = &mut bytes[at..at + len];
+        block[0..4].copy_from_slice(b"YLB1");
+        block[8..12].copy_from_slice(&(payload as u32).to_le_bytes());
+        block[12] = block[12] % 6;
+        block[13] = 0;
+        block[16..20].copy_from_slice(&ORIGIN.segment.0.to_le_bytes());
+        block[20..24].copy_from_slice(&(at as u32).to_le_bytes());
+        block[32..40].copy_from_slice(&ORIGIN.run.0.to_le_bytes());
+        let crc = crc32c::crc32c(&block[8..]);
+        block[4..8].copy_from_slice(&crc.to_le_bytes());
+        at += len;
+    }
+}
+
+/// Each byte is an operation; the log must read back as the list of them, at the addresses that were given.
+fn write_and_read(data: &[u8]) {
+    let options = LogOptions { segment_bytes: 4096, ..LogOptions::single(ORIGIN.run) };
+    let mut log = LogBuffer::new(options);
+    let (mut chunks, mut puts, mut epoch) = (Vec::new(), Vec::new(), Epoch(1));
+    let fixed = Layout::of(Some(4), Some(8));
+    for (at, &op) in data.iter().enumerate().take(2000) {
+        let key = (at as u32).to_le_bytes();
+        let value = vec![op; usize::from(op) * usize::from(op) / 16];
+        match op % 8 {
+            0..3 => {
+                let value = [op; 8];
+                let put = |out: &mut Vec<u8>| out.extend_from_slice(&key);
+                let address = log.put(TableId(1), i64::from(op % 2), fixed, put, |out| out.extend_from_slice(&value));
+                puts.push((address, key, value.to_vec()));
+            }
+            3 | 4 => {
+                let put = |out: &mut Vec<u8>| out.extend_from_slice(&key);
+                let address = log.put(TableId(2), 0, Layout::Variable, put, |out| out.extend_from_slice(&value));
+                puts.push((address, key, value));
+            }
+            5 => log.delete(TableId(1), 0, fixed, |out| out.extend_from_slice(&key)),
+            6 => log.operator_state(OperatorId(3), "state", &value),
+            _ => {
+                log.sealed_output(OperatorId(3), ShardId(0), epoch, 0, &value);
+                while let Some(chunk) = log.take_chunk() {
+                    chunks.push(chunk);
+                }
+                chunks.push(log.seal(epoch));
+                epoch = epoch.next();
+            }
+        }
+    }
+    while let Some(chunk) = log.take_chunk() {
+        chunks.push(chunk);
+    }
+    chunks.push(log.seal(epoch));
+    let mut puts = puts.into_iter();
+    let (mut segment, mut bytes) = (SegmentId(1), Vec::new());
+    for mut chunk in chunks {
+        chunk.finish();
+        if chunk.bytes.is_empty() {
+            continue;
+        }
+        if chunk.segment != segment {
+            (segment, bytes) = (chunk.segment, Vec::new());
+        }
+        assert_eq!(chunk.offset as usize, bytes.len(), "chunks follow one another");
+        let mut at = bytes.len();
+        bytes.extend_from_slice(&chunk.bytes);
+        while at < bytes.len() {
+            let origin = Origin { segment, run: ORIGIN.run };
+            let (block, next) = BlockView::parse(&bytes, at, origin).expect("what was written reads back");
+            if block.kind() == yeoul_state::log::BlockKind::Put {
+                for record in block.records() {
+                    let (address, key, value) = puts.next().expect("no more records than were put");
+                    assert!(record.address == address && record.key == key && record.value == value);
+                }
+            }
+            at = next;
+        }
+    }
+    assert!(puts.next().is_none(), "every record that was put is in the log");
+}
