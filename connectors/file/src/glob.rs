@@ -63,7 +63,10 @@ impl fmt::Display for BadGlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnclosedClass { pattern } => {
-                write!(f, "the pattern {pattern:?} opens a `[` and never closes it; write `\\[` for the character itself")
+                write!(
+                    f,
+                    "the pattern {pattern:?} opens a `[` and never closes it; write `\\[` for the character itself"
+                )
             }
             Self::EmptyRange { pattern } => {
                 write!(f, "a range in the pattern {pattern:?} runs backwards; write the lower character first")

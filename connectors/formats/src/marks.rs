@@ -4,7 +4,7 @@
 //! where a search through its bytes would end in a branch that the processor cannot predict.
 //!
 //! Invariants:
-//! 1. Bit `i` of `ends` is about byte `i` of the window. Bits past the window's length are set, so that a search ends.
+//! 1. Bit `i` of a map is about byte `i` of the window. Bits past the window's length are set, so that a search ends.
 //! 2. Both maps can be read sixteen bytes from any byte up to the window's length.
 
 use wide::u8x16;
@@ -16,18 +16,19 @@ pub(crate) const BLOCK: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     ends: Vec<u8>,
-    escapes: Vec<u8>,
+    stops: Vec<u8>,
 }
 
 /// A view of the bitmaps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bits<'w> {
     ends: &'w [u8],
-    escapes: &'w [u8],
+    stops: &'w [u8],
 }
 
 impl Marks {
-    /// Marks JSON: `ends` are control characters, and quotes that no backslash escapes; `escapes` are backslashes.
+    /// Marks JSON: `ends` are control characters, and quotes that no backslash escapes; `stops` are those and all
+    /// backslashes.
     ///
     /// Whether a quote is escaped depends on the parity of the backslashes before it, worked out for all of a block at
     /// once as in simdjson (G. Langdale, D. Lemire, "Parsing gigabytes of JSON per second", 2019, and its successor in
@@ -36,8 +37,8 @@ impl Marks {
         let (quote, backslash, control) = (u8x16::splat(b'"'), u8x16::splat(b'\\'), u8x16::splat(0x1f));
         let blocks = self.make_room(len);
         let mut first_is_escaped = 0u64;
-        let outs = self.ends.chunks_exact_mut(8).zip(self.escapes.chunks_exact_mut(8));
-        for (block, (ends, escapes)) in bytes.chunks_exact(BLOCK).take(blocks).zip(outs) {
+        let outs = self.ends.chunks_exact_mut(8).zip(self.stops.chunks_exact_mut(8));
+        for (block, (ends, stops)) in bytes.chunks_exact(BLOCK).take(blocks).zip(outs) {
             let (mut specials, mut backslashes) = (0u64, 0u64);
             for (i, lanes) in lanes(block).enumerate() {
                 let special = lanes.simd_eq(quote) | lanes.min(control).simd_eq(lanes);
@@ -57,13 +58,13 @@ impl Marks {
                 }
             }
             ends.copy_from_slice(&found.to_le_bytes());
-            escapes.copy_from_slice(&backslashes.to_le_bytes());
+            stops.copy_from_slice(&(found | backslashes).to_le_bytes());
         }
         self.seal(len);
-        Bits { ends: &self.ends, escapes: &self.escapes }
+        Bits { ends: &self.ends, stops: &self.stops }
     }
 
-    /// Marks CSV: `ends` are delimiters, quotes, LF and CR. There are no escapes.
+    /// Marks CSV: `ends` are delimiters, quotes, LF and CR. `stops` mean nothing.
     pub(crate) fn csv(&mut self, bytes: &[u8], len: usize, delimiter: u8, quote: u8) -> Bits<'_> {
         let sets = [delimiter, quote, b'\n', b'\r'].map(u8x16::splat);
         let blocks = self.make_room(len);
@@ -76,7 +77,7 @@ impl Marks {
             ends.copy_from_slice(&found.to_le_bytes());
         }
         self.seal(len);
-        Bits { ends: &self.ends, escapes: &self.escapes }
+        Bits { ends: &self.ends, stops: &self.stops }
     }
 
     /// Room for the marks of `len` bytes and what is read past them; the number of blocks.
@@ -85,18 +86,18 @@ impl Marks {
         let room = blocks * 8 + 32;
         if self.ends.len() < room {
             self.ends.resize(room, 0xff);
-            self.escapes.resize(room, 0);
+            self.stops.resize(room, 0xff);
         }
         blocks
     }
 
-    /// Sets the ends past `len`, and clears the escapes there.
+    /// Sets what is past `len`.
     fn seal(&mut self, len: usize) {
         let (byte, bit) = (len / 8, len % 8);
-        self.ends[byte] |= 0xff << bit;
-        self.escapes[byte] &= !(0xff << bit);
-        self.ends[byte + 1..][..24].fill(0xff);
-        self.escapes[byte + 1..][..24].fill(0);
+        for map in [&mut self.ends, &mut self.stops] {
+            map[byte] |= 0xff << bit;
+            map[byte + 1..][..24].fill(0xff);
+        }
     }
 }
 
@@ -108,42 +109,34 @@ fn lanes(block: &[u8]) -> impl Iterator<Item = u8x16> {
 
 impl Bits<'_> {
     /// The first end at or after `from`.
-    #[inline]
-    pub(crate) fn next_end(&self, mut from: usize) -> usize {
-        loop {
-            let ahead = load(self.ends, from);
-            if ahead != 0 {
-                return from + ahead.trailing_zeros() as usize;
-            }
-            // The load covers 120 bytes at least; past the marks it is all ends, so this goes on only within them.
-            from += AHEAD;
-        }
+    #[inline(always)]
+    pub(crate) fn next_end(&self, from: usize) -> usize {
+        next(self.ends, from)
     }
 
-    /// Whether there is a backslash in the range.
-    #[inline]
-    pub(crate) fn has_escape(&self, mut from: usize, to: usize) -> bool {
-        while from < to {
-            let ahead = load(self.escapes, from);
-            if ahead != 0 {
-                return (ahead.trailing_zeros() as usize) < to - from;
-            }
-            from += AHEAD;
-        }
-        false
+    /// The first end or backslash at or after `from`.
+    #[inline(always)]
+    pub(crate) fn next_stop(&self, from: usize) -> usize {
+        next(self.stops, from)
     }
+}
 
-    /// The first backslash at or after `from`, or `to` if it is not before that.
-    #[inline]
-    pub(crate) fn next_escape(&self, mut from: usize, to: usize) -> usize {
-        while from < to {
-            let ahead = load(self.escapes, from);
-            if ahead != 0 {
-                return to.min(from + ahead.trailing_zeros() as usize);
-            }
-            from += AHEAD;
+#[inline(always)]
+fn next(map: &[u8], from: usize) -> usize {
+    let ahead = load(map, from);
+    if ahead == 0 { far(map, from + AHEAD) } else { from + ahead.trailing_zeros() as usize }
+}
+
+/// As `next`, for strings that go on further than one load sees.
+#[cold]
+fn far(map: &[u8], mut from: usize) -> usize {
+    loop {
+        let ahead = load(map, from);
+        if ahead != 0 {
+            return from + ahead.trailing_zeros() as usize;
         }
-        to
+        // Past the marks all is set, so this goes on only within them.
+        from += AHEAD;
     }
 }
 
@@ -151,11 +144,10 @@ impl Bits<'_> {
 const AHEAD: usize = 120;
 
 /// At least 120 bits from bit `from` on, the first in the lowest place; past the map, ones.
-#[inline]
+#[inline(always)]
 fn load(map: &[u8], from: usize) -> u128 {
-    let byte = from / 8;
-    match map.get(byte..byte + 16) {
-        Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("sixteen bytes")) >> (from % 8),
+    match map.get(from / 8..).and_then(<[u8]>::first_chunk) {
+        Some(bytes) => u128::from_le_bytes(*bytes) >> (from % 8),
         None => u128::MAX,
     }
 }
@@ -179,10 +171,8 @@ mod tests {
                 assert_eq!(bits.next_end(first + 1), first + 3);
                 assert_eq!(bits.next_end(first + 4), first + 5);
                 assert_eq!(bits.next_end(first + 6), len, "past the end all are marked");
-                assert_eq!(bits.has_escape(0, len), run > 0);
-                assert_eq!(bits.has_escape(0, lead), false);
-                assert_eq!(bits.has_escape(first, len), false);
-                assert_eq!(bits.next_escape(0, len), if run > 0 { lead } else { len });
+                assert_eq!(bits.next_stop(0), if run > 0 { lead } else { first });
+                assert_eq!(bits.next_stop(first + 1), first + 3);
             }
         }
     }
@@ -197,8 +187,7 @@ mod tests {
             assert_eq!(bits.next_end(len), len);
             assert_eq!(bits.next_end(len + 1), len + 1);
             let bits = marks.json(text.as_bytes(), len + 1);
-            assert_eq!(bits.next_end(0), len);
-            assert!(!bits.has_escape(0, len + 1));
+            assert_eq!((bits.next_end(0), bits.next_stop(0)), (len, len));
         }
     }
 }

@@ -72,13 +72,13 @@ impl<'w> Window<'w> {
     }
 
     /// The byte at `at`; past the padding, a newline.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn byte(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or(b'\n')
     }
 
     /// The eight bytes at `at`, the first in the lowest bits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn word(&self, at: usize) -> u64 {
         word(self.bytes, at)
     }
@@ -94,9 +94,9 @@ impl<'w> Window<'w> {
 }
 
 /// The eight bytes at `at`, the first in the lowest bits; zeros if there are not eight.
-#[inline]
+#[inline(always)]
 pub(crate) fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).map_or(0, |chunk| u64::from_le_bytes(chunk.try_into().expect("eight bytes")))
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
 /// How long a window over the start of `bytes` is: whole lines up to `goal` bytes, or the first line if it is longer.

@@ -29,12 +29,19 @@ macro_rules! integers {
             #[inline]
             fn hash(&self) -> KeyHash {
                 // Sign-extending, as `hash_u64` asks.
-                hash_u64(*self as i64 as u64)
+                hash_u64(i64::from(*self) as u64)
             }
         }
     )* };
 }
-integers! { u8 u16 u32 i8 i16 i32 i64 bool }
+integers! { u8 u16 u32 i8 i16 i32 bool }
+
+impl Key for i64 {
+    #[inline]
+    fn hash(&self) -> KeyHash {
+        hash_u64(*self as u64)
+    }
+}
 
 impl Key for u64 {
     #[inline]

@@ -7,9 +7,12 @@ use yeoul_operator::{InputId, MakeOperator, OutputId, Partitioning};
 use yeoul_state::Key;
 
 use crate::environment::Port;
-use crate::key_selector::{KeyRouter, KeySelector};
+use crate::key_selector::{FrameKeys, KeyRouter, KeySelector};
+use crate::keyed_operator::{KeyedOperator, OneInput};
+use crate::keyed_reduce::KeyedReduce;
+use crate::owned_state::StateRecord;
 use crate::tag::Sides;
-use crate::{DataStream, WindowAssigner, WindowedStream};
+use crate::{DataStream, KeyedConnectedStreams, KeyedProcessFunction, WindowAssigner, WindowedStream};
 
 /// A stream of which all records of one key come to one place (Flink's `KeyedStream`).
 pub struct KeyedStream<K: Key, T: Record> {
@@ -26,6 +29,49 @@ impl<K: Key, T: Record> Clone for KeyedStream<K, T> {
 impl<K: Key + Sync, T: Record> KeyedStream<K, T> {
     pub(crate) fn of(stream: DataStream<T>, selector: Arc<dyn KeySelector<K>>) -> Self {
         Self { stream, selector }
+    }
+
+    /// Works on each record with state and timers of its key.
+    pub fn process<P>(&self, function: P) -> DataStream<P::Out>
+    where
+        P: KeyedProcessFunction<Key = K, In = T> + Clone + Sync,
+    {
+        let sides = Sides::default();
+        let (selector, declared) = (self.selector.clone(), sides.clone());
+        let make = Arc::new(move || {
+            let keys = vec![FrameKeys::new(selector.clone())];
+            Box::new(KeyedOperator::new(OneInput(function.clone()), keys, declared.clone())) as _
+        });
+        self.one_input("Keyed Process", make, &sides)
+    }
+
+    /// For each record the reduction of all records of its key so far: `reduce` folds the second record into the first.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    ///     readings.key_by(|reading| reading.0.to_native()).reduce(|sum, reading| sum.1 += reading.1)
+    /// })?;
+    /// harness.push([((7, 1), 10), ((8, 5), 20), ((7, 2), 30)])?;
+    /// assert_eq!(harness.take_output(), [((7, 1), 10), ((8, 5), 20), ((7, 3), 30)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn reduce<R>(&self, reduce: R) -> DataStream<T>
+    where
+        T: StateRecord,
+        R: Fn(&mut T, &T) + Clone + Send + Sync + 'static,
+    {
+        let selector = self.selector.clone();
+        let make = Arc::new(move || {
+            Box::new(KeyedReduce::<K, T, R>::new(FrameKeys::new(selector.clone()), reduce.clone())) as _
+        });
+        self.one_input("Keyed Reduce", make, &Sides::default())
+    }
+
+    /// Brings records of one key of both streams to one place, where they share its state.
+    pub fn connect<U: Record>(&self, other: &KeyedStream<K, U>) -> KeyedConnectedStreams<K, T, U> {
+        KeyedConnectedStreams::of(self.clone(), other.clone())
     }
 
     /// Cuts the stream into windows.

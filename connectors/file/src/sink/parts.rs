@@ -152,13 +152,7 @@ impl PartsCommitter {
     }
 
     /// Appends what an instance wrote in an epoch. Whether its part is complete now.
-    fn append(
-        &mut self,
-        subtask: u16,
-        shards: u16,
-        epoch: Epoch,
-        chunks: &[Chunk<'_>],
-    ) -> Result<bool, OperatorError> {
+    fn append(&mut self, subtask: u16, shards: u16, epoch: Epoch, chunks: &[Chunk<'_>]) -> Result<bool, OperatorError> {
         if !self.open.contains_key(&subtask) {
             let shown = self.shown.get(&subtask).and_then(|parts| parts.range(..=epoch).next_back());
             let shown = shown.filter(|(_, last)| **last >= epoch).map(|(first, last)| (*first, *last));
@@ -231,10 +225,7 @@ impl PartsCommitter {
     }
 
     /// After a failure nothing more is tried: a failed sync says nothing the second time.
-    fn once(
-        &mut self,
-        steps: impl FnOnce(&mut Self) -> Result<(), OperatorError>,
-    ) -> Result<(), OperatorError> {
+    fn once(&mut self, steps: impl FnOnce(&mut Self) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
         if self.failed {
             return Err(OperatorError::new(format!("output in '{}' failed before, and needs a restart", self.path)));
         }

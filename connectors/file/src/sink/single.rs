@@ -149,7 +149,11 @@ impl SingleCommitter {
                 "{needed} bytes of '{}' were written before, and {len} of them are there",
                 self.path
             ))
-            .hint(format!("put '{}/{}' back as it was, or start the job afresh", self.place.0, self.hidden()))),
+            .hint(format!(
+                "put '{}/{}' back as it was, or start the job afresh",
+                self.place.0,
+                self.hidden()
+            ))),
         }
     }
 

@@ -87,9 +87,9 @@ impl<T: Schema, E: Encoding> Operator for FileWriter<T, E> {
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         self.now = self.now.max(cx.now());
-        let change = frame.kinds().and_then(|kinds| {
-            frame.indices().map(|row| kinds[row as usize]).find(|kind| *kind != RowKind::Insert)
-        });
+        let change = frame
+            .kinds()
+            .and_then(|kinds| frame.indices().map(|row| kinds[row as usize]).find(|kind| *kind != RowKind::Insert));
         if let Some(kind) = change {
             return Err(OperatorError::new(format!(
                 "a change of kind {kind:?} came to the file sink '{}', which can only add records",

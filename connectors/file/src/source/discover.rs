@@ -107,7 +107,8 @@ fn matching(
 ) -> io::Result<()> {
     let Some((segment, rest)) = segments.split_first() else { return Ok(()) };
     if depth > FOLDER_DEPTH {
-        let why = format!("'{dir}' is {FOLDER_DEPTH} folders deep; is there a link that leads back to a folder above it?");
+        let why =
+            format!("'{dir}' is {FOLDER_DEPTH} folders deep; is there a link that leads back to a folder above it?");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     let entries = match storage.list(dir) {
@@ -119,7 +120,10 @@ fn matching(
         Segment::AnyFolders => {
             if rest.is_empty() {
                 // A last `**` means all files below.
-                entries.iter().filter(|e| !e.is_dir && !is_passed_over(&e.name)).for_each(|e| take(join(dir, &e.name), e));
+                entries
+                    .iter()
+                    .filter(|e| !e.is_dir && !is_passed_over(&e.name))
+                    .for_each(|e| take(join(dir, &e.name), e));
             } else {
                 matching(storage, dir, rest, depth, take)?;
             }
@@ -178,8 +182,10 @@ mod tests {
 
     #[test]
     fn files_folders_and_patterns_are_found_in_order() {
-        let files = ["b.csv", "a.csv", ".c.csv", "d.txt", "in/x.csv", "in/_y.csv", "in/z.tmp", "in/deep/w.csv", ".git/v.csv"];
-        let check = |pattern: &str, expected: &[&str]| assert_eq!(listing(&files, pattern).unwrap(), expected, "{pattern}");
+        let files =
+            ["b.csv", "a.csv", ".c.csv", "d.txt", "in/x.csv", "in/_y.csv", "in/z.tmp", "in/deep/w.csv", ".git/v.csv"];
+        let check =
+            |pattern: &str, expected: &[&str]| assert_eq!(listing(&files, pattern).unwrap(), expected, "{pattern}");
         check("a.csv", &["a.csv"]);
         check(".c.csv", &[".c.csv"]);
         check("*.csv", &["a.csv", "b.csv"]);

@@ -11,9 +11,9 @@ use yeoul_operator::{
     SourcePoll, SourceSpec, SplitId, Subtask,
 };
 
+use super::FileSource;
 use super::format::Format;
 use super::malformed::{Line, MalformedRecord};
-use super::FileSource;
 
 /// What most tests read.
 #[record]
@@ -96,8 +96,7 @@ impl Instance {
     /// Polls once.
     pub(crate) fn poll(&mut self) -> Result<SourcePoll, OperatorError> {
         let mut items = Vec::new();
-        let polled =
-            self.source.poll(&mut SourceContext::new(&mut items, self.now, &self.pool, &self.counters));
+        let polled = self.source.poll(&mut SourceContext::new(&mut items, self.now, &self.pool, &self.counters));
         for item in items {
             match item {
                 SourceItem::Records(split, frame) if frame.holds::<Event>() => {

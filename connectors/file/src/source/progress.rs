@@ -206,13 +206,8 @@ mod tests {
         let id = FileId::of(path);
         let identity = Identity { len, modified: 5 };
         let remaining = Remaining::of(id, Splitting { size, len }, subtask, left);
-        let known = KnownFile {
-            path: path.to_owned(),
-            identity,
-            compression: Compression::Plain,
-            split_size: size,
-            remaining,
-        };
+        let known =
+            KnownFile { path: path.to_owned(), identity, compression: Compression::Plain, split_size: size, remaining };
         (id, known)
     }
 
@@ -291,7 +286,8 @@ mod tests {
         let mut earlier = Earlier::default();
         for index in 0..2 {
             let from = Subtask { index, parallelism: 2 };
-            let known = if index == 0 { Known::from([file("a", 100, 10, from, |_| Left::Nothing)]) } else { Known::new() };
+            let known =
+                if index == 0 { Known::from([file("a", 100, 10, from, |_| Left::Nothing)]) } else { Known::new() };
             earlier.add(from, &encode(true, &known)).unwrap();
         }
         let all = earlier.share_of(Subtask { index: 0, parallelism: 1 }).unwrap();

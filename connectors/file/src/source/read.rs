@@ -155,7 +155,8 @@ impl<T: Schema, F: Format> FileReader<T, F> {
     /// Holds what is known against a listing; returns the files that are not known. A file that is done and gone is
     /// forgotten.
     fn compare(&mut self, found: Vec<Found>) -> Result<Vec<Found>, OperatorError> {
-        let mut present: HashMap<FileId, Found> = found.into_iter().map(|file| (FileId::of(&file.path), file)).collect();
+        let mut present: HashMap<FileId, Found> =
+            found.into_iter().map(|file| (FileId::of(&file.path), file)).collect();
         let in_hand = self.in_hand.as_ref().map(|split| split.file);
         let mut gone = Vec::new();
         for (&id, file) in &mut self.known {
@@ -337,8 +338,10 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
 
     fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
         if name != STATE {
-            return Err(OperatorError::new(format!("the snapshot holds state '{name}', which a file source does not know"))
-                .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+            return Err(OperatorError::new(format!(
+                "the snapshot holds state '{name}', which a file source does not know"
+            ))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
         }
         self.earlier.add(from, bytes)
     }

@@ -125,12 +125,13 @@ impl Text {
 
     /// The text of a compressed file.
     pub(crate) fn compressed(compression: Compression, mapped: Mapped, from: Option<u64>) -> Result<Self, TextError> {
-        let decompressor = Decompressor::new(compression, mapped.bytes.clone()).map_err(|cause| TextError::Compressed {
-            format: if compression == Compression::Gzip { "gzip" } else { "zstd" },
-            at: 0,
-            text: 0,
-            cause,
-        })?;
+        let decompressor =
+            Decompressor::new(compression, mapped.bytes.clone()).map_err(|cause| TextError::Compressed {
+                format: if compression == Compression::Gzip { "gzip" } else { "zstd" },
+                at: 0,
+                text: 0,
+                cause,
+            })?;
         let (resume, buffer) = (from.unwrap_or(0), vec![0; 2 * SLICE]);
         let stream =
             Stream { mapped, decompressor, buffer, start: 0, end: 0, offset: 0, newlines: 0, resume, ended: false };

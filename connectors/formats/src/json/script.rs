@@ -7,8 +7,9 @@
 //!
 //! Invariants:
 //! 1. A step is `leading` if it has no comma; `first` is a leading step or none, `next` is one that is not or none.
-//! 2. A script has at most [`STEPS`] steps of at most [`SEGMENT`] bytes; what does not fit is parsed each time.
-//! 3. Scripts below `used` belong to objects of the schema; those above to objects that are stepped over.
+//! 2. A script has at most [`STEPS`] steps of at most [`SEGMENT`] bytes, and all have at most 65,534; what does not fit is
+//!    parsed each time.
+//! 3. A step belongs to one script: `next` of a step, and `first` of a script, name steps of the same script.
 
 use crate::fields::{FieldTree, Target};
 use crate::kind::Kind;
@@ -22,6 +23,7 @@ const SEGMENT: usize = 64;
 const SCRIPTS: usize = 512;
 /// After so many steps that found no place, a script forgets all and learns anew: the data have changed.
 const PATIENCE: u32 = 4096;
+
 
 /// Names a step of a script, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +74,10 @@ pub(super) struct Step {
 #[derive(Debug)]
 struct Script {
     keys: Vec<(Box<[u8]>, Action)>,
-    steps: Vec<Step>,
     first: StepId,
+    /// Its steps: the first `live` of these; the others are forgotten, and to be used again.
+    steps: Vec<StepId>,
+    live: usize,
     homeless: u32,
 }
 
@@ -81,7 +85,9 @@ struct Script {
 #[derive(Debug)]
 pub(super) struct Scripts {
     scripts: Vec<Script>,
-    used: usize,
+    /// The steps of all scripts, in one place so that following one needs no look at its script.
+    steps: Vec<Step>,
+    limit: usize,
 }
 
 impl Scripts {
@@ -92,7 +98,7 @@ impl Scripts {
         };
         let keys = |keys: &[(String, Target)]| keys.iter().map(|(key, target)| (key.as_bytes().into(), action(*target))).collect();
         let scripts: Vec<Script> = tree.objects.iter().map(|object| Script::new(keys(&object.keys))).collect();
-        Self { used: scripts.len(), scripts }
+        Self { limit: SCRIPTS.max(scripts.len()), scripts, steps: Vec::new() }
     }
 
     /// The step with which the object began last time.
@@ -103,18 +109,22 @@ impl Scripts {
 
     /// If `step` stands at `at`: what to do, the place of the value, and the step to expect after it.
     #[inline(always)]
-    pub(super) fn follow(&self, script: ScriptId, step: StepId, bytes: &[u8], at: usize) -> Option<(Action, usize, StepId)> {
-        let step = self.scripts.get(usize::from(script.0))?.steps.get(usize::from(step.0))?;
+    pub(super) fn follow(&self, step: StepId, bytes: &[u8], at: usize) -> Option<(Action, usize, StepId)> {
+        let step = self.steps.get(usize::from(step.0))?;
         step.matches(bytes, at).then_some((step.action, at + usize::from(step.len), step.next))
     }
 
-    /// Any step that stands at `at`. `after` is the step before; the find becomes its successor.
+    /// Any step of the script that stands at `at`. `after` is the step before; the find becomes its successor.
     pub(super) fn search(&mut self, script: ScriptId, after: StepId, bytes: &[u8], at: usize) -> Option<StepId> {
-        let known = self.scripts.get_mut(usize::from(script.0))?;
+        let known = self.scripts.get(usize::from(script.0))?;
         let leading = after == StepId::START;
-        let found = known.steps.iter().position(|step| step.leading == leading && step.matches(bytes, at))?;
-        known.link(after, StepId(found as u16));
-        Some(StepId(found as u16))
+        let stands = |id: &&StepId| {
+            let step = &self.steps[usize::from(id.0)];
+            step.leading == leading && step.matches(bytes, at)
+        };
+        let found = *known.steps[..known.live].iter().find(stands)?;
+        self.link(script, after, found);
+        Some(found)
     }
 
     /// Takes in a key that was parsed (`None` if it is not text): what to do with it, and its step if one was learned.
@@ -134,30 +144,48 @@ impl Scripts {
         if segment.len() > SEGMENT {
             return (action, StepId::NONE);
         }
-        if known.steps.len() == STEPS {
+        if known.live == STEPS {
             known.homeless += 1;
             if known.homeless < PATIENCE {
                 return (action, StepId::NONE);
             }
-            (known.first, known.homeless) = (StepId::NONE, 0);
-            known.steps.clear();
+            (known.first, known.live, known.homeless) = (StepId::NONE, 0, 0);
         }
-        let id = StepId(known.steps.len() as u16);
-        known.steps.push(Step::new(segment, after == StepId::START, action));
-        known.link(after, id);
+        let step = Step::new(segment, after == StepId::START, action);
+        let id = match known.steps.get(known.live) {
+            Some(&id) => {
+                self.steps[usize::from(id.0)] = step;
+                id
+            }
+            None if self.steps.len() == usize::from(StepId::START.0) => return (action, StepId::NONE),
+            None => {
+                let id = StepId(self.steps.len() as u16);
+                self.steps.push(step);
+                known.steps.push(id);
+                id
+            }
+        };
+        known.live += 1;
+        self.link(script, after, id);
         (action, id)
     }
 
+    fn link(&mut self, script: ScriptId, after: StepId, to: StepId) {
+        if after == StepId::START {
+            self.scripts[usize::from(script.0)].first = to;
+        } else if let Some(step) = self.steps.get_mut(usize::from(after.0)).filter(|_| after != to) {
+            step.next = to;
+        }
+    }
+
     /// The script for objects found in the value of a step that is stepped over.
-    pub(super) fn below(&mut self, script: ScriptId, step: StepId) -> ScriptId {
-        let fresh = ScriptId(self.scripts.len() as u16);
-        let full = self.scripts.len() >= SCRIPTS.max(self.used);
-        let step = self.scripts.get_mut(usize::from(script.0)).and_then(|script| script.steps.get_mut(usize::from(step.0)));
-        let Some(Step { action: Action::Skip(below), .. }) = step else { return ScriptId::NONE };
-        if *below == ScriptId::NONE && !full {
-            *below = fresh;
+    pub(super) fn below(&mut self, step: StepId) -> ScriptId {
+        let Some(Step { action: Action::Skip(below), .. }) = self.steps.get_mut(usize::from(step.0)) else {
+            return ScriptId::NONE;
+        };
+        if *below == ScriptId::NONE && self.scripts.len() < self.limit {
+            *below = ScriptId(self.scripts.len() as u16);
             self.scripts.push(Script::new(Vec::new()));
-            return fresh;
         }
         *below
     }
@@ -165,15 +193,7 @@ impl Scripts {
 
 impl Script {
     fn new(keys: Vec<(Box<[u8]>, Action)>) -> Self {
-        Self { keys, steps: Vec::new(), first: StepId::NONE, homeless: 0 }
-    }
-
-    fn link(&mut self, after: StepId, to: StepId) {
-        if after == StepId::START {
-            self.first = to;
-        } else if let Some(step) = self.steps.get_mut(usize::from(after.0)) {
-            step.next = to;
-        }
+        Self { keys, first: StepId::NONE, steps: Vec::new(), live: 0, homeless: 0 }
     }
 }
 
@@ -196,7 +216,7 @@ impl Step {
 
     #[inline(always)]
     fn matches(&self, bytes: &[u8], at: usize) -> bool {
-        let Some(chunk) = bytes.get(at..at + 16) else { return false };
+        let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) else { return false };
         let differs = ((word(chunk, 0) ^ self.words[0]) & self.masks[0]) | ((word(chunk, 8) ^ self.words[1]) & self.masks[1]);
         differs == 0 && (self.tail.is_empty() || bytes[at + 16..].starts_with(&self.tail))
     }
@@ -217,9 +237,9 @@ mod tests {
         let (_, first) = scripts.learn(ScriptId::RECORD, StepId::START, &bytes[..4], Some(b"a"));
         let (_, second) = scripts.learn(ScriptId::RECORD, first, &bytes[5..32], Some(b"quite a long key, this"));
         assert_eq!(scripts.first(ScriptId::RECORD), first);
-        let (_, at, next) = scripts.follow(ScriptId::RECORD, first, bytes, 0).unwrap();
+        let (_, at, next) = scripts.follow(first, bytes, 0).unwrap();
         assert_eq!((at, next), (4, second));
-        assert_eq!(scripts.follow(ScriptId::RECORD, second, bytes, 5).unwrap().1, 32);
+        assert_eq!(scripts.follow(second, bytes, 5).unwrap().1, 32);
         assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 5), Some(second));
         assert_eq!(scripts.search(ScriptId::RECORD, StepId::START, bytes, 5), None, "with a comma it cannot be first");
         assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 0), None, "without one it can only be first");
@@ -232,10 +252,10 @@ mod tests {
             let segment = format!("\"{i}\":");
             scripts.learn(ScriptId::RECORD, StepId::START, segment.as_bytes(), Some(b"x"));
         }
-        assert_eq!(scripts.scripts[0].steps.len(), 1, "forgot all and learned the last");
+        assert_eq!(scripts.scripts[0].live, 1, "forgot all and learned the last");
         for _ in 0..2 * SCRIPTS {
             let (_, step) = scripts.learn(ScriptId::RECORD, StepId::START, b"\"y\":", Some(b"y"));
-            scripts.below(ScriptId::RECORD, step);
+            scripts.below(step);
         }
         assert!(scripts.scripts.len() <= SCRIPTS);
     }

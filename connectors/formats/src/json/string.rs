@@ -5,21 +5,29 @@ use crate::malformed::{Fault, Reason};
 
 impl<'a> Walk<'_, 'a> {
     /// The string whose first byte is at `start`, and the place after it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self, start: usize) -> Result<(&'a str, usize), Box<Fault>> {
+        let stop = self.window.bits.next_stop(start);
+        match self.window.byte(stop) {
+            b'"' => Ok((self.piece(start, stop)?, stop + 1)),
+            b'\\' => self.escaped(start),
+            _ => Err(self.bad_string(stop)),
+        }
+    }
+
+    /// As `string`, for one that holds an escape.
+    #[inline(never)]
+    fn escaped(&mut self, start: usize) -> Result<(&'a str, usize), Box<Fault>> {
         let end = self.window.bits.next_end(start);
         if self.window.byte(end) != b'"' {
             return Err(self.bad_string(end));
-        }
-        if !self.window.bits.has_escape(start, end) {
-            return Ok((self.piece(start, end)?, end + 1));
         }
         let text = self.arena.take();
         self.unescape(start, end, text)?;
         Ok((text, end + 1))
     }
 
-    #[inline]
+    #[inline(always)]
     fn piece(&self, from: usize, to: usize) -> Result<&'a str, Box<Fault>> {
         self.window.text(from, to).map_err(|at| Fault::new(at, Reason::NotUtf8))
     }
@@ -28,7 +36,7 @@ impl<'a> Walk<'_, 'a> {
     pub(super) fn unescape(&self, start: usize, end: usize, text: &mut String) -> Result<(), Box<Fault>> {
         let mut from = start;
         loop {
-            let escape = self.window.bits.next_escape(from, end);
+            let escape = self.window.bits.next_stop(from).min(end);
             text.push_str(self.piece(from, escape)?);
             if escape == end {
                 return Ok(());

@@ -91,7 +91,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         let mut expected = self.state.scripts.first(script);
         loop {
             let action;
-            match self.state.scripts.follow(script, expected, self.window.bytes, at) {
+            match self.state.scripts.follow(expected, self.window.bytes, at) {
                 Some((found, value, next)) => {
                     last = expected;
                     (action, at, expected) = (found, value, next);
@@ -119,7 +119,7 @@ impl<'p, 'a> Walk<'p, 'a> {
                 }
                 Action::Skip(below) => match self.skip_scalar(at) {
                     Some(end) => end,
-                    None => self.skip_unusual(script, last, below, at, depth)?,
+                    None => self.skip_unusual(last, below, at, depth)?,
                 },
             };
         }
@@ -147,14 +147,13 @@ impl<'p, 'a> Walk<'p, 'a> {
     #[inline(never)]
     fn skip_unusual(
         &mut self,
-        script: ScriptId,
         step: StepId,
         mut below: ScriptId,
         at: usize,
         depth: usize,
     ) -> Result<usize, Box<Fault>> {
         if below == ScriptId::NONE && matches!(self.window.byte(at), b'{' | b'[') {
-            below = self.state.scripts.below(script, step);
+            below = self.state.scripts.below(step);
         }
         self.skip_value(below, at, depth)
     }
@@ -178,7 +177,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     fn member(&mut self, script: ScriptId, last: StepId, start: usize) -> Result<Member, Box<Fault>> {
         let bytes = self.window.bytes;
         if let Some(step) = self.state.scripts.search(script, last, bytes, start) {
-            if let Some((action, at, next)) = self.state.scripts.follow(script, step, bytes, start) {
+            if let Some((action, at, next)) = self.state.scripts.follow(step, bytes, start) {
                 return Ok(Member::Key { action, at, step, next });
             }
         }
@@ -197,7 +196,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         }
         let end = self.skip_string(at)?;
         let mut key = Some(Cow::Borrowed(&bytes[at..end - 1]));
-        if self.window.bits.has_escape(at, end) {
+        if self.window.bits.next_stop(at) < end - 1 {
             // An escaped key may be a used one in disguise. One that means nothing is none.
             let mut text = String::new();
             key = self.unescape(at, end - 1, &mut text).ok().map(|()| Cow::Owned(text.into_bytes()));

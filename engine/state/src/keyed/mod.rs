@@ -192,7 +192,7 @@ impl<K: Key> States<K> {
     fn table<T: Any>(&mut self, index: usize) -> (&mut T, Current<'_, K>) {
         let current = Current { key: &self.key, hash: self.hash, now: self.now };
         let table = self.tables.get_mut(index).and_then(|table| table.as_any().downcast_mut());
-        (table.expect("a handle opens states of the operator that gave it"), current)
+        (table.expect("a handle opens states of the operator that gave it: declare the state in `open`"), current)
     }
 }
 
@@ -225,6 +225,13 @@ macro_rules! handle {
         }
 
         impl<$($part),*> Copy for $name<$($part),*> {}
+
+        /// Opens nothing until it is replaced by one that an operator's states gave.
+        impl<$($part),*> Default for $name<$($part),*> {
+            fn default() -> Self {
+                Self::new(usize::MAX)
+            }
+        }
 
         impl<$($part),*> std::fmt::Debug for $name<$($part),*> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -132,7 +132,7 @@ impl Meta {
 
     /// No record of the key stands in the log, but its tombstone.
     pub(crate) const fn set_unlogged(&mut self) {
-        self.0 &= (1 << SEGMENT_SHIFT) - 1 & !LOGGED;
+        self.0 &= ((1 << SEGMENT_SHIFT) - 1) & !LOGGED;
     }
 
     #[inline]

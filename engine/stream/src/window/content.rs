@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 use rkyv::Archive;
 use yeoul_frame::{OwnedRecord as _, Record};
 use yeoul_operator::{OpenContext, OperatorError};
-use yeoul_state::{Key, Value};
+use yeoul_state::{AggregateFunction, Key, Value};
 
 use crate::owned_state::{Owned, OwnedList, StateRecord};
-use crate::window::function::{AggregateFunction, ProcessWindowFunction, WindowContext};
+use crate::window::function::{ProcessWindowFunction, WindowContext};
 use crate::{Collector, TimeWindow};
 
 /// The content of windows of one operator.
@@ -45,41 +45,42 @@ pub(crate) trait Content<K: Key>: Send + 'static {
 
 /// An aggregate, and what makes records of its result.
 #[derive(Clone)]
-pub(crate) struct Aggregate<A, F, O> {
+pub(crate) struct Aggregate<T, A, F, O> {
     function: A,
     result: F,
-    out: PhantomData<fn() -> O>,
+    types: PhantomData<fn(T) -> O>,
 }
 
-impl<A, F, O> Aggregate<A, F, O> {
+impl<T, A, F, O> Aggregate<T, A, F, O> {
     pub(crate) fn new(function: A, result: F) -> Self {
-        Self { function, result, out: PhantomData }
+        Self { function, result, types: PhantomData }
     }
 }
 
-impl<K, A, F, O> Content<K> for Aggregate<A, F, O>
+impl<K, T, A, F, O> Content<K> for Aggregate<T, A, F, O>
 where
     K: Key,
-    A: AggregateFunction,
+    T: Record,
+    A: AggregateFunction<In = T::Archived>,
     O: Record,
     F: Fn(&K, TimeWindow, A::Out, &mut Collector<O>) + Send + 'static,
 {
-    type In = A::In;
-    type Held = A::Accumulator;
+    type In = T;
+    type Held = A::Acc;
     type Out = O;
 
     #[inline]
-    fn create(&self) -> A::Accumulator {
-        self.function.create_accumulator()
+    fn create(&self) -> A::Acc {
+        self.function.create()
     }
 
     #[inline]
-    fn add(&self, record: &<A::In as Archive>::Archived, held: &mut A::Accumulator) {
-        self.function.add(record, held);
+    fn add(&self, record: &T::Archived, held: &mut A::Acc) {
+        self.function.add(held, record);
     }
 
     #[inline]
-    fn merge(&self, held: &mut A::Accumulator, other: &A::Accumulator) {
+    fn merge(&self, held: &mut A::Acc, other: &A::Acc) {
         self.function.merge(held, other);
     }
 
@@ -87,11 +88,11 @@ where
     fn fire(
         &mut self,
         key: &K,
-        held: &A::Accumulator,
+        held: &A::Acc,
         cx: &mut WindowContext<'_>,
         out: &mut Collector<O>,
     ) -> Result<(), OperatorError> {
-        (self.result)(key, cx.window(), self.function.get_result(held), out);
+        (self.result)(key, cx.window(), self.function.result(held), out);
         Ok(())
     }
 }

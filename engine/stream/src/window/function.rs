@@ -1,68 +1,22 @@
-//! What windows compute: the functions that users write.
+//! What windows compute: the functions that users write, beside [`AggregateFunction`].
 
 use std::marker::PhantomData;
 
 use rkyv::Archive;
 use yeoul_frame::{Record, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError};
-use yeoul_state::{Key, Value};
+use yeoul_state::{AggregateFunction, Key};
 
 use crate::side_outputs::SideOutputs;
 use crate::{Collector, OutputTag, TimeWindow};
 
-/// Folds records into an accumulator, and the accumulator into a result (Flink's `AggregateFunction`).
+/// An [`AggregateFunction`] that counts records.
 ///
 /// ```
-/// use yeoul_stream::AggregateFunction;
-///
-/// /// The mean of readings (sensor, value).
-/// #[derive(Clone)]
-/// struct Mean;
-///
-/// impl AggregateFunction for Mean {
-///     type In = (u64, f64);
-///     type Accumulator = (f64, u64);
-///     type Out = f64;
-///
-///     fn create_accumulator(&self) -> (f64, u64) {
-///         (0.0, 0)
-///     }
-///     fn add(&self, reading: &rkyv::Archived<(u64, f64)>, sum: &mut (f64, u64)) {
-///         sum.0 += reading.1.to_native();
-///         sum.1 += 1;
-///     }
-///     fn merge(&self, sum: &mut (f64, u64), other: &(f64, u64)) {
-///         sum.0 += other.0;
-///         sum.1 += other.1;
-///     }
-///     fn get_result(&self, sum: &(f64, u64)) -> f64 {
-///         sum.0 / sum.1 as f64
-///     }
-/// }
-/// # let _ = Mean;
+/// use yeoul_stream::{AggregateFunction, Count};
+/// let count = Count::<String>::new();
+/// assert_eq!(count.result(&count.create()), 0);
 /// ```
-pub trait AggregateFunction: Send + 'static {
-    /// What it folds.
-    type In: Record;
-    /// What it keeps for each key and window, or pane of windows.
-    type Accumulator: Value;
-    /// What it gives.
-    type Out;
-
-    /// The accumulator of no records.
-    fn create_accumulator(&self) -> Self::Accumulator;
-
-    /// Adds a record.
-    fn add(&self, record: &<Self::In as Archive>::Archived, accumulator: &mut Self::Accumulator);
-
-    /// Adds what another accumulator holds: of a later pane, or of a session that turns out to be the same.
-    fn merge(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
-
-    /// The result of what was added.
-    fn get_result(&self, accumulator: &Self::Accumulator) -> Self::Out;
-}
-
-/// Counts records.
 #[derive(Debug)]
 pub struct Count<T>(PhantomData<fn() -> T>);
 
@@ -87,16 +41,16 @@ impl<T> Clone for Count<T> {
 }
 
 impl<T: Record> AggregateFunction for Count<T> {
-    type In = T;
-    type Accumulator = u64;
+    type In = T::Archived;
+    type Acc = u64;
     type Out = u64;
 
-    fn create_accumulator(&self) -> u64 {
+    fn create(&self) -> u64 {
         0
     }
 
     #[inline]
-    fn add(&self, _: &T::Archived, count: &mut u64) {
+    fn add(&self, count: &mut u64, _: &T::Archived) {
         *count += 1;
     }
 
@@ -105,7 +59,7 @@ impl<T: Record> AggregateFunction for Count<T> {
         *count += other;
     }
 
-    fn get_result(&self, count: &u64) -> u64 {
+    fn result(&self, count: &u64) -> u64 {
         *count
     }
 }

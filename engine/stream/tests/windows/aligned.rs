@@ -21,20 +21,20 @@ pub(crate) type Sum = (u64, i64, i64, u64);
 struct Summing;
 
 impl AggregateFunction for Summing {
-    type In = Reading;
-    type Accumulator = u64;
+    type In = Archived<Reading>;
+    type Acc = u64;
     type Out = u64;
 
-    fn create_accumulator(&self) -> u64 {
+    fn create(&self) -> u64 {
         0
     }
-    fn add(&self, reading: &Archived<Reading>, sum: &mut u64) {
+    fn add(&self, sum: &mut u64, reading: &Archived<Reading>) {
         *sum += reading.1.to_native();
     }
     fn merge(&self, sum: &mut u64, other: &u64) {
         *sum += other;
     }
-    fn get_result(&self, sum: &u64) -> u64 {
+    fn result(&self, sum: &u64) -> u64 {
         *sum
     }
 }

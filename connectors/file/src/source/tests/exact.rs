@@ -32,7 +32,11 @@ fn check_restarts(make: &MakeSource, before: u16, after: &[u16], expected: &[Str
         for &after in after {
             let mut rest = Instance::all(make, after, &saved).unwrap();
             rest.iter_mut().for_each(|instance| instance.run().unwrap());
-            assert_eq!(by_split(instances.iter().chain(&rest)), expected, "{stop} turns, {before} to {after} instances");
+            assert_eq!(
+                by_split(instances.iter().chain(&rest)),
+                expected,
+                "{stop} turns, {before} to {after} instances"
+            );
         }
         if by_split(&instances) == expected {
             return;

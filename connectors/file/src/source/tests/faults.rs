@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use crate::source::harness::{Event, Input, Instance, Saved, in_frames_of, save};
 use crate::FileSource;
+use crate::source::harness::{Event, Input, Instance, Saved, in_frames_of, save};
 
 fn error_of(path: String) -> String {
     let make = in_frames_of(10, FileSource::ndjson::<Event>(path));

@@ -68,7 +68,8 @@ fn lines_are_counted_in_decompressed_text_too() {
         let saved = save(&mut before);
         let mut after = Instance::all(&make, 1, &saved).unwrap();
         after[0].run().unwrap();
-        let lines: Vec<_> = before.iter().chain(&after).flat_map(|i| &i.malformed).map(|m| (m.line, m.offset)).collect();
+        let lines: Vec<_> =
+            before.iter().chain(&after).flat_map(|i| &i.malformed).map(|m| (m.line, m.offset)).collect();
         assert_eq!(lines, [(3, 11), (5, 32), (6, 42)]);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use yeoul_frame::Timestamp;
 use yeoul_operator::{MakeSource, SourcePoll};
 
-use crate::source::harness::{Input, Instance, Saved, in_frames_of, save};
 use crate::FileSource;
+use crate::source::harness::{Input, Instance, Saved, in_frames_of, save};
 
 fn watching(input: &Input) -> MakeSource {
     in_frames_of(1, FileSource::lines(input.path("")).watch(Duration::from_millis(100)))

@@ -1,0 +1,267 @@
+//! KeyedProcessFunction: records one by one, with their key's state and timers.
+
+use rkyv::{Archive, Serialize};
+use yeoul_frame::{Record, RowKind, RowSerializer, Timestamp};
+use yeoul_operator::{OpenContext, OperatorError, Subtask};
+use yeoul_state::{Key, StateHandle, States};
+
+use crate::collector::Collector;
+use crate::side_outputs::SideOutputs;
+use crate::timer_service::TimerService;
+use crate::{OutputTag, TimeDomain};
+
+/// Works on one record after another with state and timers of the record's key (Flink's `KeyedProcessFunction`).
+///
+/// Each subtask has a clone of it. States are declared in [`open`](Self::open); what it gives is kept, and opened for the current key with
+/// [`KeyedContext::state`].
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_operator::{OpenContext, OperatorError};
+/// use yeoul_state::{States, ValueHandle};
+/// use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness};
+///
+/// /// Reports a plane that was not seen for six hours.
+/// #[derive(Clone, Default)]
+/// struct Missing {
+///     last_seen: ValueHandle<Timestamp>,
+/// }
+///
+/// const SIX_HOURS: i64 = 6 * 3_600_000;
+///
+/// impl KeyedProcessFunction for Missing {
+///     type Key = u64;
+///     type In = u64;
+///     type Out = u64;
+///
+///     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+///         self.last_seen = states.value("last seen");
+///         Ok(())
+///     }
+///
+///     fn process(&mut self, _: &rkyv::Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+///         let time = cx.timestamp();
+///         cx.state(&self.last_seen).update(time);
+///         cx.register_event_time_timer(time.plus(SIX_HOURS));
+///         Ok(())
+///     }
+///
+///     fn on_timer(&mut self, time: Timestamp, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+///         if cx.state(&self.last_seen).get().is_some_and(|seen| seen.plus(SIX_HOURS) == time) {
+///             out.collect(*cx.key());
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut harness = OperatorHarness::of(|planes: DataStream<u64>| planes.key_by(|plane| plane.to_native()).process(Missing::default()))?;
+/// harness.push([(7, 0), (8, 0), (8, 1_000)])?;
+/// harness.watermark(SIX_HOURS)?;
+/// assert_eq!(harness.take_output(), [(7, SIX_HOURS)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
+pub trait KeyedProcessFunction: Send + 'static {
+    /// The key.
+    type Key: Key;
+    /// What it takes.
+    type In: Record;
+    /// What it gives.
+    type Out: Record;
+
+    /// Called once for each subtask, before the first record and before state is restored: declares the states.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; the job fails with it.
+    fn open(&mut self, states: &mut States<Self::Key>, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = (states, cx);
+        Ok(())
+    }
+
+    /// Takes a record.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn process(
+        &mut self,
+        record: &<Self::In as Archive>::Archived,
+        cx: &mut KeyedContext<'_, Self::Key>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    /// A timer that was set for the current key is due. Which kind of time it is for, [`KeyedContext::time_domain`] says.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn on_timer(
+        &mut self,
+        time: Timestamp,
+        cx: &mut KeyedContext<'_, Self::Key>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError> {
+        let _ = (time, cx, out);
+        Ok(())
+    }
+
+    /// Called once at the end.
+    fn close(&mut self) {}
+}
+
+/// As [`KeyedProcessFunction`], with records of two streams that share the state of their keys (Flink's `KeyedCoProcessFunction`). Between
+/// the two streams there is no order; event time says which came first.
+pub trait KeyedCoProcessFunction: Send + 'static {
+    /// The key of both streams.
+    type Key: Key;
+    /// What it takes from the first stream.
+    type In1: Record;
+    /// What it takes from the second stream.
+    type In2: Record;
+    /// What it gives.
+    type Out: Record;
+
+    /// Called once for each subtask, before the first record and before state is restored: declares the states.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to run; the job fails with it.
+    fn open(&mut self, states: &mut States<Self::Key>, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        let _ = (states, cx);
+        Ok(())
+    }
+
+    /// Takes a record of the first stream.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn process1(
+        &mut self,
+        record: &<Self::In1 as Archive>::Archived,
+        cx: &mut KeyedContext<'_, Self::Key>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    /// Takes a record of the second stream.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn process2(
+        &mut self,
+        record: &<Self::In2 as Archive>::Archived,
+        cx: &mut KeyedContext<'_, Self::Key>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError>;
+
+    /// A timer that was set for the current key is due.
+    ///
+    /// # Errors
+    /// A failure that fails the job.
+    fn on_timer(
+        &mut self,
+        time: Timestamp,
+        cx: &mut KeyedContext<'_, Self::Key>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError> {
+        let _ = (time, cx, out);
+        Ok(())
+    }
+
+    /// Called once at the end.
+    fn close(&mut self) {}
+}
+
+/// What a keyed function may reach: the current key's state and timers, the times, side outputs.
+pub struct KeyedContext<'a, K: Key> {
+    pub(crate) states: &'a mut States<K>,
+    pub(crate) timers: &'a mut TimerService<K>,
+    pub(crate) sides: &'a mut SideOutputs,
+    pub(crate) time: Timestamp,
+    pub(crate) kind: RowKind,
+    pub(crate) domain: TimeDomain,
+    pub(crate) watermark: Timestamp,
+    pub(crate) now: Timestamp,
+    pub(crate) subtask: Subtask,
+}
+
+impl<K: Key> KeyedContext<'_, K> {
+    /// The current key.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        self.states.key()
+    }
+
+    /// A state of the current key.
+    #[inline]
+    pub fn state<H: StateHandle<K>>(&mut self, handle: &H) -> H::State<'_> {
+        self.states.of(handle)
+    }
+
+    /// The record's event time, or the timer's time.
+    #[must_use]
+    pub fn timestamp(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The record's kind, in a changelog.
+    #[must_use]
+    pub fn kind(&self) -> RowKind {
+        self.kind
+    }
+
+    /// The kind of time that the timer which is due was set for; event time while a record is worked on.
+    #[must_use]
+    pub fn time_domain(&self) -> TimeDomain {
+        self.domain
+    }
+
+    /// The present watermark.
+    #[must_use]
+    pub fn watermark(&self) -> Timestamp {
+        self.watermark
+    }
+
+    /// The present processing time.
+    #[must_use]
+    pub fn processing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Which instance this is.
+    #[must_use]
+    pub fn subtask(&self) -> Subtask {
+        self.subtask
+    }
+
+    /// Sets a timer of the current key: it is due when the watermark reaches `time`. Setting one that is set changes nothing.
+    pub fn register_event_time_timer(&mut self, time: Timestamp) {
+        self.timers.event.register(self.states.key(), self.states.key_hash(), 0, time);
+    }
+
+    /// Takes a timer of the current key back.
+    pub fn delete_event_time_timer(&mut self, time: Timestamp) {
+        self.timers.event.delete(self.states.key(), self.states.key_hash(), 0, time);
+    }
+
+    /// Sets a timer of the current key: it is due when the clock reaches `time`.
+    pub fn register_processing_time_timer(&mut self, time: Timestamp) {
+        self.timers.processing.register(self.states.key(), self.states.key_hash(), 0, time);
+    }
+
+    /// Takes a timer of the current key back.
+    pub fn delete_processing_time_timer(&mut self, time: Timestamp) {
+        self.timers.processing.delete(self.states.key(), self.states.key_hash(), 0, time);
+    }
+
+    /// Adds a record to a side output, with the present record's event time.
+    #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect`: a result is given away")]
+    pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
+        self.sides.collect(tag, &record, self.time);
+    }
+
+    /// As [`output`](Self::output), with a record that is given as another type with the same archived form.
+    #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect_row`")]
+    pub fn output_row<T, U>(&mut self, tag: &OutputTag<T>, row: U)
+    where
+        T: Record,
+        U: Archive<Archived = T::Archived> + Serialize<RowSerializer>,
+    {
+        self.sides.collect(tag, &row, self.time);
+    }
+}

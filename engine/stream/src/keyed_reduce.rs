@@ -1,0 +1,54 @@
+//! Reduce on a keyed stream: each record gives the reduction of its key so far.
+
+use yeoul_frame::Frame;
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId};
+use yeoul_state::{Key, StateTable, Table};
+
+use crate::collector::Collector;
+use crate::key_selector::FrameKeys;
+use crate::owned_state::{Owned, StateRecord};
+use crate::stateless::opened;
+
+pub(crate) struct KeyedReduce<K: Key, T: StateRecord, R> {
+    keys: FrameKeys<K>,
+    reduce: R,
+    opened: Option<(Table<K, Owned<T>>, Collector<T>)>,
+}
+
+impl<K: Key, T: StateRecord, R> KeyedReduce<K, T, R> {
+    pub(crate) fn new(keys: FrameKeys<K>, reduce: R) -> Self {
+        Self { keys, reduce, opened: None }
+    }
+}
+
+impl<K: Key, T: StateRecord, R: Fn(&mut T, &T) + Send> Operator for KeyedReduce<K, T, R> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.opened = Some((Table::new(cx.operator.table("reduced"), "reduced"), Collector::new(cx.pool)));
+        Ok(())
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let (table, out) = opened(&mut self.opened);
+        let (keys, hashes) = self.keys.read(frame);
+        let rows = frame.rows::<T>();
+        let mut records = rows.iter();
+        table.upsert_batch(keys, hashes, Owned::none, |_, held| {
+            let Some((row, record)) = records.next() else { return };
+            let record = T::from_archived(record);
+            match held.get_mut() {
+                Some(held) => (self.reduce)(held, &record),
+                None => *held = Owned::new(record),
+            }
+            if let Some(held) = held.get() {
+                out.push(held, rows.time(row), rows.kind(row));
+            }
+        });
+        out.flush(OutputId::MAIN, cx)
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some((table, _)) = &mut self.opened {
+            visit(table);
+        }
+    }
+}

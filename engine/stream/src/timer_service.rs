@@ -1,0 +1,38 @@
+//! The timers of one keyed operator, for both kinds of time.
+
+use yeoul_frame::Timestamp;
+use yeoul_operator::OpenContext;
+use yeoul_state::{Key, StateTable, Timer, Timers};
+
+/// A kind of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeDomain {
+    /// Event times and watermarks.
+    Event,
+    /// The machine's clock.
+    Processing,
+}
+
+pub(crate) struct TimerService<K: Key> {
+    pub(crate) event: Timers<K>,
+    pub(crate) processing: Timers<K>,
+}
+
+impl<K: Key> TimerService<K> {
+    pub(crate) fn open(cx: &OpenContext<'_>) -> Self {
+        let timers = |name: &str| Timers::new(cx.operator.table(name), name);
+        Self { event: timers("@event-timers"), processing: timers("@processing-timers") }
+    }
+
+    pub(crate) fn pop_due(&mut self, domain: TimeDomain, now: Timestamp) -> Option<Timer<K>> {
+        match domain {
+            TimeDomain::Event => self.event.pop_due(now),
+            TimeDomain::Processing => self.processing.pop_due(now),
+        }
+    }
+
+    pub(crate) fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        visit(&mut self.event);
+        visit(&mut self.processing);
+    }
+}
