@@ -2,9 +2,13 @@
 //! repaired, so that what lies behind the checksum is reached; or as operations on a buffer, whose log must read back.
 #![no_main]
 
+use std::collections::VecDeque;
+
 use libfuzzer_sys::fuzz_target;
 use yeoul_frame::{Epoch, KeyHash, OperatorId, ShardId, TableId};
-use yeoul_state::log::{BlockView, Layout, LogAddress, LogBuffer, LogOptions, Origin, RunId, SegmentId};
+use yeoul_state::log::{
+    BlockKind, BlockView, Chunk, Layout, LogAddress, LogBuffer, LogOptions, Origin, RunId, SegmentId,
+};
 use yeoul_state::{Panes, StateTable, Table};
 
 const ORIGIN: Origin = Origin { segment: SegmentId(1), run: RunId(7) };
@@ -78,63 +82,70 @@ fn repair(bytes: &mut [u8]) {
 fn write_and_read(data: &[u8]) {
     let options = LogOptions { segment_bytes: 4096, ..LogOptions::single(ORIGIN.run) };
     let mut log = LogBuffer::new(options);
-    let (mut chunks, mut puts, mut epoch) = (Vec::new(), Vec::new(), Epoch(1));
+    let mut reader = Reader { segment: SegmentId(1), bytes: Vec::new(), puts: VecDeque::new() };
+    let mut epoch = Epoch(1);
     let fixed = Layout::of(Some(4), Some(8));
-    for (at, &op) in data.iter().enumerate().take(2000) {
+    for (at, &op) in data.iter().enumerate().take(300) {
         let key = (at as u32).to_le_bytes();
+        let put = |out: &mut Vec<u8>| out.extend_from_slice(&key);
         let value = vec![op; usize::from(op) * usize::from(op) / 16];
         match op % 8 {
             0..3 => {
-                let value = [op; 8];
-                let put = |out: &mut Vec<u8>| out.extend_from_slice(&key);
+                let value = vec![op; 8];
                 let address = log.put(TableId(1), i64::from(op % 2), fixed, put, |out| out.extend_from_slice(&value));
-                puts.push((address, key, value.to_vec()));
+                reader.puts.push_back((address, key, value));
             }
             3 | 4 => {
-                let put = |out: &mut Vec<u8>| out.extend_from_slice(&key);
                 let address = log.put(TableId(2), 0, Layout::Variable, put, |out| out.extend_from_slice(&value));
-                puts.push((address, key, value));
+                reader.puts.push_back((address, key, value));
             }
-            5 => log.delete(TableId(1), 0, fixed, |out| out.extend_from_slice(&key)),
+            5 => log.delete(TableId(1), 0, fixed, put),
             6 => log.operator_state(OperatorId(3), "state", &value),
             _ => {
                 log.sealed_output(OperatorId(3), ShardId(0), epoch, 0, &value);
-                while let Some(chunk) = log.take_chunk() {
-                    chunks.push(chunk);
-                }
-                chunks.push(log.seal(epoch));
+                reader.seal(&mut log, epoch);
                 epoch = epoch.next();
             }
         }
     }
-    while let Some(chunk) = log.take_chunk() {
-        chunks.push(chunk);
+    reader.seal(&mut log, epoch);
+    assert!(reader.puts.is_empty(), "every record that was put is in the log");
+}
+
+struct Reader {
+    segment: SegmentId,
+    bytes: Vec<u8>,
+    puts: VecDeque<(LogAddress, [u8; 4], Vec<u8>)>,
+}
+
+impl Reader {
+    fn seal(&mut self, log: &mut LogBuffer, epoch: Epoch) {
+        while let Some(chunk) = log.take_chunk() {
+            log.recycle(self.read(chunk));
+        }
+        let last = log.seal(epoch);
+        log.recycle(self.read(last));
     }
-    chunks.push(log.seal(epoch));
-    let mut puts = puts.into_iter();
-    let (mut segment, mut bytes) = (SegmentId(1), Vec::new());
-    for mut chunk in chunks {
+
+    fn read(&mut self, mut chunk: Chunk) -> Vec<u8> {
         chunk.finish();
-        if chunk.bytes.is_empty() {
-            continue;
+        if chunk.segment != self.segment && !chunk.bytes.is_empty() {
+            (self.segment, self.bytes) = (chunk.segment, Vec::new());
         }
-        if chunk.segment != segment {
-            (segment, bytes) = (chunk.segment, Vec::new());
-        }
-        assert_eq!(chunk.offset as usize, bytes.len(), "chunks follow one another");
-        let mut at = bytes.len();
-        bytes.extend_from_slice(&chunk.bytes);
-        while at < bytes.len() {
-            let origin = Origin { segment, run: ORIGIN.run };
-            let (block, next) = BlockView::parse(&bytes, at, origin).expect("what was written reads back");
-            if block.kind() == yeoul_state::log::BlockKind::Put {
+        assert!(chunk.bytes.is_empty() || chunk.offset as usize == self.bytes.len(), "chunks follow one another");
+        let mut at = self.bytes.len();
+        self.bytes.extend_from_slice(&chunk.bytes);
+        let origin = Origin { segment: self.segment, run: ORIGIN.run };
+        while at < self.bytes.len() {
+            let (block, next) = BlockView::parse(&self.bytes, at, origin).expect("what was written reads back");
+            if block.kind() == BlockKind::Put {
                 for record in block.records() {
-                    let (address, key, value) = puts.next().expect("no more records than were put");
+                    let (address, key, value) = self.puts.pop_front().expect("no more records than were put");
                     assert!(record.address == address && record.key == key && record.value == value);
                 }
             }
             at = next;
         }
+        chunk.bytes
     }
-    assert!(puts.next().is_none(), "every record that was put is in the log");
 }

@@ -68,7 +68,8 @@ fn archived(bytes: &[u8]) {
     let Ok(record) = rkyv::access::<ArchivedOuter, rancor::Error>(&aligned) else { return };
     let mut sum = record.id.to_native() ^ u64::from(record.flag) ^ record.ratio.to_native().to_bits();
     let inner = |inner: &ArchivedInner| {
-        inner.name.bytes().map(u64::from).sum::<u64>() + inner.code.as_ref().map_or(0, |code| u64::from(code.to_native()))
+        inner.name.bytes().map(u64::from).sum::<u64>()
+            + inner.code.as_ref().map_or(0, |code| u64::from(code.to_native()))
     };
     sum ^= record.text.chars().map(u64::from).sum::<u64>();
     sum ^= record.maybe.as_ref().map_or(0, |text| text.chars().map(u64::from).sum());

@@ -27,7 +27,7 @@ pub(crate) fn show(storage: &dyn Storage, hidden: &str, visible: &str) -> io::Re
 /// Makes names durable: before the epoch counts as delivered, so that the log still holds what a power loss can take.
 pub(crate) fn sync_names(storage: &dyn Storage) -> io::Result<()> {
     failpoint!("file-sink.before-folder-sync")?;
-    
+    storage.sync_dir("")?;
     failpoint!("file-sink.after-folder-sync")
 }
 

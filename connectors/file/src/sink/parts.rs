@@ -117,7 +117,7 @@ impl PartsCommitter {
         }
         // Larger parts of different instances end at different epochs: names do not tell what an instance without a part in
         // some epoch still owes. The log does: it holds all that is not delivered.
-        Ok(Epoch(if self.by_epoch { highest.saturating_sub(1) } else { 0 }))
+        Ok(Epoch(highest))
     }
 
     fn deliver_all(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {

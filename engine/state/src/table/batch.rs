@@ -11,6 +11,7 @@ use super::Table;
 use super::bucket::Bucket;
 use super::buckets::{Buckets, Homes};
 use super::meta::Tag;
+use super::writes::Writes;
 use crate::key::Key;
 use crate::stored::Value;
 
@@ -58,9 +59,9 @@ impl<K: Key, V: Value> Table<K, V> {
     #[inline]
     pub fn get_batch(&self, keys: &[K], hashes: &[KeyHash], mut found: impl FnMut(usize, Option<&V>)) {
         assert_eq!(keys.len(), hashes.len(), "every key has its hash");
-        let mut ask = Ahead::new(&self.buckets, hashes);
+        let mut ask = Ahead::new(&self.buckets, &self.writes, hashes);
         for (i, (key, &hash)) in keys.iter().zip(hashes).enumerate() {
-            ask.step(&self.buckets, hashes, i);
+            ask.step(&self.buckets, &self.writes, hashes, i);
             found(i, self.get(key, hash));
         }
     }
@@ -68,9 +69,9 @@ impl<K: Key, V: Value> Table<K, V> {
     /// Calls `act` for each hash in order, with the buckets of later ones on their way.
     #[inline]
     pub(super) fn ahead(&mut self, hashes: &[KeyHash], mut act: impl FnMut(&mut Self, usize)) {
-        let mut ask = Ahead::new(&self.buckets, hashes);
+        let mut ask = Ahead::new(&self.buckets, &self.writes, hashes);
         for i in 0..hashes.len() {
-            ask.step(&self.buckets, hashes, i);
+            ask.step(&self.buckets, &self.writes, hashes, i);
             act(self, i);
         }
     }
@@ -87,21 +88,21 @@ struct Ahead;
 
 impl Ahead {
     #[inline]
-    fn new<K: Key, V: Value>(buckets: &Buckets<K, V>, hashes: &[KeyHash]) -> Self {
+    fn new<K: Key, V: Value>(buckets: &Buckets<K, V>, writes: &Writes, hashes: &[KeyHash]) -> Self {
         let (slice, homes) = (buckets.as_slice(), buckets.homes());
         hashes.iter().take(FAR).for_each(|&hash| ask(slice, homes.home(hash)));
-        hashes.iter().take(NEAR).for_each(|&hash| look(slice, homes, hash));
+        hashes.iter().take(NEAR).for_each(|&hash| look(slice, homes, writes, hash));
         Self
     }
 
     #[inline]
-    fn step<K: Key, V: Value>(&mut self, buckets: &Buckets<K, V>, hashes: &[KeyHash], i: usize) {
+    fn step<K: Key, V: Value>(&mut self, buckets: &Buckets<K, V>, writes: &Writes, hashes: &[KeyHash], i: usize) {
         let (slice, homes) = (buckets.as_slice(), buckets.homes());
         if let Some(&hash) = hashes.get(i + FAR) {
             ask(slice, homes.home(hash));
         }
         if let Some(&hash) = hashes.get(i + NEAR) {
-            look(slice, homes, hash);
+            look(slice, homes, writes, hash);
         }
     }
 }
@@ -122,9 +123,10 @@ fn ask<K, V>(buckets: &[Bucket<K, V>], bucket: usize) {
 
 /// Looks into a key's home bucket; if the key can only be in the next one, asks for that.
 #[inline]
-fn look<K, V>(buckets: &[Bucket<K, V>], homes: Homes, hash: KeyHash) {
+fn look<K, V>(buckets: &[Bucket<K, V>], homes: Homes, writes: &Writes, hash: KeyHash) {
     let home = homes.home(hash);
     if let Some(here) = buckets.get(home) {
+        writes.prefetch(home);
         let elsewhere = here.matching(Tag::of(hash)) == 0 && here.passed != 0;
         ask(buckets, home + usize::from(elsewhere));
     }

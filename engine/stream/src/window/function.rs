@@ -10,38 +10,40 @@ use yeoul_state::{AggregateFunction, Key};
 use crate::side_outputs::SideOutputs;
 use crate::{Collector, OutputTag, TimeWindow};
 
-/// An [`AggregateFunction`] that counts records.
+/// An [`AggregateFunction`] that counts what is added.
 ///
 /// ```
 /// use yeoul_stream::{AggregateFunction, Count};
-/// let count = Count::<String>::new();
-/// assert_eq!(count.result(&count.create()), 0);
+/// let count = Count::<str>::new();
+/// let mut acc = count.create();
+/// count.add(&mut acc, "one");
+/// assert_eq!(count.result(&acc), 1);
 /// ```
 #[derive(Debug)]
-pub struct Count<T>(PhantomData<fn() -> T>);
+pub struct Count<T: ?Sized>(PhantomData<fn(&T)>);
 
-impl<T> Count<T> {
-    /// A count of records of `T`.
+impl<T: ?Sized> Count<T> {
+    /// A count.
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<T> Default for Count<T> {
+impl<T: ?Sized> Default for Count<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Clone for Count<T> {
+impl<T: ?Sized> Clone for Count<T> {
     fn clone(&self) -> Self {
         Self(PhantomData)
     }
 }
 
-impl<T: Record> AggregateFunction for Count<T> {
-    type In = T::Archived;
+impl<T: ?Sized + 'static> AggregateFunction for Count<T> {
+    type In = T;
     type Acc = u64;
     type Out = u64;
 
@@ -50,7 +52,7 @@ impl<T: Record> AggregateFunction for Count<T> {
     }
 
     #[inline]
-    fn add(&self, count: &mut u64, _: &T::Archived) {
+    fn add(&self, count: &mut u64, _: &T) {
         *count += 1;
     }
 
