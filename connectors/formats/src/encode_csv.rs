@@ -1,7 +1,8 @@
 //! Records as CSV, from their cells.
 //!
 //! Text is quoted, and quotes in it doubled, only if it holds the delimiter, a quote, CR or LF, or is empty; null is an
-//! empty cell without quotes. Timestamps are `yyyy-MM-dd HH:mm:ss.SSS`. Records end at LF. Fields of nested records are
+//! empty cell without quotes. (Text that begins with a byte order mark is quoted too, since readers drop one at a file's
+//! start.) Timestamps are `yyyy-MM-dd HH:mm:ss.SSS`. Records end at LF. Fields of nested records are
 //! columns of their own, named by their path, depth first.
 
 use crate::encode_number::{write_float, write_signed, write_unsigned};
@@ -123,7 +124,7 @@ impl CsvEncoder {
             let lanes = u8x16::new(*chunk);
             set.iter().map(|&byte| lanes.simd_eq(u8x16::splat(byte))).reduce(|a, b| a | b).is_some_and(|found| found.any())
         };
-        text.is_empty() || chunks.iter().any(any) || rest.iter().any(|byte| set.contains(byte))
+        text.is_empty() || text.starts_with(b"\xef\xbb\xbf") || chunks.iter().any(any) || rest.iter().any(|byte| set.contains(byte))
     }
 }
 

@@ -117,7 +117,7 @@ impl PartsCommitter {
         }
         // Larger parts of different instances end at different epochs: names do not tell what an instance without a part in
         // some epoch still owes. The log does: it holds all that is not delivered.
-        Ok(Epoch(highest))
+        Ok(Epoch(if self.by_epoch { highest.saturating_sub(1) } else { 0 }))
     }
 
     fn deliver_all(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
@@ -157,7 +157,7 @@ impl PartsCommitter {
             let shown = self.shown.get(&subtask).and_then(|parts| parts.range(..=epoch).next_back());
             let shown = shown.filter(|(_, last)| **last >= epoch).map(|(first, last)| (*first, *last));
             let shown_until = match shown {
-                Some((first, _)) if first < epoch => return Ok(false),
+                
                 Some((_, last)) => Some(last),
                 None if chunks.iter().all(|chunk| chunk.text.is_empty()) => return Ok(false),
                 None => None,
