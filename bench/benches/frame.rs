@@ -9,8 +9,8 @@ use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::{DataType, Field, Schema as ColumnSchema};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use yeoul_frame::{
-    Cell, ColumnBatch, Columns, FRAME_ROWS, Frame, KeyHash, Pool, PushError, Record, RowBuilder, RowKind, Scatter, Schema,
-    Selection, Timestamp, hash_u64, record,
+    Cell, ColumnBatch, Columns, FRAME_ROWS, Frame, KeyHash, Pool, PushError, Record, RowBuilder, RowKind, Scatter,
+    Schema, Selection, Timestamp, hash_u64, record,
 };
 
 /// 64 bytes without text.
@@ -39,13 +39,7 @@ struct Bid {
 }
 
 fn plain() -> Vec<Plain> {
-    let row = |id| Plain {
-        id,
-        key: hash_u64(id).0 % 1000,
-        amounts: [7; 4],
-        rate: 0.5,
-        time: Timestamp(id as i64),
-    };
+    let row = |id| Plain { id, key: hash_u64(id).0 % 1000, amounts: [7; 4], rate: 0.5, time: Timestamp(id as i64) };
     (0..FRAME_ROWS as u64).map(row).collect()
 }
 

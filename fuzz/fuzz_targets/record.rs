@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use rkyv::rancor;
 use rkyv::util::AlignedVec;
 use yeoul_frame::Timestamp;
+use yeoul_state::row::Row;
 use yeoul_state::{Compound, Key, KeyStr, Stored};
 
 /// Every shape that a user's record can have.
@@ -40,6 +41,11 @@ fuzz_target!(|data: &[u8]| {
         7 => canonical::<Vec<(u8, String)>>(bytes),
         8 => canonical::<Option<[u16; 3]>>(bytes),
         9 => canonical::<Vec<Vec<()>>>(bytes),
+        10 => {
+            if let Ok(row) = Row::<Outer>::decode(&mut &bytes[..]) {
+                std::hint::black_box(row.get().nested.len());
+            }
+        }
         _ => archived(bytes),
     }
 });

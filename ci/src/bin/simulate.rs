@@ -102,8 +102,9 @@ struct Verdict {
 }
 
 /// Runs a seed without faults, which gives their extent, then with them. The first that is not clean is the verdict.
-fn judge(setting: &Setting, arguments: &Arguments, options: &Options) -> Vec<Verdict> {
-    let calm = run::run(setting, &[], options);
+fn judge(setting: &mut Setting, arguments: &Arguments, options: &Options) -> Vec<Verdict> {
+    let (fitting, calm) = run::calm(setting.clone(), options);
+    *setting = fitting;
     let extent = calm.extent.clone();
     let clean = calm.report.is_clean(false);
     let mut verdicts = vec![Verdict { clean, run: calm, may_stop: false }];
@@ -143,9 +144,9 @@ fn campaign(arguments: &Arguments) -> bool {
         if seed >= last {
             return;
         }
-        let setting = setting(seed, arguments);
+        let mut setting = setting(seed, arguments);
         let options = Options { planted: arguments.planted, keep: 0 };
-        for verdict in judge(&setting, arguments, &options) {
+        for verdict in judge(&mut setting, arguments, &options) {
             let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
             summary.add(&verdict.run.report, verdict.may_stop);
             if !verdict.clean || arguments.verbose {
@@ -172,10 +173,10 @@ fn shrink(verdict: &Verdict, setting: &Setting, options: &Options) {
 }
 
 fn replay(seed: u64, arguments: &Arguments) -> bool {
-    let setting = setting(seed, arguments);
+    let mut setting = setting(seed, arguments);
     let keep = if arguments.trace { usize::MAX } else { 0 };
     let options = Options { planted: arguments.planted, keep };
-    let verdicts = judge(&setting, arguments, &options);
+    let verdicts = judge(&mut setting, arguments, &options);
     for verdict in &verdicts {
         for line in &verdict.run.trace {
             println!("{line}");
@@ -195,8 +196,8 @@ fn plant(arguments: &Arguments) -> bool {
     for bug in Planted::ALL {
         let options = Options { planted: Some(bug), keep: 0 };
         let caught = (0..arguments.seeds.unwrap_or(CAUGHT_WITHIN)).find_map(|seed| {
-            let setting = setting(seed, arguments);
-            judge(&setting, arguments, &options).into_iter().find(|verdict| !verdict.clean).map(|verdict| (seed, verdict))
+            let mut setting = setting(seed, arguments);
+            judge(&mut setting, arguments, &options).into_iter().find(|verdict| !verdict.clean).map(|verdict| (seed, verdict))
         });
         match caught {
             Some((seed, verdict)) => println!("{bug}: caught by seed {seed}: {:?} {}", verdict.run.report.ending, verdict.run.difference.lines().next().unwrap_or("")),

@@ -11,6 +11,7 @@
 //!   had the same length and time of change in two listings, one interval apart.
 //! - A file that is no longer what it was when it was first seen fails the job: its length is checked whenever a split
 //!   of it is begun and ended, its time of change at each listing (each interval; at the end of input; after a restart).
+//!   One that is cut short while it is mapped ends the process, with its name, before any missing byte is used.
 //! - Nothing is dropped silently: what cannot be decoded fails the job or goes to the error output, by the user's choice;
 //!   a compressed file that ends too early fails the job.
 //!

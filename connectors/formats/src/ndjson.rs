@@ -6,7 +6,8 @@
 //!   would be infinite is refused. Timestamps are text (see [`time_text`](crate::time_text)) or an integer of
 //!   milliseconds. There is no coercion between text and numbers.
 //! - A key that is used and stands twice in its object is an error, since either choice would drop a value silently.
-//! - Empty lines, and lines of nothing but blanks, are no records. CRLF ends a line as LF does.
+//! - Empty lines, and lines of nothing but blanks, are no records. CRLF ends a line as LF does. A byte order mark before a
+//!   record is stepped over.
 //!
 //! What is not used is held to the grammar of RFC 8259 as well, at any depth up to 128, except that in strings that are
 //! not used, keys among them, escapes are not checked for being known nor bytes for being UTF-8, and that keys that are

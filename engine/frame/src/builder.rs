@@ -21,7 +21,7 @@ use crate::batch::{Batch, Data, RowData};
 use crate::memory::{ALIGN, Memory};
 use crate::pool::{Buffers, LARGEST_SLAB, LEAST_SLAB, Marks, Pool};
 use crate::serializer::{RowError, RowSerializer};
-use crate::{FixedWidth, Frame, Record, RowKind, Timestamp};
+use crate::{FieldType, Frame, Record, RowKind, Timestamp};
 
 /// The usual number of rows in a full frame.
 pub const FRAME_ROWS: usize = 1024;
@@ -194,20 +194,24 @@ impl<T: Record> RowBuilder<T> {
         Ok(())
     }
 
-    /// Adds a record that is already archived, by copying its bytes.
+    /// Adds a record that is already archived: copies its bytes if it is all numbers without padding between, and archives
+    /// what it borrows otherwise. Allocates nothing.
     ///
     /// # Errors
-    /// [`PushError::Full`].
+    /// As [`push`](Self::push).
     #[inline]
     pub fn push_archived(&mut self, record: &T::Archived, time: Timestamp, kind: RowKind) -> Result<(), PushError>
     where
-        T: FixedWidth,
+        T: FieldType,
     {
-        const { assert!(T::FIXED, "the type owns data out of line: push its `Schema::borrow` with `push_as`") };
+        if const { !T::COPY_OPTIMIZATION.is_enabled() } {
+            return self.push_as(&T::borrow(record), time, kind);
+        }
         if self.len == self.room {
             self.open()?;
         }
-        // SAFETY: the bytes are those of an archived value, which refers to nothing outside itself (`FixedWidth`).
+        // SAFETY: the copy optimisation promises that the archived form has the layout of `T`, without padding, and that
+        // its bytes are all that there is to it.
         unsafe { self.copy_row(std::ptr::from_ref(record).cast()) };
         self.mark(time, kind);
         Ok(())
@@ -242,7 +246,8 @@ impl<T: Record> RowBuilder<T> {
     /// Copies the bytes of an archived row to the next place.
     ///
     /// # Safety
-    /// `len < room`, and `from` is the start of a valid archived value that refers to nothing outside itself.
+    /// `len < room`, and `from` is the start of a valid archived value without padding that refers to nothing outside
+    /// itself.
     #[inline]
     unsafe fn copy_row(&mut self, from: *const u8) {
         // SAFETY: row `len` is below `room`, so it lies within the memory (invariant 1), which is ours alone and so

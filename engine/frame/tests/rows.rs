@@ -1,8 +1,8 @@
 //! Row frames: their bytes, their limits, and what a builder does at them.
 
 use yeoul_frame::{
-    FRAME_BYTES, Frame, OwnedRecord, Pool, PushError, RECORD_BYTES, Record, RowBuilder, RowKind, Selection, Timestamp,
-    record,
+    FRAME_BYTES, FieldType, Frame, OwnedRecord, Pool, PushError, RECORD_BYTES, Record, RowBuilder, RowKind, Selection,
+    Timestamp, record,
 };
 
 #[record]
@@ -174,15 +174,22 @@ fn records_beyond_the_limit_are_refused() {
 }
 
 #[test]
-fn archived_records_are_copied() {
-    let pool = Pool::new();
-    let mut rows = RowBuilder::new(&pool, 4);
-    rows.push(&Wide { small: 1, wide: -1 }, Timestamp(1), RowKind::Insert).unwrap();
-    let first = rows.finish();
-    rows.push_archived(&first.rows::<Wide>()[0], Timestamp(2), RowKind::Delete).unwrap();
-    let second = rows.finish();
-    assert_eq!(first.batch().row_bytes(), second.batch().row_bytes());
-    assert_eq!((second.times(), second.kinds()), (&[Timestamp(2)][..], Some(&[RowKind::Delete][..])));
+fn archived_records_go_from_frame_to_frame() {
+    fn check<T: Record + FieldType>(record: &T) {
+        let mut rows = RowBuilder::new(&Pool::new(), 4);
+        rows.push(record, Timestamp(1), RowKind::Insert).unwrap();
+        let first = rows.finish();
+        // The same place in the next frame, so that relative pointers are the same as well.
+        let mut rows = RowBuilder::<T>::new(&Pool::new(), 4);
+        rows.push_archived(&first.rows::<T>()[0], Timestamp(2), RowKind::Delete).unwrap();
+        let second = rows.finish();
+        assert_eq!(first.batch().row_bytes(), second.batch().row_bytes());
+        assert_eq!((second.times(), second.kinds()), (&[Timestamp(2)][..], Some(&[RowKind::Delete][..])));
+    }
+    check(&7u64);
+    check(&Some(Timestamp(5)));
+    check(&"a text that is out of line".to_owned());
+    check(&Reading { sensor: 3, value: 4, unit: Some("a unit that is out of line".into()) });
 }
 
 #[test]

@@ -32,14 +32,16 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn cases() -> ProptestConfig {
     // Miri cannot write the file of failures, and is slow.
-    ProptestConfig { cases: if cfg!(miri) { 8 } else { 2000 }, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: if cfg!(miri) { 4 } else { 2000 }, failure_persistence: None, ..ProptestConfig::default() }
 }
+
+const STEPS: usize = if cfg!(miri) { 15 } else { 100 };
 
 proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn a_ring_is_a_bounded_queue(power in 0..5u32, operations in prop::collection::vec(operation(), 0..100)) {
+    fn a_ring_is_a_bounded_queue(power in 0..5u32, operations in prop::collection::vec(operation(), 0..STEPS)) {
         // Boxed, so that an item lost, doubled or read before it was written is an error of memory.
         let capacity = 1usize << power;
         let (mut producer, mut consumer) = ring::<Box<u64>>(capacity);
@@ -88,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn slices_wrap_around(power in 0..7u32, steps in prop::collection::vec((0..100usize, 0..100usize), 0..50)) {
+    fn slices_wrap_around(power in 0..7u32, steps in prop::collection::vec((0..100usize, 0..100usize), 0..STEPS)) {
         let capacity = 1usize << power;
         let (mut producer, mut consumer) = ring::<u32>(capacity);
         let (mut sent, mut received) = (0u32, 0u32);

@@ -134,7 +134,7 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
                 let channels = channels.remove(&(number, index)).unwrap_or_default();
                 Head::Inbox(Inbox::new(channels, epoch, Timestamp::MIN))
             });
-            built.shards[usize::from(index)].push(Task { head, chain: Chain::new(slots, edges, source), subtask });
+            built.shards[usize::from(index)].push(Task { head, chain: Chain::new(slots, edges, source), subtask, step_calls: config.step_calls });
         }
     }
     debug_assert!(lanes.is_empty() && channels.is_empty(), "every ring has both its ends in a task");

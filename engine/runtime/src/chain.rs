@@ -44,6 +44,8 @@ pub struct Slot {
     pub targets: Vec<(OutputId, Target)>,
     /// The watermark that it has been told.
     pub watermark: Timestamp,
+    /// The processing time that it has been told and has not done all of: nothing, a barrier least of all, comes in between.
+    timing: Option<Timestamp>,
     queue: VecDeque<Arrival>,
 }
 
@@ -57,7 +59,7 @@ impl Slot {
         counters: Arc<Counters>,
         targets: Vec<(OutputId, Target)>,
     ) -> Self {
-        Self { id, name, operator, counters, targets, watermark: Timestamp::MIN, queue: VecDeque::new() }
+        Self { id, name, operator, counters, targets, watermark: Timestamp::MIN, timing: None, queue: VecDeque::new() }
     }
 }
 
@@ -103,13 +105,15 @@ pub struct Chain {
     /// The barrier that the last operator passed, until the shard asks.
     passed: Option<Barrier>,
     ended: bool,
+    /// Something was sent or fired since the task last asked, apart from what came in.
+    acted: bool,
 }
 
 impl Chain {
     /// Of these operators and edges; `source` says where the outputs of a source at the head go.
     #[must_use]
     pub fn new(slots: Vec<Slot>, edges: Vec<Outbox>, source: Vec<(OutputId, Target)>) -> Self {
-        Self { slots, edges, source, emitted: Vec::new(), passed: None, ended: false }
+        Self { slots, edges, source, emitted: Vec::new(), passed: None, ended: false, acted: false }
     }
 
     /// Whether the end has gone through all operators.
@@ -160,7 +164,7 @@ impl Chain {
             if !self.flush() {
                 return Ok(Run::Blocked);
             }
-            let Some(at) = self.slots.iter().rposition(|slot| !slot.queue.is_empty()) else {
+            let Some(at) = self.slots.iter().rposition(|slot| slot.timing.is_some() || !slot.queue.is_empty()) else {
                 return Ok(Run::Ready);
             };
             if *budget == 0 {
@@ -180,10 +184,8 @@ impl Chain {
         for at in 0..self.slots.len() {
             if let Some(due) = self.slots[at].operator.next_processing_time() {
                 let due = if due <= env.now {
-                    let now = env.now;
-                    self.call(at, env, |operator, cx| operator.on_processing_time(now, cx).map(|_| ()))?;
-                    self.distribute(at);
-                    self.slots[at].operator.next_processing_time()
+                    self.time(at, env.now, env)?;
+                    if self.slots[at].timing.is_some() { Some(env.now) } else { self.slots[at].operator.next_processing_time() }
                 } else {
                     Some(due)
                 };
@@ -196,12 +198,34 @@ impl Chain {
         Ok(next)
     }
 
+    /// Tells an operator the processing time, for the first time or to go on.
+    fn time(&mut self, at: usize, now: Timestamp, env: &Env<'_>) -> Result<(), JobError> {
+        let mut progress = Progress::Done;
+        self.call(at, env, |operator, cx| {
+            progress = operator.on_processing_time(now, cx)?;
+            Ok(())
+        })?;
+        self.acted = true;
+        self.slots[at].timing = (progress == Progress::More).then_some(now);
+        self.distribute(at);
+        Ok(())
+    }
+
+    /// Whether anything was sent that had waited, or a time has come, since the last call.
+    pub fn take_acted(&mut self) -> bool {
+        std::mem::take(&mut self.acted)
+    }
+
     /// Tries to send what waits for room. True if nothing waits any more.
     pub fn flush(&mut self) -> bool {
-        self.edges.iter_mut().fold(true, |clear, edge| edge.flush() & clear)
+        let acted = &mut self.acted;
+        self.edges.iter_mut().fold(true, |clear, edge| edge.flush(acted) & clear)
     }
 
     fn work(&mut self, at: usize, env: &mut Env<'_>) -> Result<(), JobError> {
+        if let Some(now) = self.slots[at].timing {
+            return self.time(at, now, env);
+        }
         let arrival = self.slots[at].queue.pop_front().expect("the caller saw an item");
         match arrival {
             Arrival::Frame(input, frame) => {

@@ -32,6 +32,8 @@ pub struct JobConfig {
     pub ring_capacity: usize,
     /// Records in a frame at most: fewer for a shorter wait, more for less work a record.
     pub frame_rows: usize,
+    /// Calls of operators that a task may make in one step, before its shard looks after its other duties.
+    pub step_calls: usize,
     /// A segment of the state log is not grown past this many bytes (but one larger record gets a segment of its own).
     pub log_segment_bytes: u32,
     /// The manifest is rewritten when it has grown by this many bytes.
@@ -57,6 +59,7 @@ impl Default for JobConfig {
             state_memory: 2 << 30,
             ring_capacity: RING_CAPACITY,
             frame_rows: FRAME_ROWS,
+            step_calls: STEP_CALLS,
             log_segment_bytes: LogOptions::SEGMENT_BYTES,
             manifest_rewrite_bytes: ManifestOptions::default().rewrite_bytes,
             from_savepoint: None,
@@ -68,6 +71,9 @@ impl Default for JobConfig {
 
 /// Messages that a ring holds by default. A frame holds at most 1,024 records, so this bounds what is in flight between two shards.
 pub const RING_CAPACITY: usize = 32;
+
+/// Calls of operators in one step of a task.
+pub const STEP_CALLS: usize = 32;
 
 /// For how long a shard may drain frozen state before it looks after its input again.
 pub const DRAIN_SLICE: Duration = Duration::from_micros(100);

@@ -45,7 +45,11 @@ impl Generator {
 pub struct EventTime {
     spec: WatermarkSpec,
     splits: BTreeMap<SplitId, Split>,
+    /// The last watermark that left in this run. It begins at the least although an earlier run was further: whoever merges
+    /// watermarks begins anew too, and waits for a word from everyone.
     sent: Timestamp,
+    /// To what an earlier run had come, if there was one: nothing lower leaves.
+    floor: Option<Timestamp>,
     idle: bool,
 }
 
@@ -53,13 +57,13 @@ impl EventTime {
     /// By this specification.
     #[must_use]
     pub fn new(spec: WatermarkSpec) -> Self {
-        Self { spec, splits: BTreeMap::new(), sent: Timestamp::MIN, idle: false }
+        Self { spec, splits: BTreeMap::new(), sent: Timestamp::MIN, floor: None, idle: false }
     }
 
-    /// The last watermark that left.
+    /// The last watermark that left, in this run or the one before it.
     #[must_use]
     pub fn watermark(&self) -> Timestamp {
-        self.sent
+        self.above_floor(self.sent)
     }
 
     /// How its source waits for others, if it does.
@@ -125,7 +129,7 @@ impl EventTime {
         let last = rises.last().copied();
         for (upto, watermark) in rises {
             // Only a rise of the merged watermark is worth a cut; it is the split's own at most.
-            let merged = self.merged_with(id, watermark);
+            let merged = self.above_floor(self.merged_with(id, watermark));
             if merged > self.sent {
                 out.push(Message::Frame(frame.slice(cut..upto)));
                 cut = upto;
@@ -204,7 +208,7 @@ impl EventTime {
     /// What must survive a restart.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        let mut bytes = self.sent.0.to_le_bytes().to_vec();
+        let mut bytes = self.watermark().0.to_le_bytes().to_vec();
         bytes.extend((self.splits.len() as u32).to_le_bytes());
         for (id, split) in &self.splits {
             let (highest, custom) = match &split.generator {
@@ -237,7 +241,7 @@ impl EventTime {
         let int = |bytes: &mut &[u8]| Ok::<_, OperatorError>(u32::from_le_bytes(take(bytes, 4)?.try_into().expect("4 bytes")));
         // All instances of one source: the lowest is certain.
         let sent = Timestamp(long(&mut bytes)?);
-        self.sent = if self.sent == Timestamp::MIN { sent } else { self.sent.min(sent) };
+        self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
         for _ in 0..int(&mut bytes)? {
             let id = SplitId(long(&mut bytes)? as u64);
             let watermark = Timestamp(long(&mut bytes)?);
@@ -271,7 +275,12 @@ impl EventTime {
         }
     }
 
+    fn above_floor(&self, watermark: Timestamp) -> Timestamp {
+        self.floor.map_or(watermark, |floor| floor.max(watermark))
+    }
+
     fn send(&mut self, watermark: Timestamp, out: &mut Vec<Message>) {
+        let watermark = self.above_floor(watermark);
         if watermark > self.sent {
             self.sent = watermark;
             out.push(Message::Signal(Signal::Watermark(watermark)));
@@ -346,6 +355,34 @@ mod tests {
         assert_eq!(time.check_idle(Timestamp(50), &mut out), None);
         time.exhausted(&mut out);
         assert_eq!(render(&mut out), "idle wMAX");
+    }
+
+    #[test]
+    fn after_a_restart_what_was_said_is_said_again() {
+        // Whoever merges watermarks begins anew: without the word of a source that had ended, it would wait for ever.
+        let (mut ended, mut out) = (bounded(10, 20), Vec::new());
+        ended.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
+        ended.exhausted(&mut out);
+        assert_eq!(render(&mut out), "100 w89 wMAX");
+        let mut again = bounded(10, 20);
+        again.load(&ended.save(), |_| true).unwrap();
+        assert_eq!(again.watermark(), Timestamp::MAX);
+        again.exhausted(&mut out);
+        assert_eq!(render(&mut out), "wMAX");
+
+        // Of several instances the lowest counts, also if that is one which had not begun; and nothing lower leaves.
+        let (fresh, mut begun) = (bounded(10, 20), bounded(10, 20));
+        begun.records(SplitId(2), frame(&[500]), Timestamp(0), &mut out);
+        out.clear();
+        for instances in [[&fresh, &ended], [&ended, &fresh]] {
+            let mut again = bounded(10, 20);
+            instances.iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
+            assert_eq!(again.watermark(), Timestamp::MIN);
+        }
+        let mut again = bounded(10, 20);
+        [&ended, &begun].iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
+        again.records(SplitId(3), frame(&[100, 600]), Timestamp(0), &mut out);
+        assert_eq!(render(&mut out), "100 w489 600 w589");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Lane {
         }
     }
 
-    fn flush(&mut self) -> bool {
+    fn flush(&mut self, acted: &mut bool) -> bool {
         if self.waiting.is_empty() {
             return true;
         }
@@ -55,6 +55,7 @@ impl Lane {
             }
         }
         if moved {
+            *acted = true;
             self.ring();
         }
         self.waiting.is_empty()
@@ -139,11 +140,11 @@ impl Outbox {
         }
     }
 
-    /// Tries to send what waits. True if nothing waits any more.
-    pub fn flush(&mut self) -> bool {
+    /// Tries to send what waits. True if nothing waits any more. Sets `acted` if anything was sent.
+    pub fn flush(&mut self, acted: &mut bool) -> bool {
         let mut clear = true;
         for lane in &mut self.lanes {
-            clear &= lane.flush();
+            clear &= lane.flush(acted);
         }
         clear
     }

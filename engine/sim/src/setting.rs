@@ -34,6 +34,8 @@ pub struct Setting {
     pub ring_capacity: usize,
     /// Records in a frame.
     pub frame_rows: usize,
+    /// Calls of operators in one step.
+    pub step_calls: usize,
     /// Bytes in a split of an input file.
     pub split_size: u64,
     /// Bytes in a segment of the log.
@@ -73,17 +75,18 @@ impl Setting {
         Self {
             seed,
             kind,
-            records: pick(&[600, 900, 1200]) as usize,
+            records: pick(&[2_000, 4_000]) as usize,
             shards,
             key_groups: pick(&[4, 16, 128]) as u16,
             ring_capacity: pick(&[2, 4, 32]) as usize,
-            frame_rows: pick(&[1, 3, 8, 16]) as usize,
-            split_size: pick(&[700, 5_000, 1 << 24]),
+            frame_rows: pick(&[1, 2, 4, 16]) as usize,
+            step_calls: pick(&[1, 2, 4, 32]) as usize,
+            split_size: pick(&[700, 20_000, 1 << 24]),
             segment_bytes: pick(&[8 << 10, 16 << 10, 64 << 10]) as u32,
             manifest_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]),
             retained: pick(&[1, 1, 2, 3]) as usize,
             state_memory: pick(&[1, 64 << 10, 64 << 20]) as usize,
-            interval: Duration::from_micros(pick(&[500, 1_000, 2_000])),
+            interval: Duration::from_micros(pick(&[200, 500, 1_000])),
         }
     }
 
@@ -106,6 +109,7 @@ impl Setting {
             state_memory: self.state_memory,
             ring_capacity: self.ring_capacity,
             frame_rows: self.frame_rows,
+            step_calls: self.step_calls,
             log_segment_bytes: self.segment_bytes,
             manifest_rewrite_bytes: self.manifest_bytes,
             pin: false,

@@ -84,8 +84,14 @@ pub(crate) fn run(
                     history.ending = Ending::Stopped(error.to_string());
                     return history;
                 }
+                let text = error.to_string();
+                if history.stops.last() == Some(&text) {
+                    // Nothing goes wrong any more, and it is the same error: it will not go away.
+                    history.ending = Ending::Stopped(text);
+                    return history;
+                }
                 // A person has read the error, mended what lasted, and starts the job again.
-                history.stops.push(error.to_string());
+                history.stops.push(text);
                 world.calm();
             }
         }

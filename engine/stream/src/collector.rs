@@ -5,7 +5,7 @@
 //! 2. After the first record that cannot be archived nothing more is taken; the operator fails with that record's error.
 
 use rkyv::{Archive, Serialize};
-use yeoul_frame::{FRAME_ROWS, Frame, FixedWidth, Pool, PushError, Record, RowBuilder, RowKind, RowSerializer, Timestamp};
+use yeoul_frame::{FRAME_ROWS, FieldType, Frame, Pool, PushError, Record, RowBuilder, RowKind, RowSerializer, Timestamp};
 use yeoul_operator::{Context, OperatorError, OutputId};
 
 /// Takes the results of user code (Flink's `Collector`).
@@ -73,11 +73,11 @@ impl<O: Record> Collector<O> {
         self.push(&result, self.time, kind);
     }
 
-    /// Adds a record that is already archived, by copying its bytes. For one that owns text, `collect_row` its `Schema::borrow`.
+    /// Adds a record that is already archived: copies its bytes, or archives what it borrows.
     #[inline]
     pub fn collect_archived(&mut self, result: &O::Archived)
     where
-        O: FixedWidth,
+        O: FieldType,
     {
         if self.error.is_some() {
             return;

@@ -46,7 +46,7 @@ impl DiskStorage {
     /// The files below `root`, which is made (mode 0700) if it does not exist.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        folder_builder().create(&root).map_err(|e| failed("make the folder", &root, e))?;
+        make_folder(&root)?;
         Ok(Self { root })
     }
 
@@ -145,8 +145,7 @@ impl Storage for DiskStorage {
     }
 
     fn create_dir_all(&self, dir: &str) -> io::Result<()> {
-        let dir = self.resolve(dir)?;
-        folder_builder().create(&dir).map_err(|e| failed("make the folder", &dir, e))
+        make_folder(&self.resolve(dir)?)
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
@@ -176,10 +175,16 @@ impl Storage for DiskStorage {
     }
 }
 
-fn folder_builder() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(FOLDER_MODE);
-    builder
+/// Makes a folder and those above it, as far as they are missing, and makes the names of the new ones durable: what is synced in a
+/// folder is lost if the folder's own name is.
+fn make_folder(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir).map_err(|e| failed("make the folder", dir, e))?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(above).and_then(|folder| folder.sync_all()).map_err(|e| failed("sync the folder", above, e))?;
+    }
+    Ok(())
 }
 
 /// Who wrote itself into a lock file last.

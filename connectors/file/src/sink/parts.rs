@@ -157,7 +157,7 @@ impl PartsCommitter {
             let shown = self.shown.get(&subtask).and_then(|parts| parts.range(..=epoch).next_back());
             let shown = shown.filter(|(_, last)| **last >= epoch).map(|(first, last)| (*first, *last));
             let shown_until = match shown {
-                
+                Some((first, _)) if first < epoch => return Ok(false),
                 Some((_, last)) => Some(last),
                 None if chunks.iter().all(|chunk| chunk.text.is_empty()) => return Ok(false),
                 None => None,

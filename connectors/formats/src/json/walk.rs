@@ -67,6 +67,9 @@ impl<'p, 'a> Walk<'p, 'a> {
     pub(crate) fn record(&mut self, at: usize) -> Result<(usize, bool), Box<Fault>> {
         let mut at = at;
         if self.window.byte(at) != b'{' {
+            if self.window.bytes[at..].starts_with(b"\xef\xbb\xbf") {
+                at += 3;
+            }
             at = self.blanks(at);
             match self.window.byte(at) {
                 b'{' => {}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use yeoul_sys::{Entry, File, Region, Storage};
 
@@ -23,7 +23,8 @@ struct Inner {
 struct MemoryFile {
     path: Mutex<String>,
     bytes: Mutex<Vec<u8>>,
-    storage: MemoryStorage,
+    /// Not counted: the storage holds its files.
+    storage: Weak<Mutex<Inner>>,
 }
 
 impl MemoryStorage {
@@ -61,7 +62,7 @@ impl MemoryStorage {
 
     fn insert(&self, path: &str, bytes: Vec<u8>) -> Arc<MemoryFile> {
         let file =
-            Arc::new(MemoryFile { path: Mutex::new(path.to_owned()), bytes: Mutex::new(bytes), storage: self.clone() });
+            Arc::new(MemoryFile { path: Mutex::new(path.to_owned()), bytes: Mutex::new(bytes), storage: Arc::downgrade(&self.inner) });
         self.lock_inner().files.insert(path.to_owned(), Arc::clone(&file));
         file
     }
@@ -78,6 +79,14 @@ impl MemoryStorage {
         }
         inner.log.push(format!("{what} {path}"));
         Ok(())
+    }
+}
+
+impl MemoryFile {
+    fn call(&self, what: &str) -> io::Result<()> {
+        let path = self.path.lock().unwrap().clone();
+        let inner = self.storage.upgrade().ok_or_else(|| missing(&path))?;
+        MemoryStorage { inner }.call(what, &path)
     }
 }
 
@@ -143,7 +152,7 @@ impl Storage for MemoryStorage {
 
 impl File for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.storage.call("write", &self.path.lock().unwrap().clone())?;
+        self.call("write")?;
         let mut all = self.bytes.lock().unwrap();
         let (start, end) = (offset as usize, offset as usize + bytes.len());
         if all.len() < end {
@@ -162,7 +171,7 @@ impl File for MemoryFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.storage.call("sync", &self.path.lock().unwrap().clone())
+        self.call("sync")
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -170,7 +179,7 @@ impl File for MemoryFile {
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        self.storage.call("allocate", &self.path.lock().unwrap().clone())?;
+        self.call("allocate")?;
         let mut all = self.bytes.lock().unwrap();
         if (all.len() as u64) < len {
             all.resize(len as usize, 0);
@@ -179,7 +188,7 @@ impl File for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.storage.call("set-len", &self.path.lock().unwrap().clone())?;
+        self.call("set-len")?;
         self.bytes.lock().unwrap().resize(len as usize, 0);
         Ok(())
     }

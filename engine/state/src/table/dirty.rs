@@ -37,13 +37,6 @@ impl DirtyBits {
         }
     }
 
-    #[inline]
-    pub(crate) fn prefetch(&self, bucket: usize) {
-        if let Some(word) = self.words.as_slice().get(bucket / 64) {
-            yeoul_sys::prefetch_write(word);
-        }
-    }
-
     /// The first set bucket from `bucket` on.
     pub(crate) fn next(&self, bucket: usize) -> Option<usize> {
         let (words, summary) = (self.words.as_slice(), self.summary.as_slice());

@@ -58,12 +58,6 @@ impl Writes {
         self.dirty += 1;
     }
 
-    /// Asks for the mark of this bucket.
-    #[inline]
-    pub(crate) fn prefetch(&self, bucket: usize) {
-        self.active.prefetch(bucket);
-    }
-
     /// A frozen entry was encoded before its turn, and is clean now.
     pub(crate) fn drained(&mut self, meta: &mut Meta) {
         meta.set_clean();

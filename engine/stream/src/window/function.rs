@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use rkyv::Archive;
 use yeoul_frame::{Record, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError};
 use yeoul_state::{AggregateFunction, Key};

@@ -66,7 +66,7 @@ fn a_file_that_is_gone_is_an_error_only_if_it_is_needed() {
     let input = Input::new(&[("a.ndjson", b"{\"id\": 1}\n"), ("b.ndjson", b"{\"id\": 2}\n")]);
     let make = in_frames_of(1, FileSource::ndjson::<Event>(input.path("*.ndjson")));
     let mut all = Instance::all(&make, 1, &Saved::new()).unwrap();
-    while all[0].finished.len() < 1 {
+    while all[0].finished.is_empty() {
         all[0].poll().unwrap();
     }
     let saved = save(&mut all);
