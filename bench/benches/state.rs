@@ -163,7 +163,9 @@ fn fill(counts: &mut impl Counts, keys: u64) {
 fn keyed_count(c: &mut Criterion) {
     let mut group = c.benchmark_group("keyed count");
     group.sample_size(10).measurement_time(Duration::from_secs(5));
-    for (name, keys, records) in [("1 k keys", 1_000, 1 << 14), ("1 M keys", 1_000_000, 1 << 22), ("10 M keys", 10_000_000, 1 << 23)] {
+    for (name, keys, records) in
+        [("1 k keys", 1_000, 1 << 14), ("1 M keys", 1_000_000, 1 << 22), ("10 M keys", 10_000_000, 1 << 23)]
+    {
         let frames = frames_of_words(records, keys);
         group.throughput(Throughput::Elements(records));
         let mut measure = |what: &str, counts: &mut dyn FnMut(&[u64], &[KeyHash]), barrier: &mut dyn FnMut()| {
@@ -237,7 +239,11 @@ fn snapshot(c: &mut Criterion) {
     });
     group.finish();
     println!("snapshot: pauses {}", pauses.summary().replace("records", "slices"));
-    println!("snapshot: {written} bytes for at most {} dirty ones, {:.3} of them", dirty * 16, written as f64 / (dirty * 16) as f64);
+    println!(
+        "snapshot: {written} bytes for at most {} dirty ones, {:.3} of them",
+        dirty * 16,
+        written as f64 / (dirty * 16) as f64
+    );
 }
 
 fn restore(c: &mut Criterion) {
@@ -250,7 +256,8 @@ fn restore(c: &mut Criterion) {
     while more == Drained::More {
         more = ours.table.drain(SLICE, &mut ours.log);
         let rest = (more == Drained::Done).then(|| ours.log.take_chunk());
-        let mut chunks: Vec<_> = rest.flatten().into_iter().chain(std::iter::from_fn(|| ours.log.take_chunk())).collect();
+        let mut chunks: Vec<_> =
+            rest.flatten().into_iter().chain(std::iter::from_fn(|| ours.log.take_chunk())).collect();
         if more == Drained::Done {
             chunks.push(ours.log.seal(ours.log.epoch()));
         }

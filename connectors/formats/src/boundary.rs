@@ -46,8 +46,7 @@ mod tests {
     #[test]
     fn every_record_belongs_to_one_range() {
         let bytes = b"a\n\nbc\r\nd\n\n\xffe";
-        let starts: Vec<usize> =
-            (0..bytes.len()).filter(|&at| at == 0 || bytes[at - 1] == b'\n').collect();
+        let starts: Vec<usize> = (0..bytes.len()).filter(|&at| at == 0 || bytes[at - 1] == b'\n').collect();
         for cut in 0..=bytes.len() {
             let mut owned = Vec::new();
             for (from, to) in [(0, cut), (cut, bytes.len())] {

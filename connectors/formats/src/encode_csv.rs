@@ -122,9 +122,15 @@ impl CsvEncoder {
         let (chunks, rest) = text.as_chunks::<16>();
         let any = |chunk: &[u8; 16]| {
             let lanes = u8x16::new(*chunk);
-            set.iter().map(|&byte| lanes.simd_eq(u8x16::splat(byte))).reduce(|a, b| a | b).is_some_and(|found| found.any())
+            set.iter()
+                .map(|&byte| lanes.simd_eq(u8x16::splat(byte)))
+                .reduce(|a, b| a | b)
+                .is_some_and(|found| found.any())
         };
-        text.is_empty() || text.starts_with(b"\xef\xbb\xbf") || chunks.iter().any(any) || rest.iter().any(|byte| set.contains(byte))
+        text.is_empty()
+            || text.starts_with(b"\xef\xbb\xbf")
+            || chunks.iter().any(any)
+            || rest.iter().any(|byte| set.contains(byte))
     }
 }
 
@@ -163,7 +169,8 @@ mod tests {
         let encoder = CsvEncoder::new(&fields, b',');
         let mut out = Vec::new();
         encoder.header(&mut out);
-        encoder.encode_cells(&[Cell::F64(f64::from(0.1f32)), Cell::Timestamp(Timestamp(1)), Cell::Bool(false)], &mut out);
+        encoder
+            .encode_cells(&[Cell::F64(f64::from(0.1f32)), Cell::Timestamp(Timestamp(1)), Cell::Bool(false)], &mut out);
         encoder.encode_cells(&[Cell::F64(f64::NEG_INFINITY), Cell::Null, Cell::Null], &mut out);
         assert_eq!(out, b"x,r.y,b\n0.1,1970-01-01 00:00:00.001,false\n-Infinity,,\n");
     }

@@ -44,7 +44,11 @@ pub struct Unencodable {
 
 impl fmt::Display for Unencodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "field `{}` is {}, which JSON cannot write; map it to null or text before the sink", self.field, self.value)
+        write!(
+            f,
+            "field `{}` is {}, which JSON cannot write; map it to null or text before the sink",
+            self.field, self.value
+        )
     }
 }
 

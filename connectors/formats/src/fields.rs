@@ -47,7 +47,10 @@ impl FieldTree {
     pub(crate) fn new(fields: &[Field]) -> Self {
         let mut tree = Self { objects: vec![ObjectFields::default()], leaves: Vec::new() };
         tree.add(0, "", fields);
-        assert!(tree.leaves.len() + tree.objects.len() < usize::from(u16::MAX), "a schema has fewer than 65,535 fields");
+        assert!(
+            tree.leaves.len() + tree.objects.len() < usize::from(u16::MAX),
+            "a schema has fewer than 65,535 fields"
+        );
         tree
     }
 

@@ -76,12 +76,18 @@ impl fmt::Display for Reason {
             Self::BadEscape => f.write_str("not an escape that JSON knows"),
             Self::LoneSurrogate => f.write_str("half of a surrogate pair without the other half"),
             Self::NotUtf8 => f.write_str("the text is not UTF-8"),
-            Self::NotATimestamp => f.write_str("expected a timestamp such as `2026-01-01 10:15:00.000` or `2026-01-01T10:15:00Z`"),
+            Self::NotATimestamp => {
+                f.write_str("expected a timestamp such as `2026-01-01 10:15:00.000` or `2026-01-01T10:15:00Z`")
+            }
             Self::Duplicate => f.write_str("the key stands twice in its object; which of the two is meant?"),
             Self::TooDeep(limit) => write!(f, "values are nested more than {limit} deep"),
             Self::ColumnCount { expected, found } => write!(f, "expected {expected} columns, the record has {found}"),
-            Self::MissingColumn => f.write_str("the header has no such column; name the column in the header, or map columns by position"),
-            Self::NewlineInQuotes => f.write_str("a newline in a quoted field, though the input was declared to have none; read the file as one split"),
+            Self::MissingColumn => {
+                f.write_str("the header has no such column; name the column in the header, or map columns by position")
+            }
+            Self::NewlineInQuotes => f.write_str(
+                "a newline in a quoted field, though the input was declared to have none; read the file as one split",
+            ),
             Self::NotARow(reason) => f.write_str(reason),
         }
     }
@@ -141,7 +147,10 @@ impl Fault {
         let found = &record[at..record.len().min(at + FOUND_LIMIT)];
         let mut text = String::new();
         for chunk in found.utf8_chunks() {
-            chunk.valid().chars().for_each(|c| if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) });
+            chunk
+                .valid()
+                .chars()
+                .for_each(|c| if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) });
             chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
         }
         Malformed { column: at as u64 + 1, field: self.leaf.map(path), reason: self.reason, found: text }

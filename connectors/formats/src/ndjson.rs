@@ -15,13 +15,13 @@
 //!
 //! Speed comes from guessing: see `json/script.rs` for keys, and `window.rs` for strings.
 
+use crate::arena::Arena;
 use crate::fields::FieldTree;
 use crate::json::{JsonState, Walk};
-use crate::marks::Marks;
 use crate::malformed::{Fault, Malformed};
+use crate::marks::Marks;
 use crate::records::{BadRecord, Decoded, Receipt, RecordDecoder, RecordMemory, RecordParser, bad_record, each_record};
 use crate::window::{WINDOW, Window, WindowMemory, whole_lines};
-use crate::arena::Arena;
 use yeoul_frame::{Cell, Field, Schema};
 
 /// Decodes NDJSON by a schema. See the [module](self) for what it takes and refuses.

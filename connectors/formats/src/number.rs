@@ -96,7 +96,19 @@ mod tests {
 
     #[test]
     fn every_length_of_digits() {
-        for text in ["0", "7", "10", "123", "9999", "12345", "123456", "1234567", "12345678", "123456789", "18446744073709551615"] {
+        for text in [
+            "0",
+            "7",
+            "10",
+            "123",
+            "9999",
+            "12345",
+            "123456",
+            "1234567",
+            "12345678",
+            "123456789",
+            "18446744073709551615",
+        ] {
             for tail in ["", ",", "x12345678", "\u{e9}", ":;</ "] {
                 let bytes = format!("{text}{tail}");
                 assert_eq!(digits(bytes.as_bytes(), 0), Digits::Value(text.parse().unwrap(), text.len()), "{bytes}");

@@ -6,9 +6,14 @@
 
 use crate::number::{digits_value, leading_digits};
 use crate::window::word;
-use yeoul_frame::{Timestamp, time::{civil_from_days, days_from_civil}};
+use yeoul_frame::{
+    Timestamp,
+    time::{civil_from_days, days_from_civil},
+};
 
 const DAY: i64 = 86_400_000;
+/// The years 0 to 9999.
+const YEARS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
 
 /// Length of `yyyy-MM-dd HH:mm:ss`.
 pub(crate) const SECONDS_FORM: usize = 19;
@@ -103,7 +108,9 @@ impl TimeParser {
             return None;
         }
         let days = days_of(year, month as u32, day as u32)?;
-        Some(Timestamp(days * DAY + ((hour * 60 + minute - offset) * 60 + seconds) * 1000 + millis))
+        let time = days * DAY + ((hour * 60 + minute - offset) * 60 + seconds) * 1000 + millis;
+        // An offset can lead out of the years that have four digits, and so out of what can be written.
+        YEARS.contains(&time).then_some(Timestamp(time))
     }
 }
 
@@ -174,7 +181,9 @@ impl Rest<'_> {
         let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, tail) = self.0.split_at(count);
         self.0 = tail;
-        (1..=9).contains(&count).then(|| (0..3).fold(0, |value, i| value * 10 + digits.get(i).map_or(0, |digit| i64::from(digit - b'0'))))
+        (1..=9)
+            .contains(&count)
+            .then(|| (0..3).fold(0, |value, i| value * 10 + digits.get(i).map_or(0, |digit| i64::from(digit - b'0'))))
     }
 
     /// Minutes east of Greenwich: nothing, `Z`, `+09:00`, `+0900` or `+09`.
@@ -208,7 +217,24 @@ pub fn write_timestamp(out: &mut Vec<u8>, time: Timestamp) {
     let ms = millis % 1000;
     let [tens, hundreds] = [two(ms % 100), two(ms / 100)];
     out.extend_from_slice(&[
-        b'-', m[0], m[1], b'-', d[0], d[1], b' ', h[0], h[1], b':', min[0], min[1], b':', s[0], s[1], b'.', hundreds[1], tens[0],
+        b'-',
+        m[0],
+        m[1],
+        b'-',
+        d[0],
+        d[1],
+        b' ',
+        h[0],
+        h[1],
+        b':',
+        min[0],
+        min[1],
+        b':',
+        s[0],
+        s[1],
+        b'.',
+        hundreds[1],
+        tens[0],
         tens[1],
     ]);
 }
@@ -230,9 +256,17 @@ mod tests {
     fn forms() {
         let noon = Some(1_767_268_800_000);
         for text in [
-            "2026-01-01 12:00:00", "2026-01-01T12:00:00", "2026-01-01 12:00:00.000", "2026-01-01T12:00:00.000Z", "2026-01-01T12:00Z",
-            "2026-01-01T21:00:00+09:00", "2026-01-01T21:00:00+0900", "2026-01-01T21:00:00+09", "2026-01-01 02:30:00.0-09:30",
-            "2026-01-01t12:00:00z", "2026-01-01 12:00:00.000999999",
+            "2026-01-01 12:00:00",
+            "2026-01-01T12:00:00",
+            "2026-01-01 12:00:00.000",
+            "2026-01-01T12:00:00.000Z",
+            "2026-01-01T12:00Z",
+            "2026-01-01T21:00:00+09:00",
+            "2026-01-01T21:00:00+0900",
+            "2026-01-01T21:00:00+09",
+            "2026-01-01 02:30:00.0-09:30",
+            "2026-01-01t12:00:00z",
+            "2026-01-01 12:00:00.000999999",
         ] {
             assert_eq!(parse(text), noon, "{text}");
         }
@@ -245,11 +279,29 @@ mod tests {
     #[test]
     fn refusals() {
         for text in [
-            "", "2026-01-01", "2026-02-29 00:00:00", "2026-13-01 00:00:00", "2026-00-01 00:00:00", "2026-01-00 00:00:00",
-            "2026-01-32 00:00:00.000", "2026-01-01 24:00:00", "2026-01-01 00:60:00", "2026-01-01 00:00:60", "2026-01-01 00:00:00.",
-            "2026-01-01 00:00:00.0000000001", "2026-01-01_00:00:00", "2026-01-01 00:00:00x", "2026-01-01 00:00:00.00x",
-            "2026/01/01 00:00:00", "2026-01-01 00:00:00+24:00", "2026-01-01 00:00:0a", "a026-01-01 00:00:00.000",
-            "2026-01-01 00:00:00+1", "2026-01-01 0\u{a0}:00:00",
+            "",
+            "2026-01-01",
+            "2026-02-29 00:00:00",
+            "2026-13-01 00:00:00",
+            "2026-00-01 00:00:00",
+            "2026-01-00 00:00:00",
+            "2026-01-32 00:00:00.000",
+            "2026-01-01 24:00:00",
+            "2026-01-01 00:60:00",
+            "2026-01-01 00:00:60",
+            "2026-01-01 00:00:00.",
+            "2026-01-01 00:00:00.0000000001",
+            "2026-01-01_00:00:00",
+            "2026-01-01 00:00:00x",
+            "2026-01-01 00:00:00.00x",
+            "2026/01/01 00:00:00",
+            "2026-01-01 00:00:00+24:00",
+            "2026-01-01 00:00:0a",
+            "a026-01-01 00:00:00.000",
+            "2026-01-01 00:00:00+1",
+            "9999-12-31 23:59:59-00:01",
+            "0000-01-01 00:00:00+00:01",
+            "2026-01-01 0\u{a0}:00:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -274,7 +326,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let mut parser = TimeParser::default();
         let mut out = Vec::new();
-        for millis in (-62_167_219_200_000..253_402_300_800_000i64).step_by(86_399_997_123) {
+        for millis in YEARS.step_by(86_399_997_123) {
             out.clear();
             write_timestamp(&mut out, Timestamp(millis));
             assert_eq!(out, Timestamp(millis).to_string().as_bytes());

@@ -50,7 +50,10 @@ fn plain_reader(input: &[u8], columns: usize) -> Option<Vec<Row>> {
                 }
             } else {
                 while let Some(&byte) = input.get(at) {
-                    if matches!(byte, b',' | b'\n') || input[at..].starts_with(b"\r\n") || (byte == b'\r' && at + 1 == input.len()) {
+                    if matches!(byte, b',' | b'\n')
+                        || input[at..].starts_with(b"\r\n")
+                        || (byte == b'\r' && at + 1 == input.len())
+                    {
                         break;
                     }
                     if byte == b'"' {
@@ -92,7 +95,8 @@ fn decode(decoder: &mut CsvDecoder, input: &[u8], cuts: &[usize]) -> Result<Vec<
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        vec(prop::sample::select(vec!['"', ',', '\n', '\r', 'x', ' ', '\u{e9}', '\\']), 0..8).prop_map(String::from_iter),
+        vec(prop::sample::select(vec!['"', ',', '\n', '\r', 'x', ' ', '\u{e9}', '\\']), 0..8)
+            .prop_map(String::from_iter),
         "[a-z]{0,3}",
         vec(any::<char>(), 0..80).prop_map(String::from_iter),
     ]
@@ -112,7 +116,7 @@ fn encode(rows: &[Row]) -> Vec<u8> {
     out
 }
 
-fn sorted_cuts(cuts: Vec<prop::sample::Index>, len: usize) -> Vec<usize> {
+fn sorted_cuts(cuts: &[prop::sample::Index], len: usize) -> Vec<usize> {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(len + 1)).collect();
     cuts.sort_unstable();
     cuts
@@ -125,7 +129,7 @@ proptest! {
     #[test]
     fn round_trip(rows in rows(), cuts in vec(any::<prop::sample::Index>(), 0..5)) {
         let input = encode(&rows);
-        let cuts = sorted_cuts(cuts, input.len());
+        let cuts = sorted_cuts(&cuts, input.len());
         prop_assert_eq!(decode(&mut CsvDecoder::new(TEXTS, POSITIONAL), &input, &cuts), Ok(rows));
     }
 
@@ -140,7 +144,7 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..4),
     ) {
         prop_assume!(!input.starts_with(b"\xef\xbb\xbf"));
-        let cuts = sorted_cuts(cuts, input.len());
+        let cuts = sorted_cuts(&cuts, input.len());
         let found = decode(&mut CsvDecoder::new(TEXTS, POSITIONAL), &input, &cuts);
         match plain_reader(&input, 3) {
             Some(rows) => prop_assert_eq!(found, Ok(rows), "{}", input.escape_ascii()),
@@ -188,16 +192,56 @@ fn columns_find_fields_by_name() {
 #[test]
 fn values_that_do_not_fit_are_refused() {
     for (data_type, value, error) in [
-        (DataType::I32, "1.5", "malformed record at byte 2 of the input: column 1, field `x`: expected an integer, found `1.5`"),
-        (DataType::I8, "128", "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit i8, found `128`"),
-        (DataType::U8, "-1", "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit u8, found `-1`"),
-        (DataType::F64, "1e999", "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit f64, found `1e999`"),
-        (DataType::F64, "inf", "malformed record at byte 2 of the input: column 1, field `x`: expected a number, found `inf`"),
-        (DataType::Bool, "1", "malformed record at byte 2 of the input: column 1, field `x`: expected true or false, found `1`"),
-        (DataType::I64, "1\"", "malformed record at byte 2 of the input: column 2: expected no quote within a field that does not begin with one, found `\"`"),
-        (DataType::I64, "\"1\"2", "malformed record at byte 2 of the input: column 4: expected a delimiter or the line's end after a closing quote, found `2`"),
-        (DataType::I64, "\"1", "malformed record at byte 2 of the input: column 3: the record ends inside a quoted field, found the end of the record"),
-        (DataType::I64, "1,2", "malformed record at byte 2 of the input: column 4: expected 1 columns, the record has 2, found the end of the record"),
+        (
+            DataType::I32,
+            "1.5",
+            "malformed record at byte 2 of the input: column 1, field `x`: expected an integer, found `1.5`",
+        ),
+        (
+            DataType::I8,
+            "128",
+            "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit i8, found `128`",
+        ),
+        (
+            DataType::U8,
+            "-1",
+            "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit u8, found `-1`",
+        ),
+        (
+            DataType::F64,
+            "1e999",
+            "malformed record at byte 2 of the input: column 1, field `x`: the number does not fit f64, found `1e999`",
+        ),
+        (
+            DataType::F64,
+            "inf",
+            "malformed record at byte 2 of the input: column 1, field `x`: expected a number, found `inf`",
+        ),
+        (
+            DataType::Bool,
+            "1",
+            "malformed record at byte 2 of the input: column 1, field `x`: expected true or false, found `1`",
+        ),
+        (
+            DataType::I64,
+            "1\"",
+            "malformed record at byte 2 of the input: column 2: expected no quote within a field that does not begin with one, found `\"`",
+        ),
+        (
+            DataType::I64,
+            "\"1\"2",
+            "malformed record at byte 2 of the input: column 4: expected a delimiter or the line's end after a closing quote, found `2`",
+        ),
+        (
+            DataType::I64,
+            "\"1",
+            "malformed record at byte 2 of the input: column 3: the record ends inside a quoted field, found the end of the record",
+        ),
+        (
+            DataType::I64,
+            "1,2",
+            "malformed record at byte 2 of the input: column 4: expected 1 columns, the record has 2, found the end of the record",
+        ),
     ] {
         let fields = [field("x", data_type)];
         assert_eq!(lines(CsvOptions::default(), &fields, &format!("x\n{value}")), Err(error.to_string()));
@@ -209,9 +253,21 @@ fn headers_that_do_not_fit_are_refused() {
     let named = CsvOptions::default();
     let skipped = CsvOptions { header: Header::Skipped, ..named };
     for (options, input, error) in [
-        (named, "a,b\n1,2", "malformed record at byte 0 of the input: column 1, field `c`: the header has no such column; name the column in the header, or map columns by position, found `a,b\n`"),
-        (named, "a,b,c,a\n", "malformed record at byte 0 of the input: column 7, field `a`: the key stands twice in its object; which of the two is meant?, found `a\n`"),
-        (skipped, "a,b\n1,2", "malformed record at byte 0 of the input: column 1: expected 3 columns, the record has 2, found `a,b\n`"),
+        (
+            named,
+            "a,b\n1,2",
+            "malformed record at byte 0 of the input: column 1, field `c`: the header has no such column; name the column in the header, or map columns by position, found `a,b\n`",
+        ),
+        (
+            named,
+            "a,b,c,a\n",
+            "malformed record at byte 0 of the input: column 7, field `a`: the key stands twice in its object; which of the two is meant?, found `a\n`",
+        ),
+        (
+            skipped,
+            "a,b\n1,2",
+            "malformed record at byte 0 of the input: column 1: expected 3 columns, the record has 2, found `a,b\n`",
+        ),
     ] {
         assert_eq!(lines(options, TEXTS, input).map_err(|error| error.replace("\\n", "\n")), Err(error.to_string()));
     }
@@ -240,7 +296,10 @@ fn newlines_in_quotes_can_be_declared_absent() {
 #[test]
 fn one_column_has_null_records() {
     let fields = [field("x", DataType::Utf8)];
-    assert_eq!(lines(POSITIONAL, &fields, "a\n\n\"\"\n\r\nb"), Ok(vec![texts(["a"]), texts(["-"]), texts([""]), texts(["-"]), texts(["b"])]));
+    assert_eq!(
+        lines(POSITIONAL, &fields, "a\n\n\"\"\n\r\nb"),
+        Ok(vec![texts(["a"]), texts(["-"]), texts([""]), texts(["-"]), texts(["b"])])
+    );
 }
 
 #[test]

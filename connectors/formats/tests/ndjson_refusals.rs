@@ -102,12 +102,18 @@ fn what_is_well() {
     assert_eq!(cells("\u{feff} { } \r\n"), format!("[{null}]"));
     assert_eq!(cells(r#"{"o":null,"\u0069":null,"zz":"\q\ud800"}"#), format!("[{null}]"));
     assert_eq!(cells(r#"{"\u0069":-0,"o":{"x" : 7 }}"#), "[I64(0), Null, Null, Null, Null, Null, I64(7)]");
-    assert_eq!(cells(r#"{"u":18446744073709551615,"f":0.1}"#), format!("[Null, U64({}), F64({}), Null, Null, Null, Null]", u64::MAX, f64::from(0.1f32)));
+    assert_eq!(
+        cells(r#"{"u":18446744073709551615,"f":0.1}"#),
+        format!("[Null, U64({}), F64({}), Null, Null, Null, Null]", u64::MAX, f64::from(0.1f32))
+    );
     for time in [r#""1970-01-01T00:00:01Z""#, r#""1970-01-01 00:00:01""#, "1000", r#""1970-01-01 00:00:01\u002e000""#] {
         let second = format!("[Null, Null, Null, Null, {:?}, Null, Null]", Cell::Timestamp(Timestamp(1000)));
         assert_eq!(cells(&format!(r#"{{"t":{time}}}"#)), second);
     }
-    assert_eq!(cells(r#"{"s":"\ud83d\ude00\b\f\/\u00e9"}"#), format!("[Null, Null, Null, {:?}, Null, Null, Null]", Cell::Str("\u{1f600}\u{8}\u{c}/\u{e9}")));
+    assert_eq!(
+        cells(r#"{"s":"\ud83d\ude00\b\f\/\u00e9"}"#),
+        format!("[Null, Null, Null, {:?}, Null, Null, Null]", Cell::Str("\u{1f600}\u{8}\u{c}/\u{e9}"))
+    );
 }
 
 /// An error tells which bytes of the input it is about, and decoding goes on after them.

@@ -87,6 +87,12 @@ impl Parker {
         self.prepared = true;
     }
 
+    /// Whether the bell has rung since `prepare`, so that a park would end at once. For whoever drives parts without parking.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.prepared && !self.shared.parked.is_announced()
+    }
+
     /// Takes `prepare` back: there was work after all.
     #[inline]
     pub fn cancel(&mut self) {

@@ -56,6 +56,14 @@ impl Parked {
         self.0.0.swap(false, Ordering::Relaxed);
     }
 
+    /// Whether the sleep is announced and nobody has taken on to end it.
+    #[inline]
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        // Relaxed: a hint; nothing is read on the strength of it.
+        self.0.0.load(Ordering::Relaxed)
+    }
+
     /// Called after work was put down: whether the caller must wake the sleeper.
     #[inline]
     #[must_use]

@@ -20,6 +20,8 @@ struct Split {
     /// When its last record came, in processing time.
     last_record: Timestamp,
     idle: bool,
+    /// Restored, and not read from yet: its turn may come after splits that were not begun.
+    dormant: bool,
 }
 
 enum Generator {
@@ -84,8 +86,9 @@ impl EventTime {
             watermark: Timestamp::MIN,
             last_record: now,
             idle: false,
+            dormant: false,
         });
-        (split.last_record, split.idle) = (now, false);
+        (split.last_record, split.idle, split.dormant) = (now, false, false);
         self.idle = false;
 
         // The generator is chosen once a frame; the loops run over plain times.
@@ -151,24 +154,30 @@ impl EventTime {
             watermark: Timestamp::MIN,
             last_record: now,
             idle: false,
+            dormant: false,
         });
         split.watermark = split.watermark.max(watermark);
-        (split.idle, split.last_record) = (false, now);
+        (split.last_record, split.idle, split.dormant) = (now, false, false);
         self.rise(out);
     }
 
     /// A split has been read to its end.
     pub fn finished(&mut self, id: SplitId, out: &mut Vec<Message>) {
         let Some(split) = self.splits.remove(&id) else { return };
-        // The last split to end leaves the watermark where its records brought it.
-        if !self.splits.is_empty() {
-            self.rise(out);
+        let highest = match split.generator {
+            Generator::Highest { bound, highest } if highest > i64::MIN => Timestamp(highest.saturating_sub(bound)),
+            _ => split.watermark,
+        };
+        let own = highest.max(split.watermark);
+        if self.splits.values().any(|split| split.dormant) {
+            // Between this split and those that wait for their turn may lie others that this instance has not begun.
+            let active = self.splits.values().filter(|split| !split.idle).map(|split| split.watermark);
+            self.send(active.min().map_or(own, |least| least.min(own)), out);
+        } else if self.splits.is_empty() {
+            // The last split to end leaves the watermark where its records brought it.
+            self.send(own, out);
         } else {
-            let highest = match split.generator {
-                Generator::Highest { bound, highest } if highest > i64::MIN => Timestamp(highest.saturating_sub(bound)),
-                _ => split.watermark,
-            };
-            self.send(highest.max(split.watermark), out);
+            self.rise(out);
         }
     }
 
@@ -257,7 +266,7 @@ impl EventTime {
                 Generator::Highest { highest: at, .. } => *at = highest,
                 Generator::Custom(generator) => generator.load(custom),
             }
-            self.splits.insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false });
+            self.splits.insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false, dormant: true });
         }
         Ok(())
     }
@@ -383,6 +392,25 @@ mod tests {
         [&ended, &begun].iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
         again.records(SplitId(3), frame(&[100, 600]), Timestamp(0), &mut out);
         assert_eq!(render(&mut out), "100 w489 600 w589");
+    }
+
+    #[test]
+    fn a_restored_split_does_not_let_the_watermark_pass_those_that_come_before_it() {
+        // Two instances read splits 1, 3, … and 2, 4, …; the second is far ahead. Then one instance has them all.
+        let (mut slow, mut fast, mut out) = (bounded(10, 1), bounded(10, 1), Vec::new());
+        slow.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
+        fast.records(SplitId(4), frame(&[400]), Timestamp(0), &mut out);
+        out.clear();
+        let mut again = bounded(10, 1);
+        [&slow, &fast].iter().for_each(|of| again.load(&of.save(), |_| true).unwrap());
+        again.records(SplitId(1), frame(&[110]), Timestamp(0), &mut out);
+        again.finished(SplitId(1), &mut out);
+        for (split, time) in [(2, 200), (3, 300)] {
+            again.records(SplitId(split), frame(&[time]), Timestamp(0), &mut out);
+            again.finished(SplitId(split), &mut out);
+        }
+        again.records(SplitId(4), frame(&[410]), Timestamp(0), &mut out);
+        assert_eq!(render(&mut out), "110 w99 200 w189 300 w289 410 w399");
     }
 
     #[test]

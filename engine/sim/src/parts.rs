@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use yeoul_ring::Parker;
+use yeoul_ring::{Bell, Parker};
 use yeoul_runtime::attempt::Seed;
 use yeoul_runtime::chain::panic_message;
 use yeoul_runtime::coordinator::{Coordinator, Tick};
@@ -34,8 +34,18 @@ pub(crate) struct ShardPart {
     stage: Stage,
     told: Sender<Event>,
     clock: SimClock,
-    /// Bells of other shards ring it; nobody parks on it.
-    _parker: Parker,
+    parker: Parker,
+    rest: Rest,
+}
+
+/// How far a shard with nothing to do is on its way to sleep, as `threads.rs` puts it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Busy,
+    /// It has announced that it will park, and looks once more.
+    Announced,
+    /// It sleeps until its bell rings or, if given, until this time. A bell that is not rung shows here as a job that is stuck.
+    Parked(Option<u64>),
 }
 
 enum Stage {
@@ -46,7 +56,7 @@ enum Stage {
 
 impl ShardPart {
     pub(crate) fn new(number: usize, seed: Seed, parker: Parker, told: Sender<Event>, clock: SimClock) -> Self {
-        Self { name: format!("shard-{number}"), stage: Stage::Seed(Box::new(seed)), told, clock, _parker: parker }
+        Self { name: format!("shard-{number}"), stage: Stage::Seed(Box::new(seed)), told, clock, parker, rest: Rest::Busy }
     }
 
     fn advance(&mut self) -> Result<Step, JobError> {
@@ -63,15 +73,39 @@ impl ShardPart {
                     return Ok(Step::Ended);
                 }
                 self.stage = Stage::Runs(shard);
-                Ok(match progress {
-                    Progress::Idle(until) => Step::Idle(until.map(|until| {
-                        let left = u64::try_from(until.0.saturating_sub(self.clock.wall_millis())).unwrap_or(0);
-                        self.clock.monotonic_nanos().saturating_add(left.saturating_mul(1_000_000))
-                    })),
-                    _ => Step::Worked,
-                })
+                let Progress::Idle(until) = progress else {
+                    self.wake();
+                    return Ok(Step::Worked);
+                };
+                Ok(self.tire(until.map(|until| {
+                    let left = u64::try_from(until.0.saturating_sub(self.clock.wall_millis())).unwrap_or(0);
+                    self.clock.monotonic_nanos().saturating_add(left.saturating_mul(1_000_000))
+                })))
             }
             Stage::Gone => Ok(Step::Ended),
+        }
+    }
+
+    fn wake(&mut self) {
+        if self.rest != Rest::Busy {
+            self.parker.cancel();
+            self.rest = Rest::Busy;
+        }
+    }
+
+    /// There was nothing to do.
+    fn tire(&mut self, until: Option<u64>) -> Step {
+        match self.rest {
+            Rest::Busy => {
+                self.parker.prepare();
+                self.rest = Rest::Announced;
+                // It looks once more.
+                Step::Idle(Some(self.clock.monotonic_nanos()))
+            }
+            Rest::Announced | Rest::Parked(_) => {
+                self.rest = Rest::Parked(until);
+                Step::Idle(until)
+            }
         }
     }
 }
@@ -82,10 +116,20 @@ impl Part for ShardPart {
     }
 
     fn step(&mut self) -> Step {
+        if let Rest::Parked(until) = self.rest {
+            if !self.parker.is_rung() && until.is_none_or(|until| until > self.clock.monotonic_nanos()) {
+                return Step::Idle(until);
+            }
+            self.wake();
+        }
         self.advance().unwrap_or_else(|error| {
             let _ = self.told.send(Event::Failed(error));
             Step::Ended
         })
+    }
+
+    fn is_called(&self) -> bool {
+        self.parker.is_rung()
     }
 }
 
@@ -95,6 +139,8 @@ pub(crate) struct WriterPart {
     writer: Writer,
     chunks: Option<Receiver<Chunk>>,
     spent: Sender<Vec<u8>>,
+    /// Wakes the shard, which may wait for room.
+    bell: Bell,
     told: Sender<Event>,
 }
 
@@ -104,9 +150,10 @@ impl WriterPart {
         writer: Writer,
         chunks: Receiver<Chunk>,
         spent: Sender<Vec<u8>>,
+        bell: Bell,
         told: Sender<Event>,
     ) -> Self {
-        Self { name: format!("log-{number}"), writer, chunks: Some(chunks), spent, told }
+        Self { name: format!("log-{number}"), writer, chunks: Some(chunks), spent, bell, told }
     }
 }
 
@@ -130,6 +177,7 @@ impl Part for WriterPart {
                 if let Some(event) = event {
                     let _ = self.told.send(event);
                 }
+                self.bell.ring().expect("the system wakes a simulated shard");
                 Step::Worked
             }
             Err(error) => {
@@ -139,6 +187,10 @@ impl Part for WriterPart {
                 Step::Ended
             }
         }
+    }
+
+    fn is_called(&self) -> bool {
+        self.chunks.as_ref().is_some_and(|chunks| !chunks.is_empty())
     }
 }
 
@@ -188,5 +240,9 @@ impl Part for CoordinatorPart {
         };
         *self.verdict.borrow_mut() = Some(verdict);
         step
+    }
+
+    fn is_called(&self) -> bool {
+        !self.events.is_empty()
     }
 }

@@ -24,6 +24,11 @@ pub trait Part {
 
     /// Does a bounded piece of what is due.
     fn step(&mut self) -> Step;
+
+    /// Whether something has woken it since it said that it was idle: a bell, or a message in a channel that it waits at.
+    fn is_called(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a part's step.
@@ -100,7 +105,9 @@ impl Scheduler {
                 return Stop::Stuck(format!("no end after {} steps", self.patience.steps));
             }
             let Some(at) = turns.next(&mut self.rng) else {
-                if let Err(stuck) = self.wait(&mut turns, idle_since) {
+                if !turns.wake_called(parts)
+                    && let Err(stuck) = self.wait(&mut turns, idle_since)
+                {
                     return stuck;
                 }
                 continue;
@@ -204,6 +211,18 @@ impl Turns {
 
     fn all_awake(&mut self) {
         self.states.iter_mut().filter(|state| **state != Turn::Ended).for_each(|state| *state = Turn::Awake);
+    }
+
+    /// Wakes the parts that something calls. Returns whether there was any.
+    fn wake_called(&mut self, parts: &[Box<dyn Part + '_>]) -> bool {
+        let mut any = false;
+        for (state, part) in self.states.iter_mut().zip(parts) {
+            if *state != Turn::Ended && part.is_called() {
+                *state = Turn::Awake;
+                any = true;
+            }
+        }
+        any
     }
 
     fn asleep(&mut self, at: usize, until: Option<u64>) {

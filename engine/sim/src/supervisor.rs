@@ -151,10 +151,10 @@ fn one_attempt(
     let mut commands = Vec::new();
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     for (number, seat) in seats.into_iter().enumerate() {
-        let Seat { seed, parker, bell: _, writer, chunks, spent, commands: to_shard } = seat;
-        commands.push(to_shard);
+        let Seat { seed, parker, bell, writer, chunks, spent, commands: to_shard } = seat;
+        commands.push((to_shard, bell.clone()));
         parts.push(Box::new(ShardPart::new(number, seed, parker, told.clone(), world.clock.clone())));
-        parts.push(Box::new(WriterPart::new(number, writer, chunks, spent, told.clone())));
+        parts.push(Box::new(WriterPart::new(number, writer, chunks, spent, bell, told.clone())));
     }
     drop(told);
     parts.push(Box::new(CoordinatorPart::new(coordinator, events, verdict.clone())));
@@ -163,8 +163,9 @@ fn one_attempt(
     if matches!(stop, Stop::Failed(_)) && !world.is_down() {
         // As the threads do: the coordinator is gone, shards are told to quit, writers write what waits for them.
         parts.pop();
-        for to_shard in &commands {
+        for (to_shard, bell) in &commands {
             let _ = to_shard.send(Command::Quit);
+            bell.ring().expect("the system wakes a simulated shard");
         }
         stop = scheduler.run(&mut parts, |step| world.before_step(step, watch, completed));
         if let Stop::Stuck(why) = stop {

@@ -122,7 +122,10 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
 
     /// Constant time for each pane.
     fn freeze(&mut self) {
-        assert!(self.dying.is_empty() && self.frozen_dropped.is_empty(), "the panes of the epoch before are not drained");
+        assert!(
+            self.dying.is_empty() && self.frozen_dropped.is_empty(),
+            "the panes of the epoch before are not drained"
+        );
         self.panes.values_mut().for_each(Table::freeze);
         self.frozen_dropped = std::mem::take(&mut self.dropped);
     }
@@ -232,7 +235,8 @@ mod tests {
     }
 
     fn contents(panes: &Panes<u64, u64>) -> Model {
-        let pane = |namespace| panes.get(namespace).into_iter().flat_map(Table::iter).map(move |(k, v)| ((namespace, *k), *v));
+        let pane =
+            |namespace| panes.get(namespace).into_iter().flat_map(Table::iter).map(move |(k, v)| ((namespace, *k), *v));
         panes.namespaces().flat_map(pane).collect()
     }
 

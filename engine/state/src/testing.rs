@@ -77,9 +77,16 @@ impl Disk {
         self.restore_owned(table, &|_| true)
     }
 
-    pub(crate) fn restore_owned(&self, table: &mut dyn StateTable, owned: &dyn Fn(KeyHash) -> bool) -> Result<(), Corrupt> {
+    pub(crate) fn restore_owned(
+        &self,
+        table: &mut dyn StateTable,
+        owned: &dyn Fn(KeyHash) -> bool,
+    ) -> Result<(), Corrupt> {
         let id = table.id();
-        self.visit(|_| true, |block| if block.table() == id { table.restore(block, owned, &mut |_, _| ()) } else { Ok(()) })
+        self.visit(
+            |_| true,
+            |block| if block.table() == id { table.restore(block, owned, &mut |_, _| ()) } else { Ok(()) },
+        )
     }
 
     /// Rewrites what is live in the oldest segment: puts it on the dirty list of the table, as compaction does.

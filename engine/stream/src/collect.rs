@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yeoul_frame::{Epoch, Frame};
 use yeoul_operator::{
-    Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services, SinkSpec,
-    Snapshot,
+    Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
+    SinkSpec, Snapshot,
 };
 use yeoul_state::Stored;
 
@@ -25,7 +25,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// let env = StreamEnvironment::new("numbers");
 /// let (sink, numbers) = collect();
 /// env.from_collection([1u64, 2, 3], WatermarkStrategy::no_watermarks()).sink_to(sink);
-/// // Once the job has run: 
+/// // Once the job has run:
 /// assert!(numbers.take().is_empty());
 /// ```
 #[must_use]
@@ -120,7 +120,8 @@ impl<T: StateRecord> Committer for Delivering<T> {
         for output in outputs {
             let mut rest = &output.bytes[..];
             while !rest.is_empty() {
-                let bad = |error| OperatorError::new(format!("sealed output of {epoch} does not read")).caused_by(error);
+                let bad =
+                    |error| OperatorError::new(format!("sealed output of {epoch} does not read")).caused_by(error);
                 let len = u32::decode(&mut rest).map_err(bad)? as usize;
                 let (record, after) = rest.split_at_checked(len).ok_or_else(|| {
                     OperatorError::new(format!("sealed output of {epoch} is cut short: {} of {len} bytes", rest.len()))

@@ -76,8 +76,7 @@ struct Position {
 impl<T: Record> Source for Reader<T> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         let owned = |split: &u16| SplitId(u64::from(*split)).owner(cx.subtask.parallelism) == cx.subtask.index;
-        self.own =
-            (0..self.splits).filter(owned).map(|split| Position { split, read: 0, finished: false }).collect();
+        self.own = (0..self.splits).filter(owned).map(|split| Position { split, read: 0, finished: false }).collect();
         self.rows = Some(RowBuilder::new(cx.pool, POLL_ROWS));
         Ok(())
     }
@@ -131,7 +130,10 @@ impl<T: Record> Source for Reader<T> {
     fn restore(&mut self, name: &str, _from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
         let entries = bytes.chunks_exact(10);
         if name != POSITIONS || !entries.remainder().is_empty() {
-            return Err(OperatorError::new(format!("{} bytes of state '{name}' are not a collection's positions", bytes.len())));
+            return Err(OperatorError::new(format!(
+                "{} bytes of state '{name}' are not a collection's positions",
+                bytes.len()
+            )));
         }
         for entry in entries {
             let split = u16::from_le_bytes([entry[0], entry[1]]);

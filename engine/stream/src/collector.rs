@@ -5,7 +5,9 @@
 //! 2. After the first record that cannot be archived nothing more is taken; the operator fails with that record's error.
 
 use rkyv::{Archive, Serialize};
-use yeoul_frame::{FRAME_ROWS, FieldType, Frame, Pool, PushError, Record, RowBuilder, RowKind, RowSerializer, Timestamp};
+use yeoul_frame::{
+    FRAME_ROWS, FieldType, Frame, Pool, PushError, Record, RowBuilder, RowKind, RowSerializer, Timestamp,
+};
 use yeoul_operator::{Context, OperatorError, OutputId};
 
 /// Takes the results of user code (Flink's `Collector`).
@@ -19,6 +21,10 @@ pub struct Collector<O: Record> {
     error: Option<PushError>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a result is given away: `collect(x)` reads better than `collect(&x)`"
+)]
 impl<O: Record> Collector<O> {
     /// An empty one, with frame memory from `pool`.
     #[must_use]

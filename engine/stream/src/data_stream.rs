@@ -151,7 +151,10 @@ impl<T: Record> DataStream<T> {
     pub fn side_output<S: Record>(&self, tag: &OutputTag<S>) -> DataStream<S> {
         let ports: Vec<_> = self.ports.iter().filter(|port| port.output == OutputId::MAIN).collect();
         let [port] = ports[..] else {
-            self.env.mistake(format!("side output '{}' of a stream that is not one operator's; take it before the union", tag.name()));
+            self.env.mistake(format!(
+                "side output '{}' of a stream that is not one operator's; take it before the union",
+                tag.name()
+            ));
             return DataStream::of(self.env.clone(), Vec::new());
         };
         self.env.output(port.node, self.env.side(port.node, tag))
@@ -213,7 +216,9 @@ impl<T: Record> DataStream<T> {
     fn change(self, what: &str, change: impl FnOnce(&mut Node)) -> Self {
         match &self.ports[..] {
             [port] if matches!(port.partitioning, Partitioning::Forward) => self.env.node(port.node, change),
-            _ => self.env.mistake(format!("{what} was set on a stream that is not one operator's; set it before union or rebalance")),
+            _ => self.env.mistake(format!(
+                "{what} was set on a stream that is not one operator's; set it before union or rebalance"
+            )),
         }
         self
     }

@@ -119,7 +119,13 @@ impl StreamEnvironment {
     }
 
     /// Adds an operator behind these ports; each belongs to an input.
-    pub(crate) fn operator(&self, name: &str, make: MakeOperator, inputs: &[(InputId, &[Port])], sides: &Sides) -> NodeId {
+    pub(crate) fn operator(
+        &self,
+        name: &str,
+        make: MakeOperator,
+        inputs: &[(InputId, &[Port])],
+        sides: &Sides,
+    ) -> NodeId {
         self.add(name, NodeKind::Operator { make }, None, inputs, sides)
     }
 

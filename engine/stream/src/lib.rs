@@ -25,7 +25,6 @@ mod late;
 pub mod window;
 pub mod collect;
 pub mod harness;
-mod harness_log;
 
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;
@@ -33,8 +32,7 @@ pub use collector::Collector;
 pub use connected_streams::KeyedConnectedStreams;
 pub use data_stream::{DataStream, StreamSink};
 pub use environment::{GraphError, StreamEnvironment};
-pub use harness::{HarnessError, OperatorHarness};
-pub use harness_log::HarnessSnapshot;
+pub use harness::{HarnessError, HarnessSnapshot, OperatorHarness};
 pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 pub use keyed_stream::KeyedStream;
 pub use owned_state::StateRecord;

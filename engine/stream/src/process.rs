@@ -81,6 +81,10 @@ pub struct ProcessContext<'a> {
     pub(crate) sides: &'a mut SideOutputs,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a result is given away: `collect(x)` reads better than `collect(&x)`"
+)]
 impl ProcessContext<'_> {
     /// The record's event time.
     #[must_use]

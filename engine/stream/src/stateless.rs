@@ -132,7 +132,11 @@ impl<T: Record, F: Fn(&T::Archived) -> bool + Send> Operator for Filter<T, F> {
             kept[len] = row;
             len + usize::from((self.keep)(record))
         });
-        let selected = if len == frame.len() { frame.clone().without_hashes() } else { frame.select(Selection::rows(&kept[..len])) };
+        let selected = if len == frame.len() {
+            frame.clone().without_hashes()
+        } else {
+            frame.select(Selection::rows(&kept[..len]))
+        };
         cx.emit(OutputId::MAIN, selected);
         Ok(())
     }

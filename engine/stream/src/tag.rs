@@ -77,7 +77,8 @@ impl Sides {
                 type_name::<T>()
             ));
         }
-        let number = u8::try_from(sides.len() + 1).map_err(|_| format!("side output '{}' is the 256th of its operator", tag.name))?;
+        let number = u8::try_from(sides.len() + 1)
+            .map_err(|_| format!("side output '{}' is the 256th of its operator", tag.name))?;
         let output = OutputId(number);
         sides.push(Side { name: tag.name.clone(), records: TypeId::of::<T>(), type_name: type_name::<T>(), output });
         Ok(output)

@@ -13,11 +13,9 @@ use crate::tag::Sides;
 use crate::watermarks::millis;
 use crate::window::aligned::{AlignedSettings, AlignedWindows};
 use crate::window::assigner::{Assigner, Domain};
-use crate::window::session::{SessionSettings, SessionWindows};
 use crate::window::content::{Aggregate, Content, Elements, Reduce};
-use crate::{
-    Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner,
-};
+use crate::window::session::{SessionSettings, SessionWindows};
+use crate::{Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner};
 
 /// A keyed stream cut into windows (Flink's `WindowedStream`).
 ///
@@ -184,11 +182,13 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         let make: MakeOperator = match self.assigner.kind {
             Assigner::Aligned(grid) => Arc::new(move || {
                 let settings = AlignedSettings { grid, domain, lateness, late, sides: sides.clone() };
-                Box::new(AlignedWindows::new(settings, FrameKeys::new(selector.clone()), content())) as Box<dyn Operator>
+                Box::new(AlignedWindows::new(settings, FrameKeys::new(selector.clone()), content()))
+                    as Box<dyn Operator>
             }),
             Assigner::Session(gap) => Arc::new(move || {
                 let settings = SessionSettings { gap, domain, lateness, late, sides: sides.clone() };
-                Box::new(SessionWindows::new(settings, FrameKeys::new(selector.clone()), content())) as Box<dyn Operator>
+                Box::new(SessionWindows::new(settings, FrameKeys::new(selector.clone()), content()))
+                    as Box<dyn Operator>
             }),
         };
         self.keyed.one_input(self.assigner.name(), make, &self.sides)

@@ -108,7 +108,8 @@ fn harness(late: &OutputTag<u64>) -> Harness {
             late: late.clone(),
         };
         let departures = departures.key_by(|departure: &ArchivedDeparture| departure.airport());
-        let joined = departures.connect(&weather.key_by(|weather: &ArchivedWeather| weather.airport())).process(function);
+        let joined =
+            departures.connect(&weather.key_by(|weather: &ArchivedWeather| weather.airport())).process(function);
         let _ = joined.side_output(late);
         joined
     })

@@ -7,9 +7,7 @@ use rkyv::Archived;
 use yeoul_frame::Timestamp;
 use yeoul_operator::{OpenContext, OperatorError, Subtask};
 use yeoul_state::{ListHandle, MapHandle, ReducingHandle, States, ValueHandle};
-use yeoul_stream::{
-    Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain,
-};
+use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
 
 type Reading = (u64, i64);
 /// Key, count, sum, number of distinct amounts, last amounts, and whether the clock asked.
@@ -105,8 +103,14 @@ struct Model {
 
 impl Model {
     fn report(&mut self, key: u64, by_clock: bool) -> Report {
-        let report =
-            (key, self.count, self.sum, self.amounts.len() as u64, format!("{:?}", std::mem::take(&mut self.last)), by_clock);
+        let report = (
+            key,
+            self.count,
+            self.sum,
+            self.amounts.len() as u64,
+            format!("{:?}", std::mem::take(&mut self.last)),
+            by_clock,
+        );
         if !by_clock {
             *self = Self::default();
         }

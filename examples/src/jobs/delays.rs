@@ -33,16 +33,16 @@ pub struct HourOfDelays {
 pub struct Delays;
 
 impl AggregateFunction for Delays {
-    type In = Departure;
+    type In = ArchivedDeparture;
     /// Flights, cancelled ones, the sum of delays, the longest.
-    type Accumulator = (u64, u64, i64, i32);
+    type Acc = (u64, u64, i64, i32);
     type Out = (u64, u64, i64, i32);
 
-    fn create_accumulator(&self) -> Self::Accumulator {
+    fn create(&self) -> Self::Acc {
         (0, 0, 0, i32::MIN)
     }
 
-    fn add(&self, flight: &ArchivedDeparture, (flights, cancelled, sum, worst): &mut Self::Accumulator) {
+    fn add(&self, (flights, cancelled, sum, worst): &mut Self::Acc, flight: &ArchivedDeparture) {
         *flights += 1;
         match flight.dep_delay() {
             Some(delay) => (*sum, *worst) = (*sum + i64::from(delay), delay.max(*worst)),
@@ -50,11 +50,11 @@ impl AggregateFunction for Delays {
         }
     }
 
-    fn merge(&self, into: &mut Self::Accumulator, other: &Self::Accumulator) {
+    fn merge(&self, into: &mut Self::Acc, other: &Self::Acc) {
         *into = (into.0 + other.0, into.1 + other.1, into.2 + other.2, into.3.max(other.3));
     }
 
-    fn get_result(&self, accumulator: &Self::Accumulator) -> Self::Out {
+    fn result(&self, accumulator: &Self::Acc) -> Self::Out {
         *accumulator
     }
 }

@@ -31,15 +31,15 @@ pub struct PlaneDay {
 pub struct Day;
 
 impl AggregateFunction for Day {
-    type In = Departure;
-    type Accumulator = (u64, u64);
+    type In = ArchivedDeparture;
+    type Acc = (u64, u64);
     type Out = (u64, u64);
 
-    fn create_accumulator(&self) -> (u64, u64) {
+    fn create(&self) -> (u64, u64) {
         (0, 0)
     }
 
-    fn add(&self, flight: &ArchivedDeparture, (flights, miles): &mut (u64, u64)) {
+    fn add(&self, (flights, miles): &mut (u64, u64), flight: &ArchivedDeparture) {
         *flights += 1;
         *miles += u64::from(flight.distance());
     }
@@ -48,7 +48,7 @@ impl AggregateFunction for Day {
         *into = (into.0 + other.0, into.1 + other.1);
     }
 
-    fn get_result(&self, day: &(u64, u64)) -> (u64, u64) {
+    fn result(&self, day: &(u64, u64)) -> (u64, u64) {
         *day
     }
 }

@@ -61,10 +61,10 @@ impl Parser {
             let mut name = String::new();
             self.unquote(&window, &span, &mut name)?;
             let leaf = self.tree.leaves.iter().position(|leaf| leaf.path == name);
-            if let Some(leaf) = leaf.filter(|_| self.options.header == Header::Named) {
-                if std::mem::replace(&mut found[leaf], true) {
-                    return Err(Fault::new(span.start, Reason::Duplicate).of(leaf as u16));
-                }
+            if let Some(leaf) = leaf.filter(|_| self.options.header == Header::Named)
+                && std::mem::replace(&mut found[leaf], true)
+            {
+                return Err(Fault::new(span.start, Reason::Duplicate).of(leaf as u16));
             }
             columns.push(leaf.map(|leaf| (leaf as u16, Kind::of(self.tree.leaves[leaf].data_type))));
             at = span.next;
@@ -103,7 +103,12 @@ impl Parser {
                     end = window.bits.next_end(end + 1);
                     continue;
                 }
-                _ => return Err(Fault::new(end, Reason::Expected("no quote within a field that does not begin with one"))),
+                _ => {
+                    return Err(Fault::new(
+                        end,
+                        Reason::Expected("no quote within a field that does not begin with one"),
+                    ));
+                }
             };
             return Ok(Span { start: at, end, quoted: false, doubled: false, next, last });
         }
@@ -133,7 +138,12 @@ impl Parser {
             byte if byte == self.options.delimiter => (end + 2, false),
             b'\n' => (end + 2, true),
             b'\r' if window.byte(end + 2) == b'\n' => (end + 3, true),
-            _ => return Err(Fault::new(end + 1, Reason::Expected("a delimiter or the line's end after a closing quote"))),
+            _ => {
+                return Err(Fault::new(
+                    end + 1,
+                    Reason::Expected("a delimiter or the line's end after a closing quote"),
+                ));
+            }
         };
         Ok(Span { start, end, quoted: true, doubled, next, last })
     }

@@ -24,7 +24,6 @@ const SCRIPTS: usize = 512;
 /// After so many steps that found no place, a script forgets all and learns anew: the data have changed.
 const PATIENCE: u32 = 4096;
 
-
 /// Names a step of a script, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StepId(u16);
@@ -94,9 +93,13 @@ impl Scripts {
     pub(super) fn new(tree: &FieldTree) -> Self {
         let action = |target| match target {
             Target::Leaf(leaf) => Action::Leaf { leaf, kind: Kind::of(tree.leaves[usize::from(leaf)].data_type) },
-            Target::Object(object) => Action::Object { script: ScriptId(object), seen: tree.leaves.len() as u16 + object },
+            Target::Object(object) => {
+                Action::Object { script: ScriptId(object), seen: tree.leaves.len() as u16 + object }
+            }
         };
-        let keys = |keys: &[(String, Target)]| keys.iter().map(|(key, target)| (key.as_bytes().into(), action(*target))).collect();
+        let keys = |keys: &[(String, Target)]| {
+            keys.iter().map(|(key, target)| (key.as_bytes().into(), action(*target))).collect()
+        };
         let scripts: Vec<Script> = tree.objects.iter().map(|object| Script::new(keys(&object.keys))).collect();
         Self { limit: SCRIPTS.max(scripts.len()), scripts, steps: Vec::new() }
     }
@@ -217,7 +220,8 @@ impl Step {
     #[inline(always)]
     fn matches(&self, bytes: &[u8], at: usize) -> bool {
         let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) else { return false };
-        let differs = ((word(chunk, 0) ^ self.words[0]) & self.masks[0]) | ((word(chunk, 8) ^ self.words[1]) & self.masks[1]);
+        let differs =
+            ((word(chunk, 0) ^ self.words[0]) & self.masks[0]) | ((word(chunk, 8) ^ self.words[1]) & self.masks[1]);
         differs == 0 && (self.tail.is_empty() || bytes[at + 16..].starts_with(&self.tail))
     }
 }

@@ -71,7 +71,9 @@ impl<'a> Walk<'_, 'a> {
             let second = self.four_hex(low)?;
             if (0xdc00..0xe000).contains(&second) {
                 let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return char::from_u32(code).map(|character| (character, at + 12)).ok_or_else(|| Fault::new(at, Reason::LoneSurrogate));
+                return char::from_u32(code)
+                    .map(|character| (character, at + 12))
+                    .ok_or_else(|| Fault::new(at, Reason::LoneSurrogate));
             }
         }
         Err(Fault::new(at, Reason::LoneSurrogate))

@@ -1,8 +1,8 @@
 //! Values that are used, by the type of their field.
 
 use super::walk::Walk;
-use crate::malformed::{Fault, Reason};
 use crate::kind::Kind;
+use crate::malformed::{Fault, Reason};
 use crate::number::{Digits, digits};
 use crate::time_text::MILLIS_FORM;
 use yeoul_frame::Cell;
@@ -85,7 +85,9 @@ impl Walk<'_, '_> {
                     return fail(Reason::Expected("a number without leading zeros"));
                 }
                 match digits(self.window.bytes, start) {
-                    Digits::Value(_, end) if !self.is_integer(start, end) => return fail(Reason::Expected(kind.wanted())),
+                    Digits::Value(_, end) if !self.is_integer(start, end) => {
+                        return fail(Reason::Expected(kind.wanted()));
+                    }
                     Digits::Value(magnitude, end) => match kind.integer(negative, magnitude) {
                         Some(cell) => (cell, end),
                         None => return fail(Reason::OutOfRange(kind.name())),

@@ -57,7 +57,12 @@ enum Member {
 }
 
 impl<'p, 'a> Walk<'p, 'a> {
-    pub(crate) fn new(window: Window<'a>, arena: Arena<'a>, cells: &'p mut [Cell<'a>], state: &'p mut JsonState) -> Self {
+    pub(crate) fn new(
+        window: Window<'a>,
+        arena: Arena<'a>,
+        cells: &'p mut [Cell<'a>],
+        state: &'p mut JsonState,
+    ) -> Self {
         Self { window, arena, cells, state }
     }
 
@@ -179,10 +184,10 @@ impl<'p, 'a> Walk<'p, 'a> {
     #[inline(never)]
     fn member(&mut self, script: ScriptId, last: StepId, start: usize) -> Result<Member, Box<Fault>> {
         let bytes = self.window.bytes;
-        if let Some(step) = self.state.scripts.search(script, last, bytes, start) {
-            if let Some((action, at, next)) = self.state.scripts.follow(step, bytes, start) {
-                return Ok(Member::Key { action, at, step, next });
-            }
+        if let Some(step) = self.state.scripts.search(script, last, bytes, start)
+            && let Some((action, at, next)) = self.state.scripts.follow(step, bytes, start)
+        {
+            return Ok(Member::Key { action, at, step, next });
         }
         let mut at = self.blanks(start);
         match self.window.byte(at) {

@@ -94,14 +94,14 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// The value of an entry, to change, which starts as `default()` if there is none. Counts as a write.
-    pub fn get_or_else(self, sub: &N, default: impl Fn() -> V) -> &'a mut V {
+    pub fn get_or_else(self, sub: &N, default: impl FnOnce() -> V) -> &'a mut V {
         let (key, hash) = self.entry(sub);
-        let before = self.table.entries.len();
-        self.table.entries.upsert(&key, hash, self.at.now, &default);
-        if self.table.entries.len() > before {
-            self.table.subs.add(self.at.key, self.at.hash, sub);
-        }
-        self.table.entries.upsert(&key, hash, self.at.now, default)
+        let MapTable { entries, subs } = self.table;
+        entries.upsert(&key, hash, self.at.now, || {
+            // Whether the entry is new or has expired, it is named once.
+            subs.add(self.at.key, self.at.hash, sub);
+            default()
+        })
     }
 
     /// Removes an entry.

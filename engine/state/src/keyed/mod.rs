@@ -96,17 +96,19 @@ impl<K: Key> States<K> {
 
     /// Declares a state with one value a key.
     pub fn value<V: Value>(&mut self, state: impl Into<StateDescriptor>) -> ValueHandle<V> {
-        ValueHandle::new(self.declare(state.into(), |id, state| Box::new(TtlTable::<K, V>::new(id, &state.name, state.ttl))))
+        ValueHandle::new(
+            self.declare(&state.into(), |id, state| Box::new(TtlTable::<K, V>::new(id, &state.name, state.ttl))),
+        )
     }
 
     /// Declares a state with a list for each key; appending does not read.
     pub fn list<T: Value>(&mut self, state: impl Into<StateDescriptor>) -> ListHandle<T> {
-        ListHandle::new(self.declare(state.into(), |id, state| Box::new(ListTable::<K, T>::new(id, state))))
+        ListHandle::new(self.declare(&state.into(), |id, state| Box::new(ListTable::<K, T>::new(id, state))))
     }
 
     /// Declares a state with a map for each key, each entry of which is read and written by itself.
     pub fn map<N: Key + Ord, V: Value>(&mut self, state: impl Into<StateDescriptor>) -> MapHandle<N, V> {
-        MapHandle::new(self.declare(state.into(), |id, state| Box::new(MapTable::<K, N, V>::new(id, state))))
+        MapHandle::new(self.declare(&state.into(), |id, state| Box::new(MapTable::<K, N, V>::new(id, state))))
     }
 
     /// Declares a state with one value a key, into which others are folded.
@@ -115,7 +117,9 @@ impl<K: Key> States<K> {
         state: impl Into<StateDescriptor>,
         reduce: impl Fn(&V, V) -> V + Send + 'static,
     ) -> ReducingHandle<V> {
-        ReducingHandle::new(self.declare(state.into(), |id, state| Box::new(ReducingTable::<K, V>::new(id, state, reduce))))
+        ReducingHandle::new(
+            self.declare(&state.into(), |id, state| Box::new(ReducingTable::<K, V>::new(id, state, reduce))),
+        )
     }
 
     /// Declares a state with one accumulator a key.
@@ -125,20 +129,20 @@ impl<K: Key> States<K> {
         function: A,
     ) -> AggregatingHandle<A> {
         AggregatingHandle::new(
-            self.declare(state.into(), |id, state| Box::new(AggregatingTable::<K, A>::new(id, state, function))),
+            self.declare(&state.into(), |id, state| Box::new(AggregatingTable::<K, A>::new(id, state, function))),
         )
     }
 
     fn declare(
         &mut self,
-        state: StateDescriptor,
+        state: &StateDescriptor,
         table: impl FnOnce(yeoul_frame::TableId, &StateDescriptor) -> Box<dyn KeyedTable>,
     ) -> usize {
         let id = self.operator.table(&state.name);
         let twice = self.tables.iter().any(|table| table.id() == id);
         assert!(!twice, "the state {:?} is declared twice in one operator; give each a name of its own", state.name);
         self.sweeping |= state.ttl.is_some();
-        self.tables.push(table(id, &state));
+        self.tables.push(table(id, state));
         self.tables.len() - 1
     }
 

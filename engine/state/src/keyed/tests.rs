@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use yeoul_frame::{OperatorId, Timestamp};
 
-use super::{AggregateFunction, AggregatingHandle, ListHandle, MapHandle, ReducingHandle, StateDescriptor, States, ValueHandle};
+use super::{
+    AggregateFunction, AggregatingHandle, ListHandle, MapHandle, ReducingHandle, StateDescriptor, States, ValueHandle,
+};
 use crate::key::Key;
 use crate::state_table::{Drained, StateTable};
 use crate::testing::Disk;

@@ -54,13 +54,18 @@ impl<K: Key, V: Value> TtlTable<K, V> {
 
     /// The value of a key, to change; it starts as `default()` if there is none.
     #[inline]
-    pub(super) fn upsert(&mut self, key: &K, hash: KeyHash, now: Timestamp, default: impl Fn() -> V) -> &mut V {
+    pub(super) fn upsert(&mut self, key: &K, hash: KeyHash, now: Timestamp, default: impl FnOnce() -> V) -> &mut V {
         match self {
             Self::Plain(table) => table.upsert(key, hash, default),
             Self::Timed(table, ttl) => {
-                let timed = table.upsert(key, hash, || Timed { value: default(), since: now });
-                if ttl.is_expired(timed.since, now) && ttl.hides_expired() {
-                    timed.value = default();
+                let mut default = Some(default);
+                let mut fresh = || default.take().map(|default| default());
+                let timed = table.upsert(key, hash, || Timed { value: fresh().expect("called once"), since: now });
+                if ttl.is_expired(timed.since, now)
+                    && ttl.hides_expired()
+                    && let Some(value) = fresh()
+                {
+                    timed.value = value;
                 }
                 timed.since = now;
                 &mut timed.value

@@ -42,17 +42,14 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     /// The value, to change, which starts as `default` if there is none. Counts as a write.
     #[must_use]
     #[inline]
-    pub fn get_or(self, default: V) -> &'a mut V
-    where
-        V: Clone,
-    {
-        self.get_or_else(|| default.clone())
+    pub fn get_or(self, default: V) -> &'a mut V {
+        self.get_or_else(|| default)
     }
 
     /// The value, to change, which starts as `default()` if there is none. Counts as a write.
     #[must_use]
     #[inline]
-    pub fn get_or_else(self, default: impl Fn() -> V) -> &'a mut V {
+    pub fn get_or_else(self, default: impl FnOnce() -> V) -> &'a mut V {
         self.table.upsert(self.at.key, self.at.hash, self.at.now, default)
     }
 

@@ -89,7 +89,7 @@ fn every_flipped_bit_of_a_small_store_is_detected_or_without_effect() {
 #[test]
 #[ignore = "takes minutes"]
 fn every_flipped_bit_of_a_larger_store_is_detected_or_without_effect() {
-    let (detected, harmless) = flip_all(&store(12, 100, 200));
+    let (detected, harmless) = flip_all(&store(4, 40, 60));
     println!("{detected} detected, {harmless} harmless");
 }
 

@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::stored::Value;
 
 /// How many keys ahead a bucket is asked for.
-const AHEAD: usize = 20;
+const AHEAD: usize = 32;
 /// A table of fewer bytes lies in the second-level cache; asking ahead would cost more than it saves.
 const CACHED_BYTES: usize = 1 << 19;
 

@@ -173,7 +173,10 @@ impl<K: Key, V: Value> Buckets<K, V> {
         self.taken -= 1;
         let here = self.at(at.bucket);
         here.meta[at.lane] = Meta::VACANT;
-        (std::mem::replace(&mut here.keys[at.lane], K::vacant()), std::mem::replace(&mut here.values[at.lane], V::vacant()))
+        (
+            std::mem::replace(&mut here.keys[at.lane], K::vacant()),
+            std::mem::replace(&mut here.values[at.lane], V::vacant()),
+        )
     }
 
     /// Makes an empty table large enough for `entries` at once.
@@ -205,7 +208,18 @@ impl<K: Key, V: Value> Buckets<K, V> {
         }
         if self.homes.split == 0 {
             self.homes = Homes::of(self.homes.next);
+        } else {
+            self.prefetch_step();
         }
+    }
+
+    /// Asks for the buckets that the next step will move from and to.
+    fn prefetch_step(&self) {
+        let buckets = self.slab.as_slice();
+        let Homes { count, next, split } = self.homes;
+        let from = split.saturating_sub(STEP_BUCKETS);
+        let to = |home: usize| (home as u64 * next as u64 / count as u64) as usize;
+        buckets[from..split].iter().chain(&buckets[to(from)..to(split)]).for_each(yeoul_sys::prefetch_write);
     }
 
     /// Moves the last cluster that stands by the old homes: buckets from `start` on, into which nothing is passed.

@@ -82,9 +82,7 @@ mod tests {
         set.iter().for_each(|&bucket| bits.set(bucket));
         bits.set(500);
         bits.clear(500);
-        let walk = |bits: &DirtyBits| {
-            std::iter::successors(bits.next(0), |&at| bits.next(at + 1)).collect::<Vec<_>>()
-        };
+        let walk = |bits: &DirtyBits| std::iter::successors(bits.next(0), |&at| bits.next(at + 1)).collect::<Vec<_>>();
         assert_eq!(walk(&bits), set);
         set.iter().skip(1).for_each(|&bucket| bits.clear(bucket));
         assert_eq!(walk(&bits), [0]);

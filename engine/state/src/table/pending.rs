@@ -28,7 +28,11 @@ impl Pending {
     }
 
     pub(super) fn push(&mut self, key: &[u8], value: Option<&[u8]>, supersedes: Option<SegmentId>) {
-        self.records.push_back(Shape { key: key.len() as u32, value: value.map(|value| value.len() as u32), supersedes });
+        self.records.push_back(Shape {
+            key: key.len() as u32,
+            value: value.map(|value| value.len() as u32),
+            supersedes,
+        });
         self.bytes.extend(key);
         self.bytes.extend(value.unwrap_or_default());
     }

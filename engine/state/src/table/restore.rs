@@ -135,7 +135,8 @@ impl<K: Key, V: Value> Table<K, V> {
                 let Some(at) = here.values[lane].evictable() else { continue };
                 let Some(region) = segments.region(at) else { continue };
                 let offset = at.offset() as usize;
-                let Some((_, value, len)) = region.get(offset..).and_then(|rest| block::variable_record(rest, offset)) else {
+                let Some((_, value, len)) = region.get(offset..).and_then(|rest| block::variable_record(rest, offset))
+                else {
                     continue;
                 };
                 let bytes = region.slice(offset + len - value.len()..offset + len);

@@ -150,7 +150,8 @@ impl<K: Key, V: Value> Table<K, V> {
             log.delete(self.id, self.namespace, self.layout, |out| out.extend_from_slice(key));
             return true;
         }
-        let (put_key, put_value) = (|out: &mut Vec<u8>| out.extend_from_slice(key), |out: &mut Vec<u8>| out.extend_from_slice(value));
+        let (put_key, put_value) =
+            (|out: &mut Vec<u8>| out.extend_from_slice(key), |out: &mut Vec<u8>| out.extend_from_slice(value));
         let address = log.put(self.id, self.namespace, self.layout, put_key, put_value);
         if !address.is_none() {
             self.count(address, 8 + scratch.len());

@@ -149,7 +149,9 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
         match settings.domain {
             Domain::Event => sort.sort(&settings.grid, rows, frame.len(), frame.times()).ok_or_else(no_event_time)?,
             // The clock may go back; windows that have fired stay so.
-            Domain::Processing => sort.whole(settings.grid.pane_of(cx.now().0.max(fired.saturating_add(1))), frame.len()),
+            Domain::Processing => {
+                sort.whole(settings.grid.pane_of(cx.now().0.max(fired.saturating_add(1))), frame.len());
+            }
         }
         for (pane, group) in sort.groups() {
             let (first_end, last_end) = (settings.grid.first_end(pane), settings.grid.last_end(pane));

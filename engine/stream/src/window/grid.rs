@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn panes_have_the_windows_of_each_of_their_times() {
-        for (size, slide, offset) in [(10, 10, 0), (10, 10, 3), (10, 2, 0), (10, 2, 1), (9, 6, 0), (7, 3, 2), (3, 10, 0), (4, 10, 7), (1, 1, 0)] {
+        for (size, slide, offset) in
+            [(10, 10, 0), (10, 10, 3), (10, 2, 0), (10, 2, 1), (9, 6, 0), (7, 3, 2), (3, 10, 0), (4, 10, 7), (1, 1, 0)]
+        {
             let grid = Grid::new(size, slide).shifted(offset);
             for time in -60..60 {
                 let pane = grid.pane_of(time);

@@ -40,8 +40,7 @@ impl<K: Key, C: Content<K>> Results<K, C> {
     ) -> Result<(), OperatorError> {
         let (out, sides) = opened(&mut self.opened);
         out.stamp(window.max_timestamp(), RowKind::Insert);
-        let mut wcx =
-            WindowContext { window, watermark: cx.watermark(), now: cx.now(), sides };
+        let mut wcx = WindowContext { window, watermark: cx.watermark(), now: cx.now(), sides };
         self.content.fire(key, held, &mut wcx, out)
     }
 

@@ -216,8 +216,10 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
                 self.restored = true;
                 Ok(())
             }
-            _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a session operator's", bytes.len()))
-                .hint("give the operator that wrote it its old uid, or start from another savepoint")),
+            _ => {
+                Err(OperatorError::new(format!("{} bytes of state '{name}' are not a session operator's", bytes.len()))
+                    .hint("give the operator that wrote it its old uid, or start from another savepoint"))
+            }
         }
     }
 

@@ -55,7 +55,12 @@ impl ProcessWindowFunction for SummingAll {
         out: &mut Collector<Sum>,
     ) -> Result<(), yeoul_operator::OperatorError> {
         assert!(elements.iter().all(|reading| reading.0 == *key));
-        out.collect((*key, cx.window().start.0, cx.window().end.0, elements.iter().map(|reading| reading.1).sum::<u64>()));
+        out.collect((
+            *key,
+            cx.window().start.0,
+            cx.window().end.0,
+            elements.iter().map(|reading| reading.1).sum::<u64>(),
+        ));
         Ok(())
     }
 }

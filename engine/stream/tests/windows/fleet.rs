@@ -39,7 +39,8 @@ impl<I: Record + Clone, O: OwnedRecord + Ord + Debug> Fleet<I, O> {
     }
 
     pub(crate) fn take_side_output<S: OwnedRecord + Ord>(&mut self, tag: &OutputTag<S>) -> Vec<(S, i64)> {
-        let mut output: Vec<_> = self.instances.iter_mut().flat_map(|instance| instance.take_side_output(tag)).collect();
+        let mut output: Vec<_> =
+            self.instances.iter_mut().flat_map(|instance| instance.take_side_output(tag)).collect();
         output.sort();
         output
     }

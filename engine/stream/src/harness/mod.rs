@@ -2,51 +2,25 @@
 //!
 //! It pushes records, watermarks and times in, shows what comes out, and snapshots and restores as a shard does: through the encoded log.
 
+mod error;
+mod log;
+mod recipe;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use yeoul_frame::{
-    Frame, KeyGroups, KeyHash, OperatorId, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp,
-};
+use yeoul_frame::{Frame, KeyGroups, KeyHash, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp};
 use yeoul_operator::{
-    Context, Counters, InputId, JobGraph, MakeOperator, NodeId, NodeKind, OpenContext, Operator, OperatorError, OutputId,
-    Partitioning, Progress, Router, Services, Subtask,
+    Context, Counters, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Services, Subtask,
 };
 
-use crate::harness_log::HarnessLog;
-use crate::tag::Sides;
-use crate::{DataStream, GraphError, HarnessSnapshot, OutputTag, StreamEnvironment, WatermarkStrategy};
+use crate::{DataStream, OutputTag, StreamEnvironment, WatermarkStrategy};
+use log::HarnessLog;
+use recipe::Recipe;
 
-/// What went wrong in a harness.
-#[derive(Debug)]
-pub enum HarnessError {
-    /// The operator's graph cannot be built.
-    Graph(GraphError),
-    /// The operator failed.
-    Operator(OperatorError),
-    /// A snapshot does not restore.
-    Corrupt(yeoul_state::log::Corrupt),
-}
-
-impl fmt::Display for HarnessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Graph(error) => error.fmt(f),
-            Self::Operator(error) => error.fmt(f),
-            Self::Corrupt(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for HarnessError {}
-
-impl From<OperatorError> for HarnessError {
-    fn from(error: OperatorError) -> Self {
-        Self::Operator(error)
-    }
-}
+pub use error::HarnessError;
+pub use log::HarnessSnapshot;
 
 /// One operator, driven by hand. `I` is what its first input takes, `J` its second, `O` what it gives.
 ///
@@ -70,41 +44,6 @@ pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
     outputs: BTreeMap<OutputId, Vec<Frame>>,
     log: HarnessLog,
     records: PhantomData<fn(I, J) -> O>,
-}
-
-/// What instances are made of.
-#[derive(Clone)]
-struct Recipe {
-    id: OperatorId,
-    name: String,
-    make: MakeOperator,
-    routers: Vec<(InputId, Arc<dyn Router>)>,
-    sides: Sides,
-}
-
-impl Recipe {
-    fn of(env: &StreamEnvironment, graph: &JobGraph, node: NodeId) -> Self {
-        let of = &graph.nodes[node.0];
-        let make = match &of.kind {
-            NodeKind::Operator { make } | NodeKind::Sink { make, .. } => make.clone(),
-            NodeKind::Source { .. } => Arc::new(|| Box::new(Forward) as Box<dyn Operator>) as MakeOperator,
-        };
-        let routers = graph.edges.iter().filter(|edge| edge.to == node).filter_map(|edge| match &edge.partitioning {
-            Partitioning::Hash(router) => Some((edge.input, router.clone())),
-            _ => None,
-        });
-        Self { id: of.id(), name: of.name.clone(), make, routers: routers.collect(), sides: env.sides(node) }
-    }
-}
-
-/// Stands for a stream that no operator was added to.
-struct Forward;
-
-impl Operator for Forward {
-    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        cx.emit(OutputId::MAIN, frame.clone());
-        Ok(())
-    }
 }
 
 impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {

@@ -7,7 +7,7 @@ use yeoul_operator::{Operator, OperatorError, Snapshot, Subtask};
 use yeoul_state::log::{BlockView, Chunk, LogBuffer, LogOptions, Origin, RunId, SegmentId};
 use yeoul_state::{Drained, StateTable};
 
-use crate::HarnessError;
+use super::HarnessError;
 
 /// Records drained in one slice: few, so that tests meet what happens between slices.
 const SLICE: usize = 3;
@@ -157,7 +157,8 @@ impl HarnessLog {
         chunks.push(self.buffer.seal(frozen.epoch));
         for mut chunk in chunks {
             chunk.finish();
-            let piece = Piece { chunk: Arc::new(chunk), run: self.run, epoch: frozen.epoch, owners: vec![self.subtask] };
+            let piece =
+                Piece { chunk: Arc::new(chunk), run: self.run, epoch: frozen.epoch, owners: vec![self.subtask] };
             self.history.push(piece);
         }
         HarnessSnapshot { history: self.history.clone(), ..frozen }

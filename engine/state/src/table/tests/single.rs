@@ -1,0 +1,121 @@
+//! Single properties of the table, one a test.
+
+use yeoul_frame::{KeyHash, TableId};
+
+use crate::key::{Compound, Key};
+use crate::state_table::Drained;
+use crate::table::Table;
+use crate::testing::Disk;
+
+const ID: TableId = TableId(43);
+
+#[test]
+fn grows_without_losing_a_key_or_a_mark() {
+    let mut table = Table::<u64, u64>::new(ID, "grows");
+    let mut disk = Disk::new();
+    let keys = 60_000_u64;
+    for key in 0..keys {
+        table.upsert(&key, key.hash(), || key);
+        if key % 1_000 == 0 {
+            table.buckets.check();
+        }
+        // Freezes while entries move, and drains a little with each key.
+        if key % 5_000 == 4_999 {
+            while table.drain(64, &mut disk.log) == Drained::More {
+                disk.take_chunks();
+            }
+            table.freeze();
+        } else if key % 7 == 0 {
+            let _ = table.drain(8, &mut disk.log);
+            disk.take_chunks();
+        }
+    }
+    assert!((0..keys).all(|key| table.get(&key, key.hash()) == Some(&key)));
+    disk.drain(&mut table, 64);
+    table.freeze();
+    disk.drain(&mut table, 64);
+    let mut restored = Table::<u64, u64>::new(ID, "grows");
+    restored.reserve(keys as usize);
+    disk.restore(&mut restored).unwrap();
+    assert!((0..keys).all(|key| restored.get(&key, key.hash()) == Some(&key)));
+    assert_eq!(restored.len(), keys as usize);
+}
+
+#[test]
+fn a_snapshot_costs_what_changed() {
+    let mut table = Table::<u64, u64>::new(ID, "costs");
+    let mut disk = Disk::new();
+    (0..50_000_u64).for_each(|key| *table.upsert(&key, key.hash(), || 0) += 1);
+    table.freeze();
+    disk.drain(&mut table, 1_000);
+    let before = disk.bytes();
+    (0..50_000_u64).step_by(100).for_each(|key| *table.upsert(&key, key.hash(), || 0) += 1);
+    assert_eq!(table.dirty(), 500);
+    table.freeze();
+    disk.drain(&mut table, 1_000);
+    let (written, dirty) = (disk.bytes() - before, 500 * 16);
+    assert!(written <= dirty * 11 / 10 + (16 << 10), "{written} bytes written for {dirty} dirty ones");
+}
+
+#[test]
+fn what_the_log_never_saw_leaves_no_tombstone() {
+    let mut table = Table::<u64, u64>::new(ID, "short-lived");
+    let mut disk = Disk::new();
+    for key in 0..1_000_u64 {
+        table.upsert(&key, key.hash(), || key);
+        table.remove(&key, key.hash());
+    }
+    assert_eq!((table.len(), table.dirty()), (0, 0));
+    table.freeze();
+    disk.drain(&mut table, 100);
+    assert_eq!(disk.bytes(), 0);
+}
+
+#[test]
+fn a_shard_restores_only_what_it_owns() {
+    let mut table = Table::<Compound<u64, u64>, u64>::new(ID, "owned");
+    let mut disk = Disk::new();
+    for key in 0..500_u64 {
+        let key = Compound { key: key % 50, sub: key };
+        table.upsert(&key, key.hash(), || 1);
+    }
+    table.freeze();
+    disk.drain(&mut table, 100);
+    let owned = |hash: KeyHash| hash.0 & 1 == 0;
+    let mut half = Table::<Compound<u64, u64>, u64>::new(ID, "owned");
+    disk.restore_owned(&mut half, &owned).unwrap();
+    let expected = table.iter().filter(|(key, _)| owned(key.key.hash())).count();
+    assert!(half.len() == expected && half.iter().all(|(key, _)| owned(key.key.hash())));
+}
+
+#[test]
+fn other_types_are_refused_by_name() {
+    let mut table = Table::<u64, u64>::new(ID, "visits");
+    let mut disk = Disk::new();
+    table.upsert(&1, 1_u64.hash(), || 1);
+    table.freeze();
+    disk.drain(&mut table, 100);
+    let error = disk.restore(&mut Table::<u64, u32>::new(ID, "visits")).unwrap_err().to_string();
+    assert!(error.contains("\"visits\"") && error.contains("value: 8") && error.contains("value: 4"), "{error}");
+    assert!(disk.restore(&mut Table::<u64, String>::new(ID, "visits")).is_err());
+}
+
+#[test]
+#[should_panic(expected = "1 entries of the epoch before are not drained")]
+fn a_barrier_does_not_overtake_a_drain() {
+    let mut table = Table::<u64, u64>::new(ID, "early");
+    table.upsert(&1, 1_u64.hash(), || 1);
+    table.freeze();
+    table.freeze();
+}
+
+#[test]
+fn sweeping_comes_by_every_key() {
+    let mut table = Table::<u64, u64>::new(ID, "swept");
+    (0..10_000_u64).for_each(|key| _ = table.upsert(&key, key.hash(), || key));
+    let mut removed = 0;
+    while !table.is_empty() {
+        removed += table.sweep(16, |_, _| true);
+    }
+    assert_eq!(removed, 10_000);
+}
