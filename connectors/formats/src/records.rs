@@ -179,19 +179,24 @@ impl CellMemory {
 #[derive(Debug)]
 pub(crate) struct RecordMemory {
     cells: CellMemory,
+    nulls: Vec<Cell<'static>>,
     strings: Vec<String>,
 }
 
 impl RecordMemory {
     pub(crate) fn new(leaves: usize) -> Self {
-        Self { cells: CellMemory(Vec::with_capacity(leaves)), strings: vec![String::new(); leaves] }
+        Self {
+            cells: CellMemory(Vec::with_capacity(leaves)),
+            nulls: vec![Cell::Null; leaves],
+            strings: vec![String::new(); leaves],
+        }
     }
 
     /// Gives cells, all null, and an arena that live as long as this borrow and the window do, to `read`.
     #[inline]
     pub(crate) fn with<'a, R>(&'a mut self, read: impl FnOnce(Arena<'a>, &mut [Cell<'a>]) -> R) -> R {
         let mut cells = self.cells.take();
-        cells.resize(self.strings.len(), Cell::Null);
+        cells.extend_from_slice(&self.nulls);
         let result = read(Arena::new(&mut self.strings), &mut cells);
         self.cells.give_back(cells);
         result

@@ -5,6 +5,9 @@ use crate::{Epoch, Timestamp};
 /// An in-band mark between frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
+    /// Records may follow from here on. Comes once, first of all but for the last word of an input that has nothing to say: so whoever
+    /// has heard it from all inputs knows which of them count, before it sees the first record.
+    Start,
     /// No record with an event time at or below this one is expected to follow; one that does is late.
     Watermark(Timestamp),
     /// Everything before belongs to this epoch, everything after to a later one.

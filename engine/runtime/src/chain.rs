@@ -250,7 +250,7 @@ impl Chain {
                         Ok(())
                     })?,
                     Signal::Barrier(barrier) => self.snapshot(at, barrier, env)?,
-                    Signal::Idle => {}
+                    Signal::Start | Signal::Idle => {}
                 }
                 self.distribute(at);
                 if progress == Progress::More {
@@ -270,7 +270,7 @@ impl Chain {
     fn note_passed(&mut self, signal: Signal) {
         let underway = |slot: &Slot| slot.queue.iter().any(|item| matches!(item, Arrival::Signal(s) if *s == signal));
         match signal {
-            Signal::Watermark(_) | Signal::Idle => {}
+            Signal::Start | Signal::Watermark(_) | Signal::Idle => {}
             _ if self.slots.iter().any(underway) => {}
             Signal::Barrier(barrier) => self.passed = Some(barrier),
             Signal::End => self.ended = true,

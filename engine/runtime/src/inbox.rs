@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A channel that is held by the alignment is not read.
-//! 2. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
+//! 2. No record leaves before every channel has started: so which records are late does not depend on which source is up first.
+//! 3. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
 
 use yeoul_frame::{Epoch, Frame, Signal, Timestamp};
 use yeoul_operator::InputId;
@@ -38,6 +39,10 @@ pub struct Inbox {
     align: Align,
     merge: Merge,
     next: usize,
+    /// The channels that have not started yet.
+    silent: Vec<usize>,
+    /// Whether the task's own start has left.
+    started: bool,
     /// A watermark that rose by the same event that completed a barrier: it leaves right after it.
     after: Option<Signal>,
 }
@@ -47,7 +52,7 @@ impl Inbox {
     #[must_use]
     pub fn new(channels: Vec<Channel>, epoch: Epoch, watermark: Timestamp) -> Self {
         let count = channels.len();
-        Self { channels, align: Align::new(count, epoch), merge: Merge::new(count, watermark), next: 0, after: None }
+        Self { channels, align: Align::new(count, epoch), merge: Merge::new(count, watermark), next: 0, silent: (0..count).collect(), started: false, after: None }
     }
 
     /// The task's watermark.
@@ -65,6 +70,9 @@ impl Inbox {
     pub fn take(&mut self) -> Option<Arrival> {
         if let Some(signal) = self.after.take() {
             return Some(Arrival::Signal(signal));
+        }
+        if !self.started {
+            return self.take_start();
         }
         let count = self.channels.len();
         let mut looked = 0;
@@ -103,8 +111,32 @@ impl Inbox {
         None
     }
 
+    /// Listens to the channels that have not started, and to no other; then starts.
+    fn take_start(&mut self) -> Option<Arrival> {
+        while let Some(at) = self.silent.last().copied() {
+            match self.channels[at].consumer.try_pop() {
+                None => {
+                    // Let the others speak meanwhile.
+                    let heard = (0..self.silent.len()).rev().find(|place| !self.channels[self.silent[*place]].consumer.is_empty())?;
+                    let last = self.silent.len() - 1;
+                    self.silent.swap(heard, last);
+                }
+                Some(Message::Signal(Signal::Start)) => drop(self.silent.pop()),
+                Some(Message::Signal(signal)) => {
+                    if let Some(signal) = self.signal(at, signal) {
+                        return Some(Arrival::Signal(signal));
+                    }
+                }
+                Some(Message::Frame(_)) => panic!("no record leaves a channel before its start"),
+            }
+        }
+        self.started = true;
+        Some(Arrival::Signal(Signal::Start))
+    }
+
     fn signal(&mut self, at: usize, signal: Signal) -> Option<Signal> {
         match signal {
+            Signal::Start => panic!("a channel starts once"),
             Signal::Watermark(watermark) => self.merge.watermark_from(at, watermark),
             Signal::Idle => self.merge.idle(at),
             Signal::Barrier(barrier) => match self.align.barrier(at, barrier) {

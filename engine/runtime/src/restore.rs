@@ -80,10 +80,10 @@ impl Restored {
     pub fn outputs_after(&self, sink: OperatorId, delivered: Epoch) -> Result<BTreeMap<Epoch, Vec<SealedOutput>>, JobError> {
         let mut outputs: BTreeMap<Epoch, Vec<SealedOutput>> = BTreeMap::new();
         let Some(from) = &self.from else { return Ok(outputs) };
-        let parallelism = from.commit.job.shards;
         sealed_outputs(&*from.storage, "", &from.commit, delivered, &mut |output| {
             if output.sink == sink {
-                let subtask = Subtask { index: output.subtask.0, parallelism };
+                // Of the run that sealed it, which may not be the last one: sinks tell by it where a run with other shards began.
+                let subtask = Subtask { index: output.subtask.0, parallelism: output.shards };
                 let sealed = SealedOutput { epoch: output.epoch, subtask, bytes: output.bytes.into() };
                 outputs.entry(output.epoch).or_default().push(sealed);
             }

@@ -34,6 +34,8 @@ pub struct SourceHead {
     pub counters: Arc<Counters>,
     /// How far it may run ahead of other sources.
     pub drift: Option<Drift>,
+    /// Whether its start has left.
+    started: bool,
     stage: Stage,
     barriers: VecDeque<Barrier>,
     items: Vec<SourceItem>,
@@ -69,6 +71,7 @@ impl SourceHead {
             event_time,
             counters,
             drift,
+            started: false,
             stage: Stage::Reading,
             barriers: VecDeque::new(),
             items: Vec::new(),
@@ -194,7 +197,9 @@ impl Task {
 impl SourceHead {
     /// Emits a barrier that is due, or polls the source. Returns whether anything came, and when to look again if not.
     fn turn(&mut self, chain: &mut Chain, env: &mut Env<'_>) -> Result<(bool, Option<Timestamp>), JobError> {
-        if let Some(barrier) = self.barriers.pop_front() {
+        if self.started
+            && let Some(barrier) = self.barriers.pop_front()
+        {
             self.pass(barrier, chain, env)?;
             return Ok((true, None));
         }
@@ -205,11 +210,18 @@ impl SourceHead {
         if let Some(drift) = &self.drift
             && !drift.may_read(self.event_time.watermark())
         {
+            self.start(chain);
             let took = self.hand_on(chain);
             return Ok((took, Some(env.now.plus(1))));
         }
         let mut cx = SourceContext::new(&mut self.items, env.now, env.pool, &self.counters);
         let poll = guard(&self.name, || self.source.poll(&mut cx))?;
+        if !self.started && self.items.is_empty() && poll == SourcePoll::End {
+            // It has nothing to say at all: its last word comes before the start, so that it does not count for a moment.
+            self.event_time.exhausted(&mut self.messages);
+            self.hand_on(chain);
+        }
+        self.start(chain);
         for item in self.items.drain(..) {
             match item {
                 SourceItem::Records(split, frame) => {
@@ -236,6 +248,12 @@ impl SourceHead {
             SourcePoll::Ready | SourcePoll::End => (true, None),
             SourcePoll::Pending { until } => (took, min_of(until, idle_check)),
         })
+    }
+
+    fn start(&mut self, chain: &mut Chain) {
+        if !std::mem::replace(&mut self.started, true) {
+            chain.signal_from_source(Signal::Start);
+        }
     }
 
     /// Notes the position, then sends the barrier on; ends if it was the last.

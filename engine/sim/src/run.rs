@@ -9,7 +9,7 @@ use crate::campaign::{self, Extent};
 use crate::clock::SimClock;
 use crate::disk::SimDisk;
 use crate::fault::Fault;
-use crate::job::{self, LATE, MAIN, folder::epoch_of};
+use crate::job::{self, LATE, MAIN, epoch_of};
 use crate::planted::{Place, Planted};
 use crate::report::{Ending, RunReport};
 use crate::rng::{Chance, Rng};
@@ -19,7 +19,7 @@ use crate::setting::{DATA, LEAST_EPOCHS, Setting};
 use crate::supervisor;
 use crate::trace::Trace;
 use crate::visible::{Broken, Watcher, left_over};
-use crate::workload::{Output, Workload};
+use crate::workload::{JobKind, Output, Workload};
 use crate::world::World;
 
 /// When a run counts as stuck. The wall clock may be set back by a minute.
@@ -82,7 +82,12 @@ pub fn run(setting: &Setting, faults: &[Fault], options: &Options) -> Run {
     let digest = trace.digest();
     let trace = trace.lines();
     // A job that stopped for good has not had its chance to bring back what a power loss took.
-    let counts = |of: &Broken| history.ending == Ending::Finished || !matches!(of, Broken::Vanished { .. });
+    // Larger parts of different instances end at different epochs, which is allowed.
+    let counts = |of: &Broken| match of {
+        Broken::Vanished { .. } => history.ending == Ending::Finished,
+        Broken::NotAPrefix { .. } => setting.roll_bytes == 0,
+        Broken::Changed { .. } => true,
+    };
     let judged = world.watchers.iter().flat_map(Watcher::judge).filter(counts);
     let mut broken: Vec<String> = judged.map(|of| of.to_string()).collect();
     broken.extend(disk.violations());
@@ -133,6 +138,10 @@ pub fn calm(mut setting: Setting, options: &Options) -> (Setting, Run) {
 pub fn faults_of(setting: &Setting, extent: &Extent) -> Vec<Fault> {
     let mut rng = Rng::new(setting.seed).branch("faults");
     let mut faults = campaign::draw(&mut rng, extent);
+    if setting.kind == JobKind::Ttl {
+        // What has expired is swept away some time; a clock that is set back would have it live again, or not.
+        faults.retain(|fault| !matches!(fault, Fault::Wall { by_millis: ..0, .. }));
+    }
     if rng.in_cases(1, 10) {
         faults.push(Fault::Rot { step: rng.below(extent.steps + 1), at: rng.bits() });
     }
@@ -165,7 +174,7 @@ fn left(disk: &SimDisk, setting: &Setting) -> Vec<String> {
         let in_data = path.strip_prefix("data/");
         path.starts_with("in/")
             || in_data.is_some_and(|name| ["MANIFEST", "LOCK"].contains(&name))
-            || epoch_of(path).is_some()
+            || (epoch_of(path).is_some() && path.starts_with("out/"))
             || (in_data.is_some() && (obsolete == 0 || named.contains(path)))
     };
     left_over(disk, known).into_iter().map(|path| format!("{path} is left over")).collect()

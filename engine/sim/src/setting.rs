@@ -6,7 +6,6 @@ use std::time::Duration;
 use yeoul_frame::KeyGroups;
 use yeoul_runtime::{JobConfig, RestartStrategy};
 
-use crate::job;
 use crate::rng::{Chance, Rng};
 use crate::workload::JobKind;
 
@@ -38,6 +37,8 @@ pub struct Setting {
     pub step_calls: usize,
     /// Bytes in a split of an input file.
     pub split_size: u64,
+    /// Bytes after which an output part is complete; 0: each epoch is one.
+    pub roll_bytes: u64,
     /// Bytes in a segment of the log.
     pub segment_bytes: u32,
     /// Bytes after which the manifest is rewritten.
@@ -54,7 +55,7 @@ impl Setting {
     /// The setting of a seed.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
-        Self::draw_for(seed, job::KINDS[(seed % job::KINDS.len() as u64) as usize])
+        Self::draw_for(seed, JobKind::ALL[(seed % JobKind::ALL.len() as u64) as usize])
     }
 
     /// The setting of a seed, for this kind of job.
@@ -82,6 +83,7 @@ impl Setting {
             frame_rows: pick(&[1, 2, 4, 16]) as usize,
             step_calls: pick(&[1, 2, 4, 32]) as usize,
             split_size: pick(&[700, 20_000, 1 << 24]),
+            roll_bytes: pick(&[0, 0, 600]),
             segment_bytes: pick(&[8 << 10, 16 << 10, 64 << 10]) as u32,
             manifest_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]),
             retained: pick(&[1, 1, 2, 3]) as usize,

@@ -124,6 +124,8 @@ pub struct RestoredOutput {
     pub sink: OperatorId,
     /// Which of its subtasks.
     pub subtask: ShardId,
+    /// How many shards the job had when it was sealed.
+    pub shards: u16,
     /// The epoch that it belongs to.
     pub epoch: Epoch,
     /// Its place within the subtask's output of this epoch.
@@ -179,6 +181,7 @@ pub fn sealed_outputs(
             None => RestoredOutput {
                 sink: output.sink,
                 subtask: output.subtask,
+                shards: output.shards,
                 epoch: output.epoch,
                 sequence: output.sequence,
                 bytes: output.bytes.to_vec(),

@@ -6,7 +6,9 @@
 //! Invariants:
 //! 1. [`offset`](Text::offset) is where the window starts: all before it has been decoded, nothing after it.
 //! 2. The buffer's first `start` bytes are done with; from there to `end` is the window.
-//! 3. One call decompresses at most [`SLICE`] bytes, or counts lines in at most [`COUNTED`] bytes.
+//! 3. One call decompresses at most [`DECOMPRESSED`] bytes, or counts lines in at most [`COUNTED`] bytes.
+//! 4. Of a file, about [`HELD`] bytes more than the window are in this process's page tables: what has been read is released
+//!    bit by bit, since unmapping a large file at once would hold the shard up.
 
 use std::io;
 use std::sync::Arc;
@@ -22,12 +24,19 @@ use super::split::FileId;
 pub(crate) const SLICE: usize = 512 << 10;
 /// The longest record, in bytes of text. The decoders' memory follows from it.
 pub(crate) const RECORD_LIMIT: usize = 64 << 20;
-/// In how many bytes lines are counted in one turn: some milliseconds' worth.
-const COUNTED: usize = 16 << 20;
+/// How much is decompressed in one turn: some hundred microseconds' worth.
+const DECOMPRESSED: usize = 64 << 10;
+/// In how many bytes lines are counted in one turn: as long.
+const COUNTED: usize = 1 << 20;
+/// How much that has been read is released at once.
+const HELD: u64 = 1 << 20;
 /// Readers of other systems put it before UTF-8 text; it is no part of it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-const _: () = assert!(SLICE <= RECORD_LIMIT && RECORD_LIMIT < u32::MAX as usize, "a window of one record can be had");
+const _: () = assert!(
+    DECOMPRESSED <= SLICE && SLICE <= RECORD_LIMIT && RECORD_LIMIT < u32::MAX as usize,
+    "a window of one record can be had"
+);
 
 /// A mapped file, and how far its lines have been counted.
 pub(crate) struct Mapped {
@@ -36,11 +45,13 @@ pub(crate) struct Mapped {
     pub(crate) bytes: Region,
     counted: u64,
     newlines: u64,
+    /// From here on nothing has been released.
+    held: u64,
 }
 
 impl Mapped {
     pub(crate) fn new(file: FileId, handle: Arc<dyn File>, bytes: Region) -> Self {
-        Self { file, handle, bytes, counted: 0, newlines: 0 }
+        Self { file, handle, bytes, counted: 0, newlines: 0, held: 0 }
     }
 
     /// Newlines before `offset`, or none yet: ask again.
@@ -49,10 +60,19 @@ impl Mapped {
             // A split before the one that was counted last (after a restore only).
             (self.counted, self.newlines) = (0, 0);
         }
-        let upto = offset.min(self.counted + COUNTED as u64);
-        self.newlines += memchr_iter(b'\n', &self.bytes[self.counted as usize..upto as usize]).count() as u64;
-        self.counted = upto;
-        (upto == offset).then_some(self.newlines)
+        let range = self.counted as usize..offset.min(self.counted + COUNTED as u64) as usize;
+        self.newlines += memchr_iter(b'\n', &self.bytes[range.clone()]).count() as u64;
+        self.counted = range.end as u64;
+        self.bytes.release(range);
+        (self.counted == offset).then_some(self.newlines)
+    }
+
+    /// All up to `offset` has been read. Releases it if it is at least `least` bytes.
+    fn done(&mut self, offset: u64, least: u64) {
+        if offset.saturating_sub(self.held) >= least {
+            self.bytes.release(self.held as usize..offset as usize);
+            self.held = offset;
+        }
     }
 }
 
@@ -111,7 +131,7 @@ struct Stream {
 
 impl Text {
     /// The records of a plain file that start in `range`, from offset `from` on if they were begun.
-    pub(crate) fn plain(mapped: Mapped, range: std::ops::Range<u64>, from: Option<u64>) -> Self {
+    pub(crate) fn plain(mut mapped: Mapped, range: std::ops::Range<u64>, from: Option<u64>) -> Self {
         let bytes: &[u8] = &mapped.bytes;
         let len = bytes.len();
         let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
@@ -119,6 +139,7 @@ impl Text {
         // A record that starts in the range is read to its end, wherever that lies.
         let end = if range.end as usize >= len { len } else { first(range.end) };
         let start = from.unwrap_or_else(|| if range.start == 0 { mark as u64 } else { first(range.start) as u64 });
+        mapped.held = start;
         // A range within one record holds the start of none.
         Self { form: Form::Plain { mapped, start, end: (end as u64).max(start) }, want: SLICE }
     }
@@ -212,7 +233,10 @@ impl Text {
             self.want = SLICE;
         }
         match &mut self.form {
-            Form::Plain { start, .. } => *start += len as u64,
+            Form::Plain { mapped, start, .. } => {
+                *start += len as u64;
+                mapped.done(*start, HELD);
+            }
             Form::Stream(stream) => stream.consume(len),
         }
     }
@@ -240,7 +264,10 @@ impl Text {
     /// The mapped file, for the next split of it.
     pub(crate) fn into_mapped(self) -> Mapped {
         match self.form {
-            Form::Plain { mapped, .. } => mapped,
+            Form::Plain { mut mapped, start, .. } => {
+                mapped.done(start, 0);
+                mapped
+            }
             Form::Stream(stream) => stream.mapped,
         }
     }
@@ -265,7 +292,7 @@ impl Stream {
         if self.buffer.len() - self.start < room {
             self.buffer.resize(self.start + room, 0);
         }
-        let upto = self.buffer.len().min(self.end + SLICE);
+        let upto = self.buffer.len().min(self.end + DECOMPRESSED);
         while self.end < upto {
             match self.decompressor.read(&mut self.buffer[self.end..upto]) {
                 Ok(0) => {
@@ -283,6 +310,7 @@ impl Stream {
                 }
             }
         }
+        self.mapped.done(self.decompressor.position(), HELD);
         if self.offset == 0 && self.buffer[self.start..self.end].starts_with(BYTE_ORDER_MARK) {
             self.consume(BYTE_ORDER_MARK.len());
         }

@@ -34,17 +34,21 @@ impl<'a> Walk<'_, 'a> {
 
     /// Appends what the string from `start` to its quote at `end` means.
     pub(super) fn unescape(&self, start: usize, end: usize, text: &mut String) -> Result<(), Box<Fault>> {
-        let mut from = start;
+        let (mut from, mut ahead) = (start, start);
         loop {
-            let escape = self.window.bits.next_stop(from).min(end);
+            let escape = self.window.bits.next_stop(ahead).min(end);
             text.push_str(self.piece(from, escape)?);
             if escape == end {
                 return Ok(());
             }
             // The byte after a backslash lies before the quote too, or that quote would be escaped.
-            from = escape + 2;
-            text.push(match self.window.byte(escape + 1) {
-                escaped @ (b'"' | b'\\' | b'/') => char::from(escaped),
+            ahead = escape + 2;
+            let special = match self.window.byte(escape + 1) {
+                // It means itself: it goes with what follows it.
+                b'"' | b'\\' | b'/' => {
+                    from = escape + 1;
+                    continue;
+                }
                 b'n' => '\n',
                 b't' => '\t',
                 b'r' => '\r',
@@ -52,11 +56,13 @@ impl<'a> Walk<'_, 'a> {
                 b'f' => '\u{c}',
                 b'u' => {
                     let (character, after) = self.unicode(escape)?;
-                    from = after;
+                    ahead = after;
                     character
                 }
                 _ => return Err(Fault::new(escape, Reason::BadEscape)),
-            });
+            };
+            text.push(special);
+            from = ahead;
         }
     }
 

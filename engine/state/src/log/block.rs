@@ -87,7 +87,7 @@ impl<'a> BlockView<'a> {
             BlockKind::OperatorState => {
                 self.payload.get(..header.first as usize).is_some_and(|name| std::str::from_utf8(name).is_ok())
             }
-            BlockKind::SealedOutput => header.first <= u32::from(u16::MAX),
+            BlockKind::SealedOutput => (header.first as u16) < (header.first >> 16) as u16,
         };
         if fits {
             Ok(())
@@ -169,6 +169,7 @@ impl<'a> BlockView<'a> {
         (header.kind == BlockKind::SealedOutput).then_some(SealedOutput {
             sink: OperatorId(header.owner),
             subtask: ShardId(header.first as u16),
+            shards: (header.first >> 16) as u16,
             epoch: header.epoch,
             sequence: header.namespace as u64,
             bytes: self.payload,
@@ -199,6 +200,8 @@ pub struct SealedOutput<'a> {
     pub sink: OperatorId,
     /// Which of the sink's subtasks.
     pub subtask: ShardId,
+    /// How many shards the job had then.
+    pub shards: u16,
     /// The epoch that it belongs to.
     pub epoch: Epoch,
     /// Its place within the subtask's output of this epoch.

@@ -117,7 +117,8 @@ impl LogBuffer {
     pub fn sealed_output(&mut self, sink: OperatorId, subtask: ShardId, epoch: Epoch, sequence: u64, bytes: &[u8]) {
         assert_eq!(epoch, self.tail.epoch, "output is sealed in the epoch that it belongs to");
         let header = self.tail.header(BlockKind::SealedOutput, sink.0, sequence as i64);
-        self.parts(BlockHeader { first: u32::from(subtask.0), ..header }, &[], bytes);
+        let of = u32::from(self.tail.options.shards);
+        self.parts(BlockHeader { first: of << 16 | u32::from(subtask.0), ..header }, &[], bytes);
         self.liveness.holds_output(self.tail.segment(), epoch);
     }
 

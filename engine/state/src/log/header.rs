@@ -114,7 +114,7 @@ pub struct BlockHeader {
     pub owner: u64,
     /// The table's namespace, or the sequence number of sealed output.
     pub namespace: i64,
-    /// Width of keys, or length of an operator state's name, or the subtask that sealed output.
+    /// Width of keys, or length of an operator state's name, or the subtask that sealed output, and above that how many shards there were.
     pub first: u32,
     /// Width of values, or the part's number with its "more follows" bit.
     pub second: u32,

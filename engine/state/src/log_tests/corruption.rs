@@ -87,7 +87,7 @@ fn every_flipped_bit_of_a_small_store_is_detected_or_without_effect() {
 
 /// Run by hand: `cargo test --release -p yeoul-state -- --ignored every_flipped_bit`.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "slower than the rest"]
 fn every_flipped_bit_of_a_larger_store_is_detected_or_without_effect() {
     let (detected, harmless) = flip_all(&store(4, 40, 60));
     println!("{detected} detected, {harmless} harmless");

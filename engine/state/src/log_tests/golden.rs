@@ -159,7 +159,11 @@ fn segment_by_the_page(bytes: &[u8], run: u64) -> Vec<String> {
                 let (name, state) = data.split_at(first as usize);
                 lines.push(format!("{head} {} {} part {second}", String::from_utf8_lossy(name), hex(state)));
             }
-            _ => lines.push(format!("{head} {:?} subtask {first} part {second}", String::from_utf8_lossy(data))),
+            3 => lines.push(format!("{head} {payload} bytes")),
+            _ => {
+                let (subtask, shards) = (first & 0xffff, first >> 16);
+                lines.push(format!("{head} {:?} subtask {subtask} of {shards} part {second}", String::from_utf8_lossy(data)));
+            }
         }
         at += end;
     }
@@ -175,9 +179,9 @@ fn the_page_is_enough_to_read_a_segment() {
         "kind 2 owner aaaa namespace 5 03000000 ",
         "kind 1 owner bbbb namespace -1 \"k\" \"value\"",
         "kind 1 owner bbbb namespace -1 \"key\" \"\"",
-        "kind 3 owner bbbb namespace -2 \"\" subtask 0 part 0",
+        "kind 3 owner bbbb namespace -2 0 bytes",
         "kind 4 owner cccc namespace 0 offset 090807 part 0",
-        "kind 5 owner dddd namespace 4 \"line\\n\" subtask 1 part 0",
+        "kind 5 owner dddd namespace 4 \"line\\n\" subtask 1 of 2 part 0",
     ];
     assert_eq!(segment_by_the_page(&printed("golden-segment"), run), expected);
 }

@@ -275,3 +275,28 @@ proptest! {
         assert!(model.late.is_empty() && fleet.late() == 0);
     }
 }
+
+/// Subtasks read their clocks apart: at a barrier a window may have fired in one and not in another.
+#[test]
+fn a_window_that_some_subtasks_have_fired_fires_for_the_other_keys_only() {
+    let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+        let windows = SlidingProcessingTimeWindows::of(ms(20), ms(10));
+        Form::Aggregate.of(&readings.key_by(|reading| reading.0.to_native()).window(windows))
+    });
+    fleet.restart(2, &[], i64::MIN);
+    fleet.processing_time(1_005);
+    let readings: Vec<_> = (0..20u64).map(|key| ((key, 1), 0)).collect();
+    fleet.push(&readings);
+    fleet.processing_time_of(0, 1_010);
+    let fired = fleet.take_output();
+    assert!(!fired.is_empty() && fired.len() < 20, "{} of 20 keys", fired.len());
+    fleet.restart(1, &[], i64::MIN);
+    fleet.processing_time(1_010);
+    let rest = fleet.take_output();
+    let mut all: Vec<_> = fired.into_iter().chain(rest).collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..20u64).map(|key| ((key, 990, 1_010, 1), 1_009)).collect::<Vec<_>>());
+    fleet.processing_time(1_020);
+    assert_eq!(fleet.take_output(), (0..20u64).map(|key| ((key, 1_000, 1_020, 1), 1_019)).collect::<Vec<_>>());
+    assert_eq!(fleet.state_entries(), 0);
+}

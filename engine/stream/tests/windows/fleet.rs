@@ -31,6 +31,10 @@ impl<I: Record + Clone, O: OwnedRecord + Ord + Debug> Fleet<I, O> {
         self.instances.iter_mut().for_each(|instance| instance.processing_time(now).unwrap());
     }
 
+    pub(crate) fn processing_time_of(&mut self, instance: usize, now: i64) {
+        self.instances[instance].processing_time(now).unwrap();
+    }
+
     /// What came out, sorted: subtasks and keys have no order between them.
     pub(crate) fn take_output(&mut self) -> Vec<(O, i64)> {
         let mut output: Vec<_> = self.instances.iter_mut().flat_map(OperatorHarness::take_output).collect();
