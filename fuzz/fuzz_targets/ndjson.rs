@@ -44,7 +44,11 @@ fuzz_target!(|data: &[u8]| {
             // Years that have no four digits are the one thing that is written and not read.
             if !written.windows(2).any(|pair| pair == b"-:" || pair == b"\"-") && written.len() < 1 << 16 {
                 let again = read(&mut learned, &written);
-                assert!(again == found || again.is_err_and(|error| error.contains("timestamp")), "{}", written.escape_ascii());
+                assert!(
+                    again == found || again.is_err_and(|error| error.contains("timestamp")),
+                    "{}",
+                    written.escape_ascii()
+                );
             }
         }
     }

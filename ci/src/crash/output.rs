@@ -56,7 +56,7 @@ fn walk(
     Ok(())
 }
 
-/// All lines of all files but headers, sorted.
+/// All lines of all files, sorted. The first line of a CSV file is its header and does not count.
 #[must_use]
 pub fn lines(files: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
     let mut lines = Vec::new();
@@ -64,7 +64,8 @@ pub fn lines(files: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
         let text = String::from_utf8_lossy(bytes);
         // Results of different sinks are told apart by their folder.
         let sink = name.split_once('/').map_or("", |(sink, _)| sink);
-        lines.extend(text.lines().map(|line| format!("{sink}: {line}")));
+        let header = usize::from(name.ends_with(".csv"));
+        lines.extend(text.lines().skip(header).map(|line| format!("{sink}: {line}")));
     }
     lines.sort_unstable();
     lines

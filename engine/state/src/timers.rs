@@ -148,6 +148,7 @@ impl<K: Key> StateTable for Timers<K> {
     ) -> Result<(), Corrupt> {
         let due = &mut self.due;
         self.table.restore_each(block, owned, retired, |restored| match restored {
+            _ if is_planted(Bug::TimerNotRestored) => {}
             Restored::Added(timer) => add_due(due, timer.key.clone(), timer.key.hash(), timer.sub.0, timer.sub.1),
             Restored::Removed(timer) => remove_due(due, &timer.key, timer.key.hash(), timer.sub.0, timer.sub.1),
         })

@@ -1,5 +1,8 @@
 //! One instance of a file sink: turns records into text, and seals it at each barrier.
 //!
+//! Its state in a snapshot, integers little endian: `u8 version = 1 │ u64 bytes of text sealed │ u64 bytes in the part that
+//! is not complete │ i64 when that part's first record came, in ms, or the least number`.
+//!
 //! Invariants:
 //! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
 //! 2. `offset` is the number of bytes of text sealed in earlier epochs.

@@ -230,6 +230,33 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_are_those_that_the_head_says() {
+        let runs = vec![Run { first: 2, step: 2, count: 3 }];
+        let remaining = Remaining { runs, begun: BTreeMap::from([(0, 5)]) };
+        let identity = Identity { len: 90, modified: 7 };
+        let (path, compression) = ("a".to_owned(), Compression::Plain);
+        let file = KnownFile { path, identity, compression, split_size: 10, remaining };
+        let word = |n: u8| [n, 0, 0, 0, 0, 0, 0, 0];
+        let expected = [
+            &[1, 1, 1, 0, 0, 0][..],
+            &word(9),
+            &word(90),
+            &word(7),
+            &[0],
+            &word(10),
+            &[1, 0, b'a'],
+            &[1, 0, 0, 0],
+            &word(2),
+            &word(2),
+            &word(3),
+            &[1, 0, 0, 0],
+            &word(0),
+            &word(5),
+        ];
+        assert_eq!(encode(true, &Known::from([(FileId(9), file)])), expected.concat());
+    }
+
+    #[test]
     fn a_done_file_of_one_split_takes_43_bytes() {
         let alone = Subtask { index: 0, parallelism: 1 };
         let none = encode(false, &Known::new()).len();

@@ -223,7 +223,7 @@ impl<T: Schema, F: Format> FileReader<T, F> {
             Compression::Plain | Compression::ByName => {
                 // Asked for ahead of its use, so that the shard waits for the disk as little as it can.
                 mapped.bytes.slice(range.start as usize..range.end as usize).advise_will_need();
-                Ok(Text::plain(mapped, range, from))
+                Text::plain(mapped, range, from)
             }
             compression => Text::compressed(compression, mapped, from),
         };

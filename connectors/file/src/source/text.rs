@@ -131,17 +131,19 @@ struct Stream {
 
 impl Text {
     /// The records of a plain file that start in `range`, from offset `from` on if they were begun.
-    pub(crate) fn plain(mut mapped: Mapped, range: std::ops::Range<u64>, from: Option<u64>) -> Self {
+    pub(crate) fn plain(mut mapped: Mapped, range: std::ops::Range<u64>, from: Option<u64>) -> Result<Self, TextError> {
         let bytes: &[u8] = &mapped.bytes;
-        let len = bytes.len();
         let mark = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let first = |at: u64| first_record(bytes, at as usize).unwrap_or(len);
         // A record that starts in the range is read to its end, wherever that lies.
-        let end = if range.end as usize >= len { len } else { first(range.end) };
-        let start = from.unwrap_or_else(|| if range.start == 0 { mark as u64 } else { first(range.start) as u64 });
+        let end = record_at_or_after(bytes, range.end)?;
+        let start = match from {
+            Some(from) => from,
+            None if range.start == 0 => mark as u64,
+            None => record_at_or_after(bytes, range.start)?,
+        };
         mapped.held = start;
         // A range within one record holds the start of none.
-        Self { form: Form::Plain { mapped, start, end: (end as u64).max(start) }, want: SLICE }
+        Ok(Self { form: Form::Plain { mapped, start, end: end.max(start) }, want: SLICE })
     }
 
     /// The text of a compressed file.
@@ -270,6 +272,18 @@ impl Text {
             }
             Form::Stream(stream) => stream.mapped,
         }
+    }
+}
+
+/// Where the first record starts at or after `at`; the file's end if none does.
+fn record_at_or_after(bytes: &[u8], at: u64) -> Result<u64, TextError> {
+    let from = (at as usize).min(bytes.len());
+    // Looked for no further than the longest record reaches: a file without newlines is not searched for each split.
+    let ahead = &bytes[..bytes.len().min(from + RECORD_LIMIT)];
+    match first_record(ahead, from) {
+        Some(start) => Ok(start as u64),
+        None if ahead.len() == bytes.len() => Ok(bytes.len() as u64),
+        None => Err(TextError::LongRecord { at }),
     }
 }
 

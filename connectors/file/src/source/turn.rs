@@ -198,7 +198,7 @@ impl<D, S> InHand<D, S> {
                     .hint("put an undamaged file in its place; if it is not compressed, say so by compression(Compression::Plain)")
             }
             TextError::LongRecord { at } => OperatorError::new(format!(
-                "the record at byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
+                "the record around byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
             ))
             .hint("is the file of the format that the job reads?"),
             TextError::Short { len, position } => OperatorError::new(format!(

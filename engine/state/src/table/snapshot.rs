@@ -70,6 +70,9 @@ impl<K: Key, V: Value> Table<K, V> {
             let meta = &mut self.buckets.at(bucket).meta[lane];
             if meta.written_in(frozen) {
                 self.writes.drained(meta);
+                if is_planted(Bug::DirtyBitLost) && bucket % 5 == 0 {
+                    continue;
+                }
                 self.log_entry(Place { bucket, lane }, log);
                 drained += 1;
             }

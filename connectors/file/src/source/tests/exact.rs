@@ -141,6 +141,18 @@ fn records_longer_than_a_slice_are_whole() {
     }
 }
 
+#[test]
+fn a_file_without_newlines_is_refused_before_memory_runs_out() {
+    let text = vec![b' '; 70 << 20];
+    let input = Input::new(&[("a.ndjson", &text)]);
+    for size in [1 << 20, 1 << 30] {
+        let make = in_frames_of(1024, FileSource::ndjson::<Event>(input.path("a.ndjson")).split_size(size));
+        let mut all = Instance::all(&make, 2, &Saved::new()).unwrap();
+        let error = all.iter_mut().find_map(|instance| instance.run().err()).expect("refused").to_string();
+        assert!(error.contains("longer than 67108864 bytes") && error.contains("a.ndjson"), "{error}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 

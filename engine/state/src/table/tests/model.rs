@@ -249,7 +249,7 @@ proptest! {
 
 /// A key whose hash has few values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Colliding(u64);
+pub(super) struct Colliding(pub(super) u64);
 
 impl crate::Stored for Colliding {
     const WIDTH: Option<usize> = Some(8);

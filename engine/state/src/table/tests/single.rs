@@ -2,6 +2,7 @@
 
 use yeoul_frame::{KeyHash, TableId};
 
+use super::model::Colliding;
 use crate::key::{Compound, Key};
 use crate::state_table::Drained;
 use crate::table::Table;
@@ -118,4 +119,28 @@ fn sweeping_comes_by_every_key() {
         removed += table.sweep(16, |_, _| true);
     }
     assert_eq!(removed, 10_000);
+}
+
+/// Tombstones that were drained leave room, into which growth moves entries that the drain has not come to.
+#[test]
+fn growth_moves_frozen_entries_back_before_the_drain_and_none_is_missed() {
+    for (run, drained) in (12..60).flat_map(|run| (1..20).map(move |drained| (run, drained))) {
+        let key = |n: u64| Colliding(n * 5);
+        let mut table = Table::<Colliding, u64>::new(ID, "back");
+        let mut disk = Disk::new();
+        (0..run).for_each(|n| _ = table.upsert(&key(n), key(n).hash(), || n));
+        table.freeze();
+        disk.drain(&mut table, 100);
+        (0..run / 2).for_each(|n| _ = table.remove(&key(n), key(n).hash()));
+        (run / 2..run).for_each(|n| *table.upsert(&key(n), key(n).hash(), || 0) += 1);
+        table.freeze();
+        (0..drained).for_each(|_| _ = table.drain(1, &mut disk.log));
+        // Each of these takes growth a step further.
+        (0..80).for_each(|n| _ = table.upsert(&Colliding(n * 5 + 1), Colliding(1).hash(), || n));
+        disk.drain(&mut table, 100);
+        let mut restored = Table::<Colliding, u64>::new(ID, "back");
+        disk.restore(&mut restored).unwrap();
+        assert!((run / 2..run).all(|n| restored.get(&key(n), key(n).hash()) == Some(&(n + 1))));
+        assert_eq!(restored.len() as u64, run - run / 2);
+    }
 }
