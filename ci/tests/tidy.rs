@@ -41,9 +41,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("operator", &["sys", "frame", "state"]),
     ("runtime", &["sys", "frame", "ring", "state", "operator"]),
     ("stream", &["sys", "frame", "state", "operator"]),
-    ("formats", &["frame"]),
+    ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
-    ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "derive"]),
+    ("print", &["frame", "operator", "formats"]),
+    ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "derive"]),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];
 
@@ -74,7 +75,7 @@ fn dependencies_point_down() {
 fn modules_begin_with_what_they_are() {
     for path in rust_files().iter().filter(|path| shown(path).contains("src/")) {
         let text = fs::read_to_string(path).expect("a source file");
-        assert!(text.starts_with("//!"), "{} does not begin with a sentence about itself (//!)", shown(path));
+        assert!(text.starts_with("//!") || text.starts_with("#![cfg(test)]"), "{} does not begin with a sentence about itself (//!)", shown(path));
     }
 }
 
@@ -98,7 +99,9 @@ fn unsafe_code_stays_in_its_rooms() {
     let rooms = ["engine/sys/", "engine/frame/", "engine/ring/"];
     for path in rust_files() {
         let name = shown(&path);
-        if rooms.iter().any(|room| name.starts_with(room)) || name.starts_with("fuzz/") || name == "ci/tests/tidy.rs" {
+        // What `#[record]` writes into a user's crate is text here, and the reason stands beside it.
+        let written = name == "engine/derive/src/expand.rs";
+        if written || rooms.iter().any(|room| name.starts_with(room)) || name.starts_with("fuzz/") || name == "ci/tests/tidy.rs" {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file");
@@ -130,7 +133,8 @@ fn only_sys_touches_clock_files_and_threads() {
     let doors = ["engine/sys/", "ci/", "bench/", "fuzz/", "examples/"];
     for path in rust_files() {
         let name = shown(&path);
-        if doors.iter().any(|door| name.starts_with(door)) || name.contains("/tests/") {
+        let test = name.contains("/tests/") || name.ends_with("/harness.rs") || name.ends_with("/tests.rs");
+        if test || doors.iter().any(|door| name.starts_with(door)) {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file");

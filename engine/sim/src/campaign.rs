@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::disk::SimDisk;
 use crate::fault::{CallKind, Effect, Fault};
-use crate::rng::{Chance, Rng};
+use crate::rng::Chance;
 
 /// What a fault-free run came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Extent {
 /// A random list: mostly crashes, at steps and inside calls, some of them during recovery; sometimes errors; now and then a clock
 /// that is set.
 #[must_use]
-pub fn draw(rng: &mut Rng, extent: &Extent) -> Vec<Fault> {
+pub fn draw(rng: &mut dyn Chance, extent: &Extent) -> Vec<Fault> {
     let mut faults = Vec::new();
     for _ in 0..=rng.below(MOST_FAULTS) {
         // A fault-free run is passed in part again after each crash, so later moments than its end are reached too.
@@ -52,16 +52,16 @@ pub fn draw(rng: &mut Rng, extent: &Extent) -> Vec<Fault> {
                 call(rng, extent, &[Effect::PowerBefore, Effect::PowerAfter, Effect::KillBefore, Effect::KillAfter])
             }
             7 | 8 => call(rng, extent, &Effect::ERRORS),
-            _ => Fault::Wall { step, by_millis: rng.between(-60_000, 60_000) },
+            _ => Fault::Wall { step, by_millis: rng.below(120_001).cast_signed() - 60_000 },
         });
     }
     // Crashes in quick succession, so that recovery is crashed in turn, up to five deep.
-    if rng.in_cases(1, 4) {
+    if rng.below(4) == 0 {
         let first = rng.below(extent.steps + 1);
         let near = 1 + rng.below(300);
         faults.extend((0..1 + rng.below(5)).map(|deep| Fault::Power { step: first + deep * near }));
     }
-    if rng.in_cases(1, 12)
+    if rng.below(12) == 0
         && let Fault::Call { kind, path, nth, effect, .. } = call(rng, extent, &Effect::ERRORS)
     {
         faults.push(Fault::Call { kind, path, nth, onwards: true, effect });
@@ -88,13 +88,13 @@ pub fn lasts(faults: &[Fault]) -> bool {
     faults.iter().any(|fault| matches!(fault, Fault::Call { onwards: true, .. } | Fault::Rot { .. }))
 }
 
-fn call(rng: &mut Rng, extent: &Extent, effects: &[Effect]) -> Fault {
+fn call(rng: &mut dyn Chance, extent: &Extent, effects: &[Effect]) -> Fault {
     let kinds: Vec<CallKind> = extent.calls.keys().copied().collect();
     // By kind as often as by count: syncs and renames are few among many writes.
-    let kind = if rng.in_cases(1, 2) { rng.pick(&kinds).copied() } else { None };
+    let kind = if rng.below(2) == 0 { kinds.get(rng.below(kinds.len() as u64) as usize).copied() } else { None };
     let count = kind.map_or(extent.all_calls(), |kind| extent.calls[&kind]);
     let nth = 1 + rng.below(count + count / 4 + 1);
-    let effect = *rng.pick(effects).expect("there are effects to choose from");
+    let effect = effects[rng.below(effects.len() as u64) as usize];
     Fault::Call { kind, path: None, nth, onwards: false, effect }
 }
 
@@ -114,6 +114,7 @@ fn makes_sense(kind: CallKind, effect: Effect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
 
     fn extent() -> Extent {
         Extent { steps: 1000, calls: BTreeMap::from([(CallKind::Write, 3), (CallKind::Sync, 1)]) }

@@ -140,6 +140,11 @@ impl SimDisk {
         state.trace.note(format_args!("killed"));
     }
 
+    /// Takes all locks from their holders, who live on: what a planted bug does.
+    pub(crate) fn break_locks(&self) {
+        self.state().tree.processes_ended();
+    }
+
     /// Makes every further call of the processes that live fail, but frees nothing yet: the moment between a death and its being
     /// noticed. To be followed by [`SimDisk::kill`] or [`SimDisk::power_loss`].
     pub(crate) fn silence(&self) {

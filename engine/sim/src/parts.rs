@@ -194,6 +194,9 @@ impl Part for WriterPart {
     }
 }
 
+/// The coordinator's name.
+pub(crate) const COORDINATOR: &str = "coordinator";
+
 /// How the coordinator ended, for whoever runs the attempt.
 pub(crate) type Verdict = Rc<RefCell<Option<Result<Outcome, JobError>>>>;
 
@@ -221,7 +224,7 @@ impl CoordinatorPart {
 
 impl Part for CoordinatorPart {
     fn name(&self) -> &str {
-        "coordinator"
+        COORDINATOR
     }
 
     fn step(&mut self) -> Step {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use yeoul_sys::planted::Bug;
+
 /// A bug that can be switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Planted {
@@ -33,6 +35,8 @@ pub enum Planted {
     CompactionDropsLive,
     /// The marker names an epoch before its output is visible.
     MarkerAfterCommit,
+    /// A shard parks although it has just put something into a ring of its own.
+    WakeLost,
 }
 
 /// Where a planted bug is acted out.
@@ -40,8 +44,10 @@ pub enum Planted {
 pub enum Place {
     /// By the simulated disk: works with any engine.
     Disk,
-    /// By a hook in the engine.
-    Engine,
+    /// By a hook in the engine, in builds with the feature `planted`.
+    Engine(Bug),
+    /// By the simulator's supervisor.
+    Supervisor,
 }
 
 /// A sync that comes late comes after this many further calls to the disk.
@@ -52,7 +58,7 @@ pub const TEMPORARY: [&str; 5] = ["tmp", "part", "new", "progress", "pending"];
 
 impl Planted {
     /// All bugs.
-    pub const ALL: [Self; 12] = {
+    pub const ALL: [Self; 13] = {
         use Planted::*;
         [
             SkipFsync,
@@ -67,6 +73,7 @@ impl Planted {
             DirtyBitLost,
             CompactionDropsLive,
             MarkerAfterCommit,
+            WakeLost,
         ]
     };
 
@@ -86,6 +93,7 @@ impl Planted {
             Self::DirtyBitLost => "dirty-bit-lost",
             Self::CompactionDropsLive => "compaction-drops-live",
             Self::MarkerAfterCommit => "marker-after-commit",
+            Self::WakeLost => "wake-lost",
         }
     }
 
@@ -94,7 +102,15 @@ impl Planted {
     pub fn place(self) -> Place {
         match self {
             Self::SkipFsync | Self::SkipFolderSync | Self::RenameBeforeSync | Self::AcknowledgeEarly => Place::Disk,
-            _ => Place::Engine,
+            Self::OldProducerKept => Place::Supervisor,
+            Self::BarrierOvertaken => Place::Engine(Bug::BarrierOvertaken),
+            Self::ChecksumIgnored => Place::Engine(Bug::ChecksumIgnored),
+            Self::EpochReused => Place::Engine(Bug::EpochReused),
+            Self::TimerNotRestored => Place::Engine(Bug::TimerNotRestored),
+            Self::DirtyBitLost => Place::Engine(Bug::DirtyBitLost),
+            Self::CompactionDropsLive => Place::Engine(Bug::CompactionDropsLive),
+            Self::MarkerAfterCommit => Place::Engine(Bug::MarkerAfterCommit),
+            Self::WakeLost => Place::Engine(Bug::WakeLost),
         }
     }
 }

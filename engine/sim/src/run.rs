@@ -66,18 +66,22 @@ pub fn run(setting: &Setting, faults: &[Fault], options: &Options) -> Run {
     for (path, text) in job::inputs(&workload) {
         disk.put(&path, text.as_bytes());
     }
-    if let Some(bug) = options.planted
-        && bug.place() == Place::Disk
-    {
+    let place = options.planted.map(Planted::place);
+    if let (Some(bug), Some(Place::Disk)) = (options.planted, place) {
         disk.plant(bug);
     }
+    let bug = if let Some(Place::Engine(bug)) = place { Some(bug) } else { None };
+    let can_be_planted = yeoul_sys::planted::plant(bug);
+    assert!(bug.is_none() || can_be_planted, "this build has no bugs to plant; build it with --features planted");
     let watchers = [MAIN, LATE].map(|folder| Watcher::new(&format!("{folder}/"), epoch_of)).into();
     let chance = Box::new(rng.branch("power"));
     let mut world = World::new(clock.clone(), disk.clone(), trace.clone(), watchers, faults, chance);
+    world.kills_fail = place == Some(Place::Supervisor);
     let mut scheduler = Scheduler::new(setting.seed, clock, trace.clone(), PATIENCE);
     let history =
         supervisor::run(&mut world, &mut scheduler, &|| job::graph(&workload, setting), &|number| setting.config(number));
 
+    yeoul_sys::planted::plant(None);
     let extent = Extent::of(&disk, scheduler.steps());
     let digest = trace.digest();
     let trace = trace.lines();
@@ -137,13 +141,21 @@ pub fn calm(mut setting: Setting, options: &Options) -> (Setting, Run) {
 #[must_use]
 pub fn faults_of(setting: &Setting, extent: &Extent) -> Vec<Fault> {
     let mut rng = Rng::new(setting.seed).branch("faults");
-    let mut faults = campaign::draw(&mut rng, extent);
+    let mut faults = bearable(setting, campaign::draw(&mut rng, extent));
+    if rng.in_cases(1, 6) {
+        // Damage shows when it is read: at the next start.
+        let step = rng.below(extent.steps + 1);
+        faults.extend([Fault::Rot { step, at: rng.bits() }, Fault::Kill { step: step + 1 }]);
+    }
+    faults
+}
+
+/// The faults that leave the job's answer determined.
+#[must_use]
+pub fn bearable(setting: &Setting, mut faults: Vec<Fault>) -> Vec<Fault> {
     if setting.kind == JobKind::Ttl {
         // What has expired is swept away some time; a clock that is set back would have it live again, or not.
         faults.retain(|fault| !matches!(fault, Fault::Wall { by_millis: ..0, .. }));
-    }
-    if rng.in_cases(1, 10) {
-        faults.push(Fault::Rot { step: rng.below(extent.steps + 1), at: rng.bits() });
     }
     faults
 }

@@ -19,9 +19,9 @@ use yeoul_runtime::{JobConfig, JobError, JobWatch, Outcome};
 use yeoul_sys::Clock;
 
 use crate::disk::SimProcess;
-use crate::parts::{CoordinatorPart, ShardPart, Verdict, WriterPart, guarded};
+use crate::parts::{COORDINATOR, CoordinatorPart, ShardPart, Verdict, WriterPart, guarded};
 use crate::report::Ending;
-use crate::schedule::{Part, Scheduler, Stop};
+use crate::schedule::{Part, Scheduler, Step, Stop};
 use crate::world::{Watch, World};
 
 /// How many processes a run may take, before it counts as getting nowhere.
@@ -44,7 +44,29 @@ enum Over {
     Outcome(Outcome),
     Failed(JobError),
     Down,
+    /// It should be down, and goes on beside the next one: a planted bug.
+    Survived,
     Stuck(String),
+}
+
+/// A part of a process that should be dead. Nobody listens to it.
+struct Undead(Box<dyn Part>);
+
+impl Part for Undead {
+    fn name(&self) -> &'static str {
+        "undead"
+    }
+
+    fn step(&mut self) -> Step {
+        match self.0.step() {
+            Step::Failed(_) => Step::Ended,
+            step => step,
+        }
+    }
+
+    fn is_called(&self) -> bool {
+        self.0.is_called()
+    }
 }
 
 /// Runs the job to its end. `graph` and `config` are asked for each process, by its number.
@@ -54,10 +76,11 @@ pub(crate) fn run(
     graph: &dyn Fn() -> JobGraph,
     config: &dyn Fn(usize) -> JobConfig,
 ) -> History {
+    let mut undead = Vec::new();
     let mut history = History { ending: Ending::Finished, restarts: 0, epochs: 0, stops: Vec::new() };
     for number in 0..MOST_PROCESSES {
         let process = world.disk.start();
-        let over = one_process(world, scheduler, &process, &graph(), &config(number), &mut history);
+        let over = one_process(world, scheduler, &process, &graph(), &config(number), &mut history, &mut undead);
         match over {
             Over::Outcome(_) => {
                 let locks = world.disk.locks();
@@ -69,6 +92,7 @@ pub(crate) fn run(
                 world.look(scheduler.steps());
                 return history;
             }
+            Over::Survived => {}
             Over::Down => world.bury(scheduler.steps()),
             Over::Stuck(why) => {
                 history.ending = Ending::Stuck(why);
@@ -109,12 +133,13 @@ fn one_process(
     graph: &JobGraph,
     config: &JobConfig,
     history: &mut History,
+    undead: &mut Vec<Box<dyn Part>>,
 ) -> Over {
     let services = Services { clock: Arc::new(world.clock.clone()), files: Arc::new(process.clone()) };
     let watch: Watch = Arc::new(JobWatch::default());
     let mut restarts = Restarts::new(config.restart.clone());
     loop {
-        let over = one_attempt(world, scheduler, graph, config, &services, &watch);
+        let over = one_attempt(world, scheduler, graph, config, &services, &watch, undead);
         history.epochs = history.epochs.max(watch.checkpoints().epoch.0);
         if world.is_down() {
             return Over::Down;
@@ -140,6 +165,7 @@ fn one_attempt(
     config: &JobConfig,
     services: &Services,
     watch: &Watch,
+    undead: &mut Vec<Box<dyn Part>>,
 ) -> Over {
     let run_seed = services.clock.monotonic_nanos() ^ (services.clock.wall_millis() as u64).rotate_left(32);
     let Attempt { seats, coordinator, events, told, .. } =
@@ -158,11 +184,12 @@ fn one_attempt(
     }
     drop(told);
     parts.push(Box::new(CoordinatorPart::new(coordinator, events, verdict.clone())));
+    parts.append(undead);
     let completed = watch.checkpoints().completed;
     let mut stop = scheduler.run(&mut parts, |step| world.before_step(step, watch, completed));
     if matches!(stop, Stop::Failed(_)) && !world.is_down() {
         // As the threads do: the coordinator is gone, shards are told to quit, writers write what waits for them.
-        parts.pop();
+        parts.retain(|part| part.name() != COORDINATOR);
         for (to_shard, bell) in &commands {
             let _ = to_shard.send(Command::Quit);
             bell.ring().expect("the system wakes a simulated shard");
@@ -171,6 +198,10 @@ fn one_attempt(
         if let Stop::Stuck(why) = stop {
             return Over::Stuck(format!("after a failure: {why}"));
         }
+    }
+    if world.survives() {
+        undead.extend(parts.into_iter().map(|part| Box::new(Undead(part)) as Box<dyn Part>));
+        return Over::Survived;
     }
     if world.is_down() {
         // The parts die with the process: what they do when they are dropped reaches nothing.

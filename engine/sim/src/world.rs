@@ -36,6 +36,8 @@ pub(crate) struct World {
     /// The longest time from a crash to the next commit, in nanoseconds.
     pub(crate) longest_recovery: u64,
     calls_at_look: u64,
+    /// Who is killed goes on as if nothing had been: a planted bug.
+    pub(crate) kills_fail: bool,
 }
 
 impl World {
@@ -60,6 +62,7 @@ impl World {
             fell_at: None,
             longest_recovery: 0,
             calls_at_look: u64::MAX,
+            kills_fail: false,
         }
     }
 
@@ -93,6 +96,16 @@ impl World {
     /// Whether the process is dead.
     pub(crate) fn is_down(&self) -> bool {
         self.death.is_some() || self.disk.fell().is_some()
+    }
+
+    /// Whether the process should be dead and is not; then its locks are broken, so that the next one can begin.
+    pub(crate) fn survives(&mut self) -> bool {
+        let survives = self.kills_fail && self.death == Some(Death::Kill) && self.disk.fell().is_none();
+        if survives {
+            self.death = None;
+            self.disk.break_locks();
+        }
+        survives
     }
 
     /// Answers the process's death: what it left is what the next one finds.
@@ -133,9 +146,13 @@ impl World {
 
     fn rot(&mut self, at: u64) {
         let files = self.disk.files();
-        let kept: Vec<_> = files.iter().filter(|(path, len)| path.starts_with("data/") && *len > 0).collect();
-        if let Some((path, len)) = kept.get(usize::try_from(at).unwrap_or(0) % kept.len().max(1)) {
-            self.disk.flip(path, at.rotate_left(32) % (len * 8));
+        let kept: Vec<_> = files.into_iter().filter(|(path, _)| path.starts_with("data/")).collect();
+        let Some((path, _)) = kept.get((at % kept.len().max(1) as u64) as usize) else { return };
+        // A byte that something was written to: most of what is preallocated is never read.
+        let bytes = self.disk.read(path).unwrap_or_default();
+        let written: Vec<u64> = (0..).zip(&bytes).filter(|(_, byte)| **byte != 0).map(|(place, _)| place).collect();
+        if let Some(place) = written.get((at.rotate_left(32) % written.len().max(1) as u64) as usize) {
+            self.disk.flip(path, place * 8 + at % 8);
         }
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
+use yeoul_sys::planted::{Bug, is_planted};
 
 use crate::key::{Compound, Key};
 use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};

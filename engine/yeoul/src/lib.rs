@@ -22,7 +22,7 @@ pub use yeoul_derive::record_facade as record;
 pub use yeoul_frame::{Timestamp, rkyv};
 pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
 pub use {
-    yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator, yeoul_runtime as runtime,
+    yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator, yeoul_print as print, yeoul_runtime as runtime,
     yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
 };
 
@@ -35,6 +35,7 @@ pub mod prelude {
     pub use crate::{Environment, JobConfig, Outcome, RestartStrategy, Timestamp, record};
     pub use yeoul_file::*;
     pub use yeoul_operator::OperatorError;
+    pub use yeoul_print::Print;
     pub use yeoul_state::{Key, KeyStr};
     pub use yeoul_stream::*;
 }

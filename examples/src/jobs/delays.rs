@@ -59,7 +59,7 @@ impl AggregateFunction for Delays {
     }
 }
 
-/// Builds the job: `delays` and `late` below the folder for results.
+/// Builds the job: `delays.csv` and `late.csv` in the folder for results.
 pub fn build(env: &Environment, options: &Options) {
     let flights = env.from_source(
         FileSource::csv::<Departure>(&options.input),
@@ -85,6 +85,11 @@ pub fn build(env: &Environment, options: &Options) {
             });
         })
         .name("delays");
-    hours.sink_to(FileSink::csv::<HourOfDelays>(options.result("delays"))).name("delays.csv");
-    hours.side_output(&late).sink_to(FileSink::csv::<Departure>(options.result("late"))).name("late.csv");
+    hours.sink_to(Print::<HourOfDelays>::new().most(SHOWN)).name("terminal");
+    hours.sink_to(FileSink::csv::<HourOfDelays>(options.result("delays.csv")).single().overwrite()).name("delays.csv");
+    let late = hours.side_output(&late);
+    late.sink_to(FileSink::csv::<Departure>(options.result("late.csv")).single().overwrite()).name("late.csv");
 }
+
+/// How many results are shown as they come; all are in the file.
+const SHOWN: u64 = 30;

@@ -47,6 +47,6 @@ pub fn build(env: &Environment, options: &Options) {
             out.collect(BidsOfAuction { auction: *auction, start: window.start, end: window.end, bids });
         })
         .name("bids")
-        .sink_to(FileSink::csv::<BidsOfAuction>(options.result("bids")))
+        .sink_to(FileSink::csv::<BidsOfAuction>(options.result("bids")).overwrite())
         .name("bids.csv");
 }

@@ -64,6 +64,6 @@ pub fn build(env: &Environment, options: &Options) {
             out.collect(PlaneDay { tailnum: tailnum.to_string(), first: window.start, last, flights, miles });
         })
         .name("days")
-        .sink_to(FileSink::csv::<PlaneDay>(options.result("days")))
+        .sink_to(FileSink::csv::<PlaneDay>(options.result("days")).overwrite())
         .name("days.csv");
 }

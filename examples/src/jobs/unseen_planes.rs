@@ -73,6 +73,6 @@ pub fn build(env: &Environment, options: &Options) {
         .key_by(|flight| KeyStr::from(flight.tailnum().unwrap_or_default()))
         .process(Watch::default())
         .name("watch")
-        .sink_to(FileSink::csv::<Unseen>(options.result("unseen")))
+        .sink_to(FileSink::csv::<Unseen>(options.result("unseen")).overwrite())
         .name("unseen.csv");
 }

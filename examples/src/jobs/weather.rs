@@ -109,6 +109,6 @@ pub fn build(env: &Environment, options: &Options) {
         .connect(&weather)
         .process(Join::default())
         .name("join")
-        .sink_to(FileSink::csv::<DepartureInWeather>(options.result("joined")))
+        .sink_to(FileSink::csv::<DepartureInWeather>(options.result("joined")).overwrite())
         .name("joined.csv");
 }

@@ -1,6 +1,7 @@
 //! From the log back into the table, and from one segment of it to another: restore, relocation, savepoints, eviction.
 
 use yeoul_frame::KeyHash;
+use yeoul_sys::planted::{Bug, is_planted};
 
 use super::Table;
 use super::bucket::LANES;

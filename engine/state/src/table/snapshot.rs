@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use yeoul_sys::planted::{Bug, is_planted};
+
 use super::Table;
 use super::bucket::LANES;
 use super::buckets::Place;
