@@ -31,7 +31,8 @@ fn exchange(c: &mut Criterion) {
                                 let mut sum = 0u64;
                                 for frame in frames.iter().cycle() {
                                     let rows = frame.rows::<[u64; 8]>();
-                                    sum = rows.iter().fold(sum, |sum, (_, w)| sum ^ w[0].to_native() ^ w[1].to_native());
+                                    sum =
+                                        rows.iter().fold(sum, |sum, (_, w)| sum ^ w[0].to_native() ^ w[1].to_native());
                                     left = left.saturating_sub(frame.len() as u64);
                                     if left == 0 {
                                         break;

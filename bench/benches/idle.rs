@@ -33,7 +33,8 @@ impl Source for Silent {
 }
 
 fn main() {
-    let node = |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node =
+        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
     let mut graph = JobGraph { name: "idle".to_owned(), ..JobGraph::default() };
     let make = Arc::new(|| Box::new(Silent) as Box<dyn Source>);
     let from = graph.add(node("silent", NodeKind::Source { make, watermarks: WatermarkSpec::default() }));

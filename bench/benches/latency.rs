@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use yeoul::frame::{Epoch, Frame};
 use yeoul::operator::{
-    Committer, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, SealedOutput,
-    Services, Snapshot, Source, WatermarkSpec,
+    Committer, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning,
+    SealedOutput, Services, Snapshot, Source, WatermarkSpec,
 };
 use yeoul::runtime::spawn;
 use yeoul_bench::histogram::Histogram;
@@ -40,7 +40,12 @@ impl Operator for CountAndPass {
     }
 }
 
-fn paced(begin: Instant, schedule: &Schedule, seconds: f64, backlog: &Arc<AtomicU64>) -> (JobGraph, yeoul::operator::NodeId) {
+fn paced(
+    begin: Instant,
+    schedule: &Schedule,
+    seconds: f64,
+    backlog: &Arc<AtomicU64>,
+) -> (JobGraph, yeoul::operator::NodeId) {
     let (schedule, backlog) = (schedule.clone(), backlog.clone());
     let make = Arc::new(move || {
         Box::new(PacedSource::new(begin, schedule.clone(), seconds, KEYS, backlog.clone())) as Box<dyn Source>
@@ -94,7 +99,8 @@ fn burst(sustained: f64) {
     let seen = Arc::new(AtomicU64::new(0));
     let counted = seen.clone();
     let probe = Arc::new(move || {
-        Box::new(Watch { begin, worst: 0, since: 0.0, seen: counted.clone(), noted: noted.clone() }) as Box<dyn Operator>
+        Box::new(Watch { begin, worst: 0, since: 0.0, seen: counted.clone(), noted: noted.clone() })
+            as Box<dyn Operator>
     });
     let probe = graph.add(node("probe", NodeKind::Operator { make: probe }));
     graph.connect(count, OutputId::MAIN, probe, InputId(0), Partitioning::Forward);
@@ -117,7 +123,11 @@ fn burst(sustained: f64) {
     let expected = 2 * schedule(seconds);
     let caught_up = caught_up.unwrap_or(f64::NAN);
     let windows = windows.lock().expect("no probe panics");
-    let calm = windows.iter().filter(|(at, worst)| *at > caught_up && *worst > 2_000_000).map(|(at, _)| *at).fold(caught_up, f64::max);
+    let calm = windows
+        .iter()
+        .filter(|(at, worst)| *at > caught_up && *worst > 2_000_000)
+        .map(|(at, _)| *at)
+        .fold(caught_up, f64::max);
     println!(
         "burst/10 × for {length} s: {} of {expected} records arrived; memory grew by {} MiB; caught up after {caught_up:.1} s; \
          last latency above 2 ms {:.2} s after that",
@@ -186,7 +196,8 @@ impl Committer for Visible {
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
         for output in outputs {
             let name = self.folder.join(format!("{}-{}", epoch.0, output.subtask.index));
-            std::fs::write(&name, &output.bytes).map_err(|error| OperatorError::new("writing a result").caused_by(error))?;
+            std::fs::write(&name, &output.bytes)
+                .map_err(|error| OperatorError::new("writing a result").caused_by(error))?;
         }
         let now = self.begin.elapsed().as_nanos() as u64;
         let mut result = self.result.lock().expect("no probe panics");
@@ -203,11 +214,15 @@ fn visible() {
     let (mut graph, count) = paced(begin, &schedule, 10.0, &Arc::default());
     let folder = tempfile::tempdir().expect("a folder for checkpoints");
     let (seen, out) = (result.clone(), folder.path().to_owned());
-    let committer = Arc::new(move || Box::new(Visible { begin, folder: out.clone(), result: seen.clone() }) as Box<dyn Committer>);
+    let committer =
+        Arc::new(move || Box::new(Visible { begin, folder: out.clone(), result: seen.clone() }) as Box<dyn Committer>);
     let sink = graph.add(node("sink", NodeKind::Sink { make: Arc::new(|| Box::<SealMoments>::default()), committer }));
     graph.connect(count, OutputId::MAIN, sink, InputId(0), Partitioning::Forward);
     let _ = time(graph, config(2, Some(folder.path().join("data")), Some(Duration::from_millis(10))));
-    println!("visible/checkpoints every 10 ms, 10,000 records/s: {}", result.lock().expect("no probe panics").summary());
+    println!(
+        "visible/checkpoints every 10 ms, 10,000 records/s: {}",
+        result.lock().expect("no probe panics").summary()
+    );
 }
 
 fn main() {

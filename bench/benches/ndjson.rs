@@ -217,7 +217,7 @@ fn ndjson(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ndjson");
     group.throughput(Throughput::Elements(count as u64));
     group.bench_function("limit: split into lines", |bench| {
-        bench.iter(|| assert_eq!(lines(black_box(&events)).count(), count))
+        bench.iter(|| assert_eq!(lines(black_box(&events)).count(), count));
     });
     group.bench_function("limit: copy", |bench| {
         let mut copy = Vec::with_capacity(events.len());

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use yeoul::frame::Frame;
 use yeoul::operator::{
-    Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Services, Source, WatermarkSpec,
+    Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Services, Source,
+    WatermarkSpec,
 };
 use yeoul::runtime::spawn;
 use yeoul::state::StateTable;
@@ -39,7 +40,8 @@ fn job(frames: &Arc<[Frame]>, records: u64, begun: Instant, first: &Arc<AtomicU6
     let (frames, first) = (frames.clone(), first.clone());
     let source = Arc::new(move || Box::new(MemorySource::new(frames.clone(), records)) as Box<dyn Source>);
     let mut graph = JobGraph { name: "restore".to_owned(), ..JobGraph::default() };
-    let node = |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node =
+        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
     let from = graph.add(node("memory", NodeKind::Source { make: source, watermarks: WatermarkSpec::default() }));
     let make = Arc::new(move || {
         Box::new(FirstOutput { count: Count::default(), begun, first: first.clone() }) as Box<dyn Operator>
@@ -70,5 +72,9 @@ fn main() {
         .sum();
     let mut took: Vec<Duration> = (0..5).map(|_| run(&few, 1024)).collect();
     took.sort();
-    println!("restore/{KEYS} keys, {} MiB of log, 2 shards: first output after {:.0?} (median of 5)", bytes >> 20, took[2]);
+    println!(
+        "restore/{KEYS} keys, {} MiB of log, 2 shards: first output after {:.0?} (median of 5)",
+        bytes >> 20,
+        took[2]
+    );
 }

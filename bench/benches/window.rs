@@ -13,7 +13,8 @@ use yeoul_operator::{
 };
 use yeoul_state::Key;
 use yeoul_stream::{
-    Count, DataStream, KeyedStream, SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
+    Count, DataStream, KeyedStream, SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows,
+    WatermarkStrategy,
 };
 
 type Row = (u64, u64);

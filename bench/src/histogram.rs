@@ -74,7 +74,7 @@ fn bucket(nanos: u64) -> usize {
     if nanos < STEPS {
         return nanos as usize;
     }
-    let power = u64::from(63 - nanos.leading_zeros()) - STEPS.trailing_zeros() as u64;
+    let power = u64::from(63 - nanos.leading_zeros()) - u64::from(STEPS.trailing_zeros());
     ((power + 1) * STEPS + ((nanos >> power) - STEPS)) as usize
 }
 

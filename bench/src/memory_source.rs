@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use yeoul::frame::{Frame, Pool, RowBuilder, RowKind, Timestamp, hash_u64};
-use yeoul::operator::{
-    OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId, Subtask,
-};
+use yeoul::operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId, Subtask};
 
 /// Eight words; the first is the key.
 pub type Words = [u64; 8];
@@ -20,7 +18,8 @@ pub fn frames_of_words(records: u64, keys: u64) -> Arc<[Frame]> {
         let mut rows = RowBuilder::<Words>::new(&pool, 1024);
         for _ in 0..1024 {
             let key = ((u128::from(hash_u64(at).0) * u128::from(keys)) >> 64) as u64;
-            rows.push(&[key, at, 2, 3, 4, 5, 6, 7], Timestamp(at as i64 / 1000), RowKind::Insert).expect("1,024 rows fit");
+            rows.push(&[key, at, 2, 3, 4, 5, 6, 7], Timestamp(at as i64 / 1000), RowKind::Insert)
+                .expect("1,024 rows fit");
             at += 1;
         }
         frames.push(rows.finish());

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use yeoul::frame::{RowBuilder, RowKind, Timestamp, hash_u64};
 use yeoul::operator::{
-    Context, InputId, OpenContext, Operator, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId, Subtask,
+    Context, InputId, OpenContext, Operator, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId,
+    Subtask,
 };
 
 use crate::histogram::Histogram;
@@ -104,7 +105,12 @@ impl Probe {
 }
 
 impl Operator for Probe {
-    fn process(&mut self, _input: InputId, frame: &yeoul::frame::Frame, _cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn process(
+        &mut self,
+        _input: InputId,
+        frame: &yeoul::frame::Frame,
+        _cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let now = self.begin.elapsed();
         if now.as_secs_f64() >= self.from {
             for (_, words) in frame.rows::<Words>().iter() {

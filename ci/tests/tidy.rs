@@ -60,13 +60,17 @@ fn dependencies_point_down() {
     let allowed: BTreeMap<_, BTreeSet<_>> =
         LAYERS.iter().map(|(name, below)| (*name, below.iter().copied().collect::<BTreeSet<_>>())).collect();
     for (name, folder) in folders {
-        let below = allowed.get(name.as_str()).unwrap_or_else(|| panic!("crate '{name}' has no layer; give it one here"));
+        let below =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("crate '{name}' has no layer; give it one here"));
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
         let normal = manifest.split("[dev-dependencies]").next().expect("the first part");
         for line in normal.lines() {
             let Some(rest) = line.strip_prefix("yeoul-") else { continue };
             let dependency = rest.split(['.', ' ', '=']).next().expect("a name");
-            assert!(below.contains(dependency), "'{name}' must not depend on '{dependency}': dependencies point down only");
+            assert!(
+                below.contains(dependency),
+                "'{name}' must not depend on '{dependency}': dependencies point down only"
+            );
         }
     }
 }
@@ -75,7 +79,11 @@ fn dependencies_point_down() {
 fn modules_begin_with_what_they_are() {
     for path in rust_files().iter().filter(|path| shown(path).contains("src/")) {
         let text = fs::read_to_string(path).expect("a source file");
-        assert!(text.starts_with("//!") || text.starts_with("#![cfg(test)]"), "{} does not begin with a sentence about itself (//!)", shown(path));
+        assert!(
+            text.starts_with("//!") || text.starts_with("#![cfg(test)]"),
+            "{} does not begin with a sentence about itself (//!)",
+            shown(path)
+        );
     }
 }
 
@@ -101,7 +109,11 @@ fn unsafe_code_stays_in_its_rooms() {
         let name = shown(&path);
         // What `#[record]` writes into a user's crate is text here, and the reason stands beside it.
         let written = name == "engine/derive/src/expand.rs";
-        if written || rooms.iter().any(|room| name.starts_with(room)) || name.starts_with("fuzz/") || name == "ci/tests/tidy.rs" {
+        if written
+            || rooms.iter().any(|room| name.starts_with(room))
+            || name.starts_with("fuzz/")
+            || name == "ci/tests/tidy.rs"
+        {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source file");

@@ -56,14 +56,16 @@ impl Options {
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"));
-            let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{name} needs a number, not '{text}'\n{USAGE}"));
+            let number =
+                |text: &str| text.parse::<u64>().map_err(|_| format!("{name} needs a number, not '{text}'\n{USAGE}"));
             match name.as_str() {
                 "--input" => options.input = value()?,
                 "--out" => options.out = value()?.into(),
                 "--data" => options.data = Some(value()?.into()),
                 "--shards" => {
                     let text = value()?;
-                    options.shards = Some(u16::try_from(number(&text)?).map_err(|_| format!("{text} shards are too many"))?);
+                    options.shards =
+                        Some(u16::try_from(number(&text)?).map_err(|_| format!("{text} shards are too many"))?);
                 }
                 "--interval" => options.interval = Duration::from_millis(number(&value()?)?),
                 "--no-restart" => options.no_restart = true,
@@ -79,11 +81,8 @@ impl Options {
     /// An environment for a job of this name with these options.
     #[must_use]
     pub fn environment(&self, job: &str) -> Environment {
-        let mut config = JobConfig {
-            data: self.data.clone(),
-            checkpoint_interval: Some(self.interval),
-            ..JobConfig::default()
-        };
+        let mut config =
+            JobConfig { data: self.data.clone(), checkpoint_interval: Some(self.interval), ..JobConfig::default() };
         if let Some(shards) = self.shards {
             config.shards = shards;
         }

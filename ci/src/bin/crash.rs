@@ -22,7 +22,8 @@ fn options() -> Result<Options, String> {
     let mut options = Options { kills: 100, seed: 1, lines: 1_000_000 };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        let value = arguments.next().and_then(|text| text.parse().ok()).ok_or_else(|| format!("{name} needs a number"))?;
+        let value =
+            arguments.next().and_then(|text| text.parse().ok()).ok_or_else(|| format!("{name} needs a number"))?;
         match name.as_str() {
             "--kills" => options.kills = value,
             "--seed" => options.seed = value,

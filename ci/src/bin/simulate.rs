@@ -112,7 +112,7 @@ fn judge(setting: &mut Setting, arguments: &Arguments, options: &Options) -> Vec
         let faults = arguments.faults.clone().unwrap_or_else(|| run::faults_of(setting, &extent));
         let mut run = run::run(setting, &faults, options);
         let may_stop = lasts(&faults);
-        if setting.seed % AGAIN_EVERY == 0 {
+        if setting.seed.is_multiple_of(AGAIN_EVERY) {
             let again = run::run(setting, &faults, options);
             if again.report.digest != run.report.digest {
                 run.report.broken.push("the same seed gave another trace".to_owned());
@@ -197,10 +197,17 @@ fn plant(arguments: &Arguments) -> bool {
         let options = Options { planted: Some(bug), keep: 0 };
         let caught = (0..arguments.seeds.unwrap_or(CAUGHT_WITHIN)).find_map(|seed| {
             let mut setting = setting(seed, arguments);
-            judge(&mut setting, arguments, &options).into_iter().find(|verdict| !verdict.clean).map(|verdict| (seed, verdict))
+            judge(&mut setting, arguments, &options)
+                .into_iter()
+                .find(|verdict| !verdict.clean)
+                .map(|verdict| (seed, verdict))
         });
         match caught {
-            Some((seed, verdict)) => println!("{bug}: caught by seed {seed}: {:?} {}", verdict.run.report.ending, verdict.run.difference.lines().next().unwrap_or("")),
+            Some((seed, verdict)) => println!(
+                "{bug}: caught by seed {seed}: {:?} {}",
+                verdict.run.report.ending,
+                verdict.run.difference.lines().next().unwrap_or("")
+            ),
             None => {
                 all = false;
                 println!("{bug}: not caught");

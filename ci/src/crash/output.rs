@@ -34,11 +34,7 @@ pub fn left_over(folder: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn walk(
-    folder: &Path,
-    prefix: &str,
-    visit: &mut dyn FnMut(&str, &Path) -> std::io::Result<()>,
-) -> std::io::Result<()> {
+fn walk(folder: &Path, prefix: &str, visit: &mut dyn FnMut(&str, &Path) -> std::io::Result<()>) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -111,7 +107,11 @@ mod tests {
     fn bags_are_compared_line_by_line() {
         let bag = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let check = |oracle: &str, seen: &str, lost, duplicated, different| {
-            assert_eq!(compare(&bag(oracle), &bag(seen)), Difference { lost, duplicated, different }, "{oracle} / {seen}");
+            assert_eq!(
+                compare(&bag(oracle), &bag(seen)),
+                Difference { lost, duplicated, different },
+                "{oracle} / {seen}"
+            );
         };
         check("a b b", "b a b", 0, 0, 0);
         check("a b b", "a b", 1, 0, 0);

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use yeoul_formats::CsvEncoder;
 use yeoul_frame::{Epoch, Frame, Schema};
 use yeoul_operator::{
-    Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services, SinkSpec, Snapshot,
+    Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
+    SinkSpec, Snapshot,
 };
 
 /// A sink that prints each record on a line of its own.
@@ -108,7 +109,8 @@ impl Committer for Printer {
         let mut out = io::stdout().lock();
         // A line of progress may stand on the terminal, unfinished.
         let clear: &[u8] = if io::stdout().is_terminal() { b"\r\x1b[K" } else { b"" };
-        let mut print = |bytes: &[u8]| out.write_all(clear).and_then(|()| out.write_all(bytes)).and_then(|()| out.flush());
+        let mut print =
+            |bytes: &[u8]| out.write_all(clear).and_then(|()| out.write_all(bytes)).and_then(|()| out.flush());
         for output in outputs {
             let shown = lines(&output.bytes, &mut self.left);
             let more = shown.len() < output.bytes.len() && !std::mem::replace(&mut self.told, true);

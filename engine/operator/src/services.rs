@@ -49,6 +49,6 @@ pub struct Services {
 
 impl Default for Services {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), files: Arc::new(Disk) }
+        Self { clock: Arc::new(SystemClock), files: Arc::new(Disk) }
     }
 }

@@ -80,7 +80,13 @@ pub struct WatermarkSpec {
 
 impl Default for WatermarkSpec {
     fn default() -> Self {
-        Self { assigner: None, strategy: Strategy::None, granularity: Self::GRANULARITY, idleness: None, alignment: None }
+        Self {
+            assigner: None,
+            strategy: Strategy::None,
+            granularity: Self::GRANULARITY,
+            idleness: None,
+            alignment: None,
+        }
     }
 }
 

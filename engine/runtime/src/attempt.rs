@@ -15,15 +15,14 @@ use yeoul_state::log::{Chunk, LogBuffer, LogOptions, RunId};
 use yeoul_sys::planted::{Bug, is_planted};
 use yeoul_sys::{Clock, Storage};
 
-use crate::board::ShardBoard;
 use crate::build::{Built, build};
 use crate::compact::Compactor;
 use crate::config::{JobConfig, LOG_CHUNKS};
-use crate::coordinator::{Coordinator, Timing};
+use crate::coordinator::{Charge, Coordinator, Timing};
 use crate::error::JobError;
 use crate::plan::Plan;
 use crate::restore::{Restored, check_operators, open_and_restore};
-use crate::shard::{Command, Event, Links, Shard};
+use crate::shard::{Command, Event, Links, Parts, Shard};
 use crate::store::Store;
 use crate::task::Task;
 use crate::watch::JobWatch;
@@ -97,8 +96,15 @@ impl Seed {
         };
         let segments = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
         let compactor = Compactor::new(self.storage, segments, self.state_memory);
-        let board = Arc::new(ShardBoard::default());
-        Ok(Shard::new(self.id, self.tasks, log, self.links, pool, self.services.clock.clone(), board, compactor))
+        Ok(Shard::new(Parts {
+            id: self.id,
+            tasks: self.tasks,
+            log,
+            links: self.links,
+            pool,
+            clock: self.services.clock.clone(),
+            compactor,
+        }))
     }
 }
 
@@ -184,8 +190,17 @@ pub fn prepare(
     }
     let timing = Timing { interval: config.checkpoint_interval, timeout: config.checkpoint_timeout };
     let clock = services.clock.clone();
-    let coordinator =
-        Coordinator::new(job, timing, clock.clone(), to_shards, watched, watch.clone(), store, committers, epoch);
+    let coordinator = Coordinator::new(Charge {
+        job,
+        timing,
+        clock: clock.clone(),
+        shards: to_shards,
+        watched,
+        watch: watch.clone(),
+        store,
+        committers,
+        committed: epoch,
+    });
     Ok(Attempt { seats, coordinator, events, told, clock })
 }
 
@@ -208,4 +223,3 @@ fn deliver_committed(
     }
     Ok(committers)
 }
-

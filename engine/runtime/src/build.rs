@@ -70,7 +70,8 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
         if let NodeKind::Source { watermarks, .. } = &node.kind
             && let Some(alignment) = &watermarks.alignment
         {
-            *members.entry(alignment.group.clone()).or_default() += usize::from(node.parallelism.unwrap_or(shards).clamp(1, shards));
+            *members.entry(alignment.group.clone()).or_default() +=
+                usize::from(node.parallelism.unwrap_or(shards).clamp(1, shards));
         }
     }
 
@@ -89,7 +90,9 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
                 } else {
                     let lanes = lanes.remove(&(at, index)).unwrap_or_default();
                     let spread = match &edge.partitioning {
-                        Partitioning::Hash(router) => Spread::Hash { router: router.clone(), groups: config.key_groups },
+                        Partitioning::Hash(router) => {
+                            Spread::Hash { router: router.clone(), groups: config.key_groups }
+                        }
                         Partitioning::Broadcast => Spread::Broadcast,
                         Partitioning::Rebalance | Partitioning::Forward if lanes.len() > 1 => {
                             Spread::Rebalance { next: usize::from(index) % lanes.len() }
@@ -134,7 +137,12 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
                 let channels = channels.remove(&(number, index)).unwrap_or_default();
                 Head::Inbox(Inbox::new(channels, epoch, Timestamp::MIN))
             });
-            built.shards[usize::from(index)].push(Task { head, chain: Chain::new(slots, edges, source), subtask, step_calls: config.step_calls });
+            built.shards[usize::from(index)].push(Task {
+                head,
+                chain: Chain::new(slots, edges, source),
+                subtask,
+                step_calls: config.step_calls,
+            });
         }
     }
     debug_assert!(lanes.is_empty() && channels.is_empty(), "every ring has both its ends in a task");

@@ -185,7 +185,11 @@ impl Chain {
             if let Some(due) = self.slots[at].operator.next_processing_time() {
                 let due = if due <= env.now {
                     self.time(at, env.now, env)?;
-                    if self.slots[at].timing.is_some() { Some(env.now) } else { self.slots[at].operator.next_processing_time() }
+                    if self.slots[at].timing.is_some() {
+                        Some(env.now)
+                    } else {
+                        self.slots[at].operator.next_processing_time()
+                    }
                 } else {
                     Some(due)
                 };

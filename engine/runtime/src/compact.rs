@@ -51,7 +51,12 @@ impl Compactor {
     ///
     /// # Errors
     /// A segment cannot be mapped.
-    pub fn committed(&mut self, retained_from: Epoch, complete: &[SegmentRef], live: &[SegmentRef]) -> Result<(), JobError> {
+    pub fn committed(
+        &mut self,
+        retained_from: Epoch,
+        complete: &[SegmentRef],
+        live: &[SegmentRef],
+    ) -> Result<(), JobError> {
         self.delivered = Epoch(retained_from.0.saturating_sub(1));
         self.look = true;
         let Some(storage) = &self.storage else { return Ok(()) };

@@ -81,9 +81,6 @@ pub const DRAIN_SLICE: Duration = Duration::from_micros(100);
 /// Frozen records that are drained between two looks at the clock.
 pub const DRAIN_RECORDS: usize = 256;
 
-/// Sealed output of an epoch that may wait in memory before the shard asks for the epoch to end early.
-pub const SEALED_BYTES: usize = 32 << 20;
-
 /// Chunks of the log that may wait for the writer, for each shard. Beyond that the shard stops draining.
 pub const LOG_CHUNKS: usize = 64;
 

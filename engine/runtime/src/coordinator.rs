@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use yeoul_frame::signal::{Barrier, Purpose};
-use yeoul_frame::{Epoch, OperatorId, ShardId, Timestamp};
+use yeoul_frame::{Epoch, OperatorId, Timestamp};
 use yeoul_operator::{Committer, SealedOutput, Subtask};
 use yeoul_ring::Bell;
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
@@ -72,6 +72,28 @@ pub struct Timing {
     pub timeout: Duration,
 }
 
+/// What a coordinator has charge of.
+pub struct Charge {
+    /// The job's shape.
+    pub job: JobMeta,
+    /// When epochs are started.
+    pub timing: Timing,
+    /// The job's clock.
+    pub clock: Arc<dyn Clock>,
+    /// How each shard is told, and woken.
+    pub shards: Vec<(Sender<Command>, Bell)>,
+    /// Every operator instance.
+    pub watched: Vec<Watched>,
+    /// What the outside may watch.
+    pub watch: Arc<JobWatch>,
+    /// The data folder, if the job has one.
+    pub store: Option<Store>,
+    /// The sinks' outside halves.
+    pub committers: BTreeMap<OperatorId, Box<dyn Committer>>,
+    /// The epoch from which the shards were restored.
+    pub committed: Epoch,
+}
+
 /// The coordinator of one attempt.
 pub struct Coordinator {
     job: JobMeta,
@@ -87,7 +109,6 @@ pub struct Coordinator {
     requests: VecDeque<Request>,
     exhausted: Vec<bool>,
     ended: usize,
-    wants_epoch: bool,
     last_start: u64,
     /// What had been worked on when the last epoch started: without more, no epoch is worth starting.
     worked_at_start: u64,
@@ -103,19 +124,10 @@ struct Flight {
 }
 
 impl Coordinator {
-    /// For shards that stand ready. `committed` is the epoch from which they were restored.
+    /// For shards that stand ready.
     #[must_use]
-    pub fn new(
-        job: JobMeta,
-        timing: Timing,
-        clock: Arc<dyn Clock>,
-        shards: Vec<(Sender<Command>, Bell)>,
-        watched: Vec<Watched>,
-        watch: Arc<JobWatch>,
-        store: Option<Store>,
-        committers: BTreeMap<OperatorId, Box<dyn Committer>>,
-        committed: Epoch,
-    ) -> Self {
+    pub fn new(charge: Charge) -> Self {
+        let Charge { job, timing, clock, shards, watched, watch, store, committers, committed } = charge;
         let last_start = clock.monotonic_nanos();
         let count = shards.len();
         Self {
@@ -132,7 +144,6 @@ impl Coordinator {
             requests: VecDeque::new(),
             exhausted: vec![false; count],
             ended: 0,
-            wants_epoch: false,
             last_start,
             worked_at_start: 0,
             outcome: None,
@@ -163,7 +174,6 @@ impl Coordinator {
                 assert!(flight.sealed[shard].is_none(), "a shard's epoch is sealed once");
                 flight.sealed[shard] = Some(sealed);
             }
-            Event::WantsEpoch(_) => self.wants_epoch = true,
             Event::Active(_) => {}
             Event::Failed(error) => return Err(error),
             Event::Ended(_) => self.ended += 1,
@@ -231,14 +241,9 @@ impl Coordinator {
         if self.exhausted.iter().all(|exhausted| *exhausted) {
             return barrier(Purpose::Drain);
         }
-        if std::mem::take(&mut self.wants_epoch) {
-            return barrier(Purpose::Checkpoint);
-        }
         let due = self.last_start.saturating_add(self.timing.interval?.as_nanos() as u64);
-        (now >= due && self.worked() != self.worked_at_start).then_some(Barrier {
-            epoch: self.committed.next(),
-            purpose: Purpose::Checkpoint,
-        })
+        (now >= due && self.worked() != self.worked_at_start)
+            .then_some(Barrier { epoch: self.committed.next(), purpose: Purpose::Checkpoint })
     }
 
     /// When to look again: at the interval's end if anything happened, else after a while (or when a shard becomes active).
@@ -279,7 +284,8 @@ impl Coordinator {
 
     fn commit(&mut self, flight: Flight) -> Result<(), JobError> {
         let epoch = flight.barrier.epoch;
-        let sealed: Vec<Sealed> = flight.sealed.into_iter().map(|sealed| sealed.expect("all shards have sealed")).collect();
+        let sealed: Vec<Sealed> =
+            flight.sealed.into_iter().map(|sealed| sealed.expect("all shards have sealed")).collect();
         let bytes = sealed.iter().map(|sealed| sealed.bytes).sum();
         let commit = Commit {
             epoch,
@@ -289,9 +295,13 @@ impl Coordinator {
             blobs: BTreeMap::new(),
         };
         if let Some(store) = &mut self.store {
-            failpoint!("commit.before-manifest").map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
-            store.commit(&commit).map_err(|cause| JobError::Storage { doing: "committing an epoch to the manifest", cause })?;
-            failpoint!("commit.after-manifest").map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
+            failpoint!("commit.before-manifest")
+                .map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
+            store
+                .commit(&commit)
+                .map_err(|cause| JobError::Storage { doing: "committing an epoch to the manifest", cause })?;
+            failpoint!("commit.after-manifest")
+                .map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
         }
         self.committed = epoch;
         let outputs = flight.outputs.into_iter().map(|of| of.expect("all shards have said")).enumerate();
@@ -302,7 +312,12 @@ impl Coordinator {
             })
             .collect();
         let retained_from = self.deliver(epoch, outputs)?;
-        self.watch.committed(epoch, self.clock.monotonic_nanos().saturating_sub(flight.started), bytes, self.clock.wall_millis());
+        self.watch.committed(
+            epoch,
+            self.clock.monotonic_nanos().saturating_sub(flight.started),
+            bytes,
+            self.clock.wall_millis(),
+        );
         if let Some((folder, reply)) = flight.savepoint {
             let result = match &self.store {
                 Some(store) => store
@@ -317,12 +332,15 @@ impl Coordinator {
         }
         for ((commands, bell), of) in self.shards.iter().zip(sealed) {
             // A shard that is gone has said why; the next event brings it.
-            let _ = commands.send(Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments });
+            let _ =
+                commands.send(Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments });
             ring(bell);
         }
         if is_last(flight.barrier.purpose) {
             for committer in self.committers.values_mut() {
-                committer.finish().map_err(|cause| JobError::Operator { operator: "a sink's committer".to_owned(), cause })?;
+                committer
+                    .finish()
+                    .map_err(|cause| JobError::Operator { operator: "a sink's committer".to_owned(), cause })?;
             }
             self.outcome = Some(match flight.barrier.purpose {
                 Purpose::Drain if self.exhausted.iter().all(|exhausted| *exhausted) => Outcome::Finished,
@@ -341,14 +359,16 @@ impl Coordinator {
         }
         let mut retained = epoch.next();
         for (sink, committer) in &mut self.committers {
-            failpoint!("commit.before-delivery").map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
+            failpoint!("commit.before-delivery")
+                .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
             let outputs = by_sink.remove(sink).unwrap_or_default();
             committer
                 .deliver(epoch, &outputs)
                 .map_err(|cause| JobError::Operator { operator: "a sink's committer".to_owned(), cause })?;
             retained = retained.min(committer.retained_from(epoch));
         }
-        failpoint!("commit.after-delivery").map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
+        failpoint!("commit.after-delivery")
+            .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
         assert!(by_sink.is_empty(), "sealed output belongs to a sink with a committer");
         Ok(retained)
     }
@@ -364,10 +384,4 @@ impl Coordinator {
             ring(bell);
         }
     }
-}
-
-/// The subtask that a shard's id stands for among `shards`.
-#[must_use]
-pub fn subtask_of(shard: ShardId, shards: u16) -> Subtask {
-    Subtask { index: shard.0, parallelism: shards }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use yeoul_state::log::LogBuffer;
 use yeoul_state::Drained;
+use yeoul_state::log::LogBuffer;
 use yeoul_sys::Clock;
 
 use crate::config::{DRAIN_RECORDS, DRAIN_SLICE};

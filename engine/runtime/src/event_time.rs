@@ -241,13 +241,20 @@ impl EventTime {
     pub fn load(&mut self, mut bytes: &[u8], owns: impl Fn(SplitId) -> bool) -> Result<(), OperatorError> {
         fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], OperatorError> {
             let (head, rest) = bytes.split_at_checked(n).ok_or_else(|| {
-                OperatorError::new(format!("the snapshot's watermark state is cut short: {} bytes left, {n} wanted", bytes.len()))
+                OperatorError::new(format!(
+                    "the snapshot's watermark state is cut short: {} bytes left, {n} wanted",
+                    bytes.len()
+                ))
             })?;
             *bytes = rest;
             Ok(head)
         }
-        let long = |bytes: &mut &[u8]| Ok::<_, OperatorError>(i64::from_le_bytes(take(bytes, 8)?.try_into().expect("8 bytes")));
-        let int = |bytes: &mut &[u8]| Ok::<_, OperatorError>(u32::from_le_bytes(take(bytes, 4)?.try_into().expect("4 bytes")));
+        let long = |bytes: &mut &[u8]| {
+            Ok::<_, OperatorError>(i64::from_le_bytes(take(bytes, 8)?.try_into().expect("8 bytes")))
+        };
+        let int = |bytes: &mut &[u8]| {
+            Ok::<_, OperatorError>(u32::from_le_bytes(take(bytes, 4)?.try_into().expect("4 bytes")))
+        };
         // All instances of one source: the lowest is certain.
         let sent = Timestamp(long(&mut bytes)?);
         self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
@@ -266,7 +273,8 @@ impl EventTime {
                 Generator::Highest { highest: at, .. } => *at = highest,
                 Generator::Custom(generator) => generator.load(custom),
             }
-            self.splits.insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false, dormant: true });
+            self.splits
+                .insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false, dormant: true });
         }
         Ok(())
     }
@@ -316,7 +324,9 @@ mod tests {
         let mut text = Vec::new();
         for message in messages.drain(..) {
             match message {
-                Message::Frame(frame) => text.extend(frame.indices().map(|row| frame.times()[row as usize].0.to_string())),
+                Message::Frame(frame) => {
+                    text.extend(frame.indices().map(|row| frame.times()[row as usize].0.to_string()))
+                }
                 Message::Signal(Signal::Watermark(at)) if at == Timestamp::MAX => text.push("wMAX".to_owned()),
                 Message::Signal(Signal::Watermark(at)) => text.push(format!("w{}", at.0)),
                 Message::Signal(_) => text.push("idle".to_owned()),

@@ -53,7 +53,15 @@ impl Inbox {
     #[must_use]
     pub fn new(channels: Vec<Channel>, epoch: Epoch, watermark: Timestamp) -> Self {
         let count = channels.len();
-        Self { channels, align: Align::new(count, epoch), merge: Merge::new(count, watermark), next: 0, silent: (0..count).collect(), started: false, after: None }
+        Self {
+            channels,
+            align: Align::new(count, epoch),
+            merge: Merge::new(count, watermark),
+            next: 0,
+            silent: (0..count).collect(),
+            started: false,
+            after: None,
+        }
     }
 
     /// The task's watermark.
@@ -118,7 +126,9 @@ impl Inbox {
             match self.channels[at].consumer.try_pop() {
                 None => {
                     // Let the others speak meanwhile.
-                    let heard = (0..self.silent.len()).rev().find(|place| !self.channels[self.silent[*place]].consumer.is_empty())?;
+                    let heard = (0..self.silent.len())
+                        .rev()
+                        .find(|place| !self.channels[self.silent[*place]].consumer.is_empty())?;
                     let last = self.silent.len() - 1;
                     self.silent.swap(heard, last);
                 }

@@ -69,10 +69,9 @@ impl JobHandle {
         let thread = self.thread.map_err(|cause| JobError::Storage { doing: "starting the job's thread", cause })?;
         match thread.join() {
             Ok(result) => result,
-            Err(panic) => Err(JobError::Panic {
-                operator: "engine".to_owned(),
-                message: crate::chain::panic_message(&*panic),
-            }),
+            Err(panic) => {
+                Err(JobError::Panic { operator: "engine".to_owned(), message: crate::chain::panic_message(&*panic) })
+            }
         }
     }
 }

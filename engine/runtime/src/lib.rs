@@ -20,7 +20,6 @@ pub mod task;
 pub mod shard;
 pub mod drain;
 pub mod compact;
-pub mod board;
 pub mod writer;
 pub mod coordinator;
 pub mod store;

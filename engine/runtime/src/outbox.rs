@@ -10,6 +10,7 @@ use std::sync::Arc;
 use yeoul_frame::{Frame, KeyGroups, KeyHash, Scatter, Signal};
 use yeoul_operator::Router;
 use yeoul_ring::{Bell, Producer};
+use yeoul_sys::planted::{Bug, is_planted};
 
 use crate::bells::ring;
 use crate::message::Message;
@@ -62,7 +63,9 @@ impl Lane {
     }
 
     fn ring(&self) {
-        if let Some(bell) = &self.bell {
+        if let Some(bell) = &self.bell
+            && !is_planted(Bug::BellNotRung)
+        {
             ring(bell);
         }
     }

@@ -63,9 +63,12 @@ impl Plan {
             text += &format!("task {at} × {}: {}\n", task.parallelism, names.join(" → "));
             for (edge, chained) in graph.edges.iter().zip(&self.chained) {
                 if !chained && self.place[edge.from.0].0 == at {
-                    let side = if edge.output == OutputId::MAIN { String::new() } else { format!(" side {}", edge.output.0) };
-                    let second = if edge.input == InputId(0) { String::new() } else { format!(" input {}", edge.input.0) };
-                    text += &format!("  {}{side} → task {}{second}\n", edge.partitioning.name(), self.place[edge.to.0].0);
+                    let side =
+                        if edge.output == OutputId::MAIN { String::new() } else { format!(" side {}", edge.output.0) };
+                    let second =
+                        if edge.input == InputId(0) { String::new() } else { format!(" input {}", edge.input.0) };
+                    text +=
+                        &format!("  {}{side} → task {}{second}\n", edge.partitioning.name(), self.place[edge.to.0].0);
                 }
             }
         }

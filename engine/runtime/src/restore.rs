@@ -77,7 +77,11 @@ impl Restored {
     ///
     /// # Errors
     /// The log cannot be read.
-    pub fn outputs_after(&self, sink: OperatorId, delivered: Epoch) -> Result<BTreeMap<Epoch, Vec<SealedOutput>>, JobError> {
+    pub fn outputs_after(
+        &self,
+        sink: OperatorId,
+        delivered: Epoch,
+    ) -> Result<BTreeMap<Epoch, Vec<SealedOutput>>, JobError> {
         let mut outputs: BTreeMap<Epoch, Vec<SealedOutput>> = BTreeMap::new();
         let Some(from) = &self.from else { return Ok(outputs) };
         sealed_outputs(&*from.storage, "", &from.commit, delivered, &mut |output| {
@@ -183,7 +187,9 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
     if let Head::Source(head) = &mut task.head {
         for state in of(head.id) {
             guard(&head.name, || match state.name.as_str() {
-                EVENT_TIME_STATE => head.event_time.load(&state.bytes, |split| split.owner(subtask.parallelism) == subtask.index),
+                EVENT_TIME_STATE => {
+                    head.event_time.load(&state.bytes, |split| split.owner(subtask.parallelism) == subtask.index)
+                }
                 name => head.source.restore(name, earlier(state), &state.bytes),
             })?;
         }
@@ -194,7 +200,11 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
         for state in of(slot.id) {
             if state.name == WATERMARK_STATE {
                 let bytes = state.bytes.as_slice().try_into().map_err(|_| {
-                    JobError::Corrupt(format!("the watermark of '{}' has {} bytes, not 8", slot.name, state.bytes.len()))
+                    JobError::Corrupt(format!(
+                        "the watermark of '{}' has {} bytes, not 8",
+                        slot.name,
+                        state.bytes.len()
+                    ))
                 })?;
                 let at = Timestamp(i64::from_le_bytes(bytes));
                 // Barriers are aligned, so all subtasks had come to the same watermark; the least is certain in any case.
@@ -253,4 +263,3 @@ fn restore_tables(
         .map_err(|cause| JobError::Storage { doing: "restoring state", cause })?;
     Ok(replay.into_segments())
 }
-

@@ -17,7 +17,6 @@ use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, Timestamp};
 use yeoul_state::log::{Chunk, LogBuffer, SegmentRef};
 use yeoul_sys::Clock;
 
-use crate::board::ShardBoard;
 use crate::chain::{Env, Noted};
 use crate::compact::Compactor;
 use crate::drain::Drain;
@@ -60,8 +59,6 @@ pub enum Event {
     },
     /// The epoch of a shard is durable.
     Sealed(yeoul_state::log::Sealed),
-    /// Sealed output has grown so much that the epoch should end early.
-    WantsEpoch(ShardId),
     /// A shard or writer has failed.
     Failed(JobError),
     /// A shard that had nothing to do has something again.
@@ -93,6 +90,24 @@ pub struct Links {
     pub spent: Receiver<Vec<u8>>,
 }
 
+/// What a shard is made of.
+pub struct Parts {
+    /// Which one it is.
+    pub id: ShardId,
+    /// Its subtasks, in an order in which every edge points forward.
+    pub tasks: Vec<Task>,
+    /// Its end of the log.
+    pub log: LogBuffer,
+    /// The ends by which it talks to the rest.
+    pub links: Links,
+    /// Memory for frames.
+    pub pool: Pool,
+    /// The job's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Keeps its log and memory within bounds.
+    pub compactor: Compactor,
+}
+
 /// One shard.
 pub struct Shard {
     id: ShardId,
@@ -101,7 +116,6 @@ pub struct Shard {
     links: Links,
     pool: Pool,
     clock: Arc<dyn Clock>,
-    board: Arc<ShardBoard>,
     compactor: Compactor,
     noted: Noted,
     flight: Option<Flight>,
@@ -126,16 +140,8 @@ struct Flight {
 impl Shard {
     /// A shard whose operators have been opened and restored.
     #[must_use]
-    pub fn new(
-        id: ShardId,
-        tasks: Vec<Task>,
-        log: LogBuffer,
-        links: Links,
-        pool: Pool,
-        clock: Arc<dyn Clock>,
-        board: Arc<ShardBoard>,
-        compactor: Compactor,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { id, tasks, log, links, pool, clock, compactor } = parts;
         Self {
             id,
             tasks,
@@ -143,7 +149,6 @@ impl Shard {
             links,
             pool,
             clock,
-            board,
             compactor,
             noted: Noted::default(),
             flight: None,
@@ -184,12 +189,12 @@ impl Shard {
             if let Some(barrier) = self.tasks[at].chain.take_passed() {
                 let flight = self.flight.as_mut().expect("a barrier passes while its epoch is in flight");
                 assert_eq!(flight.barrier.epoch, barrier.epoch, "one epoch is in flight at a time");
-                assert!(!std::mem::replace(&mut flight.passed[at], true), "epochs leave in increasing order, each once");
+                assert!(
+                    !std::mem::replace(&mut flight.passed[at], true),
+                    "epochs leave in increasing order, each once"
+                );
                 flight.drain.task_passed(at, &self.tasks[at]);
             }
-        }
-        if worked {
-            self.board.active();
         }
         let snapshot = self.snapshot_slice()?;
         let compaction = self.flight.is_none() && self.compactor.step(&mut self.tasks, &mut self.log)?;

@@ -62,7 +62,10 @@ impl Store {
             None => Restored::nothing(),
             Some(commit) => Restored::read(storage.clone(), commit, job)?,
         };
-        Ok((Self { storage, manifest, services: services.clone(), run_seed, segment_bytes: config.log_segment_bytes }, restored))
+        Ok((
+            Self { storage, manifest, services: services.clone(), run_seed, segment_bytes: config.log_segment_bytes },
+            restored,
+        ))
     }
 
     /// What a savepoint holds, for a job that keeps no state of its own.

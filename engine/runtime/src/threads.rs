@@ -180,4 +180,3 @@ pub fn pause(delay: Duration, requests: &Receiver<Request>) -> Result<(), JobErr
         }
     }
 }
-

@@ -25,6 +25,9 @@ pub struct Extent {
 /// The most faults in one list.
 pub const MOST_FAULTS: u64 = 6;
 
+/// The calls by which something becomes durable or visible: few among many, and where an epoch's fate turns.
+const TURNING: [CallKind; 3] = [CallKind::Sync, CallKind::SyncDir, CallKind::Rename];
+
 impl Extent {
     /// What a run that is over came to.
     #[must_use]
@@ -90,8 +93,11 @@ pub fn lasts(faults: &[Fault]) -> bool {
 
 fn call(rng: &mut dyn Chance, extent: &Extent, effects: &[Effect]) -> Fault {
     let kinds: Vec<CallKind> = extent.calls.keys().copied().collect();
-    // By kind as often as by count: syncs and renames are few among many writes.
-    let kind = if rng.below(2) == 0 { kinds.get(rng.below(kinds.len() as u64) as usize).copied() } else { None };
+    let kind = match rng.below(4) {
+        0 => kinds.get(rng.below(kinds.len() as u64) as usize).copied(),
+        1 => Some(TURNING[rng.below(TURNING.len() as u64) as usize]).filter(|kind| kinds.contains(kind)),
+        _ => None,
+    };
     let count = kind.map_or(extent.all_calls(), |kind| extent.calls[&kind]);
     let nth = 1 + rng.below(count + count / 4 + 1);
     let effect = effects[rng.below(effects.len() as u64) as usize];

@@ -35,8 +35,8 @@ pub enum Planted {
     CompactionDropsLive,
     /// The marker names an epoch before its output is visible.
     MarkerAfterCommit,
-    /// A shard parks although it has just put something into a ring of its own.
-    WakeLost,
+    /// A shard that has put something into another's ring does not wake it.
+    BellNotRung,
 }
 
 /// Where a planted bug is acted out.
@@ -73,7 +73,7 @@ impl Planted {
             DirtyBitLost,
             CompactionDropsLive,
             MarkerAfterCommit,
-            WakeLost,
+            BellNotRung,
         ]
     };
 
@@ -93,7 +93,7 @@ impl Planted {
             Self::DirtyBitLost => "dirty-bit-lost",
             Self::CompactionDropsLive => "compaction-drops-live",
             Self::MarkerAfterCommit => "marker-after-commit",
-            Self::WakeLost => "wake-lost",
+            Self::BellNotRung => "bell-not-rung",
         }
     }
 
@@ -110,7 +110,7 @@ impl Planted {
             Self::DirtyBitLost => Place::Engine(Bug::DirtyBitLost),
             Self::CompactionDropsLive => Place::Engine(Bug::CompactionDropsLive),
             Self::MarkerAfterCommit => Place::Engine(Bug::MarkerAfterCommit),
-            Self::WakeLost => Place::Engine(Bug::WakeLost),
+            Self::BellNotRung => Place::Engine(Bug::BellNotRung),
         }
     }
 }

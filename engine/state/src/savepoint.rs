@@ -238,7 +238,8 @@ pub fn copy_savepoint(
         file.read_exact_at(&mut bytes, 0).map_err(|error| named(&source, "cannot be read", &error))?;
         let mut at = 0;
         while at < bytes.len() {
-            let (_, next) = crate::log::BlockView::parse(&bytes, at, of.origin()).map_err(|error| error.at(&source, at as u64))?;
+            let (_, next) =
+                crate::log::BlockView::parse(&bytes, at, of.origin()).map_err(|error| error.at(&source, at as u64))?;
             at = next;
         }
         let path = path_in(to_dir, &of.segment.file_name());

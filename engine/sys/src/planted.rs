@@ -21,8 +21,8 @@ pub enum Bug {
     CompactionDropsLive,
     /// A sink's marker names an epoch before all of its output is visible.
     MarkerAfterCommit,
-    /// A shard parks although it has just put something into a ring of its own.
-    WakeLost,
+    /// A shard that has put something into another's ring does not wake it.
+    BellNotRung,
 }
 
 #[cfg(feature = "planted")]

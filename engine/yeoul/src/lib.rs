@@ -22,8 +22,8 @@ pub use yeoul_derive::record_facade as record;
 pub use yeoul_frame::{Timestamp, rkyv};
 pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
 pub use {
-    yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator, yeoul_print as print, yeoul_runtime as runtime,
-    yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
+    yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator,
+    yeoul_print as print, yeoul_runtime as runtime, yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
 };
 
 /// What `#[record]` names in the code that it writes. Not for use by hand.

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    yeoul_examples::run("plane_days", "examples/data/departures-2013-01.csv.gz", yeoul_examples::jobs::plane_days::build)
+    yeoul_examples::run(
+        "plane_days",
+        "examples/data/departures-2013-01.csv.gz",
+        yeoul_examples::jobs::plane_days::build,
+    )
 }

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    yeoul_examples::run("unseen_planes", "examples/data/departures-2013-01.csv.gz", yeoul_examples::jobs::unseen_planes::build)
+    yeoul_examples::run(
+        "unseen_planes",
+        "examples/data/departures-2013-01.csv.gz",
+        yeoul_examples::jobs::unseen_planes::build,
+    )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use yeoul::prelude::*;
 
 use crate::options::Options;
-use crate::records::{ArchivedDeparture, Departure};
+use crate::records::ArchivedDeparture;
 
 /// A plane that stands for this long begins a new day.
 pub const GAP: Duration = Duration::from_secs(8 * 3600);

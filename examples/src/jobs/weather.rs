@@ -79,12 +79,19 @@ impl KeyedCoProcessFunction for Join {
     ) -> Result<(), OperatorError> {
         let known = cx.state(&self.weather).keys();
         let latest = known.iter().copied().filter(|at| *at <= time).max();
-        let (wind_speed, visib) =
-            latest.and_then(|at| cx.state(&self.weather).get(&at).copied()).unwrap_or_default();
+        let (wind_speed, visib) = latest.and_then(|at| cx.state(&self.weather).get(&at).copied()).unwrap_or_default();
         let origin = cx.key().to_string();
         for (flight_id, dep_delay) in cx.state(&self.waiting).get(&time).cloned().unwrap_or_default() {
             let (origin, observed_at) = (origin.clone(), latest);
-            out.collect(DepartureInWeather { flight_id, origin, sched_dep: time, dep_delay, observed_at, wind_speed, visib });
+            out.collect(DepartureInWeather {
+                flight_id,
+                origin,
+                sched_dep: time,
+                dep_delay,
+                observed_at,
+                wind_speed,
+                visib,
+            });
         }
         cx.state(&self.waiting).remove(&time);
         // Event time only goes on: what is older than the latest known is not asked for again.
@@ -100,7 +107,8 @@ pub fn build(env: &Environment, options: &Options) {
     let beside = options.input.replace("departures", "weather");
     let weather = env.from_source(
         FileSource::csv::<Weather>(&beside),
-        WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|weather: &ArchivedWeather| weather.observed_at()),
+        WatermarkStrategy::for_monotonous_timestamps()
+            .with_timestamp_assigner(|weather: &ArchivedWeather| weather.observed_at()),
         "weather",
     );
     let weather = weather.key_by(|weather| KeyStr::from(weather.origin()));

@@ -21,7 +21,7 @@ fn real(value: f64) -> String {
 
 /// Hours of delays and late flights, both as CSV lines. A flight is late if its hour had ended an hour (and a millisecond)
 /// before the latest scheduled departure seen so far.
-pub fn delays() -> (Vec<String>, Vec<String>) {
+pub(crate) fn delays() -> (Vec<String>, Vec<String>) {
     let text = text("departures-2013-01.csv.gz");
     let mut hours: BTreeMap<(String, i64), (String, u64, u64, i64, i32)> = BTreeMap::new();
     let (mut late, mut watermark) = (Vec::new(), i64::MIN);
@@ -65,7 +65,7 @@ fn by_plane<'a>(all: &'a [Vec<&'a str>]) -> BTreeMap<&'a str, Vec<(i64, &'a [&'a
 }
 
 /// A plane's flights, cut where it stands for more than eight hours: as in Flink, windows that touch are one session.
-pub fn plane_days() -> Vec<String> {
+pub(crate) fn plane_days() -> Vec<String> {
     let text = text("departures-2013-01.csv.gz");
     let all = rows(&text);
     let mut lines = Vec::new();
@@ -81,7 +81,7 @@ pub fn plane_days() -> Vec<String> {
 }
 
 /// Each departure after which six hours passed without another of the same plane.
-pub fn unseen_planes() -> Vec<String> {
+pub(crate) fn unseen_planes() -> Vec<String> {
     let text = text("departures-2013-01.csv.gz");
     let all = rows(&text);
     let mut lines = Vec::new();
@@ -97,7 +97,7 @@ pub fn unseen_planes() -> Vec<String> {
 }
 
 /// Each departure with the latest observation at its airport at or before its schedule.
-pub fn weather() -> Vec<String> {
+pub(crate) fn weather() -> Vec<String> {
     let (flights, weather) = (text("departures-2013-01.csv.gz"), text("weather-2013-01.csv.gz"));
     let mut observed: BTreeMap<(&str, i64), Vec<&str>> = BTreeMap::new();
     for row in rows(&weather) {
@@ -128,7 +128,7 @@ fn field<'a>(line: &'a str, after: &str, name: &str) -> &'a str {
 }
 
 /// Bids per auction in windows of ten seconds that slide by two. Nothing is late: event times never go back.
-pub fn hot_bids() -> Vec<String> {
+pub(crate) fn hot_bids() -> Vec<String> {
     let text = text("nexmark-20k.ndjson.gz");
     let mut counts: BTreeMap<(u64, i64), u64> = BTreeMap::new();
     let mut auctions = BTreeSet::new();

@@ -47,7 +47,8 @@ fn a_failure_loses_and_duplicates_nothing() {
 #[test]
 fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
     for (before, after) in [(1, 3), (3, 2)] {
-        let (data, save, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (data, save, again) =
+            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let savepoint = save.path().join("one");
         let slow = Arc::new(|_| {
             std::thread::sleep(Duration::from_micros(200));
@@ -66,11 +67,7 @@ fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
         // The folder may be moved.
         let moved = save.path().join("moved");
         std::fs::rename(&savepoint, &moved).unwrap();
-        let second = JobConfig {
-            data: Some(again.path().to_owned()),
-            from_savepoint: Some(moved),
-            ..config(after)
-        };
+        let second = JobConfig { data: Some(again.path().to_owned()), from_savepoint: Some(moved), ..config(after) };
         let job = spawn(graph(&outside, Arc::new(|_| Ok(()))), second, Services::default());
         let watch = job.watch().clone();
         assert_eq!(job.wait().unwrap(), Outcome::Finished);

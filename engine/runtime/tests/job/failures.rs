@@ -26,10 +26,7 @@ fn a_job_gives_up_when_its_restarts_are_used_up() {
     let watch = job.watch().clone();
     let error = job.wait().unwrap_err();
     assert_eq!(watch.attempts(), 4);
-    assert_eq!(
-        error.to_string(),
-        "operator 'count (1/1)' failed: no such plane 'N0'\n  hint: look at the planes file"
-    );
+    assert_eq!(error.to_string(), "operator 'count (1/1)' failed: no such plane 'N0'\n  hint: look at the planes file");
 }
 
 #[test]

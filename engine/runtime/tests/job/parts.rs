@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use yeoul_frame::{Epoch, Frame, KeyHash, OperatorId, RowBuilder, RowKind, Timestamp, hash_u64};
 use yeoul_operator::{
-    Committer, Context, InputId, JobGraph, Node, NodeKind, OpenContext, Operator, OperatorError, OutputId, Partitioning,
-    Progress, Router, SealedOutput, Services, Snapshot, Source, SourceContext, SourcePoll, SplitId, Strategy, Subtask,
-    WatermarkSpec,
+    Committer, Context, InputId, JobGraph, Node, NodeKind, OpenContext, Operator, OperatorError, OutputId,
+    Partitioning, Progress, Router, SealedOutput, Services, Snapshot, Source, SourceContext, SourcePoll, SplitId,
+    Strategy, Subtask, WatermarkSpec,
 };
 use yeoul_runtime::{JobConfig, RestartStrategy};
 use yeoul_state::{StateTable, Table};
 
-pub const SPLITS: u64 = 4;
-pub const PER_SPLIT: u64 = 20_000;
-pub const KEYS: u64 = 257;
+pub(crate) const SPLITS: u64 = 4;
+pub(crate) const PER_SPLIT: u64 = 20_000;
+pub(crate) const KEYS: u64 = 257;
 
 /// Emits `split * PER_SPLIT + n` for the splits it owns, some records a poll.
-pub struct Numbers {
+pub(crate) struct Numbers {
     positions: BTreeMap<u64, u64>,
     turn: u64,
 }
 
 impl Numbers {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { positions: BTreeMap::new(), turn: 0 }
     }
 }
@@ -73,7 +73,7 @@ impl Source for Numbers {
     }
 }
 
-pub struct ByKey;
+pub(crate) struct ByKey;
 
 impl Router for ByKey {
     fn hash(&self, frame: &Frame, hashes: &mut Vec<KeyHash>) {
@@ -82,10 +82,10 @@ impl Router for ByKey {
 }
 
 /// What a test does to the counting operator while it runs.
-pub type Meddle = Arc<dyn Fn(u64) -> Result<(), OperatorError> + Send + Sync>;
+pub(crate) type Meddle = Arc<dyn Fn(u64) -> Result<(), OperatorError> + Send + Sync>;
 
 /// Counts by key; emits (key, count) for each at the end of event time.
-pub struct Count {
+pub(crate) struct Count {
     table: Table<u64, u64>,
     out: Vec<(u64, u64)>,
     started: bool,
@@ -94,7 +94,7 @@ pub struct Count {
 }
 
 impl Count {
-    pub fn new(seen: Arc<AtomicU64>, meddle: Meddle) -> Self {
+    pub(crate) fn new(seen: Arc<AtomicU64>, meddle: Meddle) -> Self {
         let table = Table::new(OperatorId::of("count").table("counts"), "counts");
         Self { table, out: Vec::new(), started: false, seen, meddle }
     }
@@ -134,7 +134,7 @@ impl Operator for Count {
 
 /// Passes everything on as text to its committer.
 #[derive(Default)]
-pub struct Lines(Vec<u8>);
+pub(crate) struct Lines(Vec<u8>);
 
 impl Operator for Lines {
     fn process(&mut self, _input: InputId, frame: &Frame, _cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -153,9 +153,9 @@ impl Operator for Lines {
 }
 
 /// What the outside holds: lines and the marker, set together.
-pub type Outside = Arc<Mutex<(Epoch, Vec<String>)>>;
+pub(crate) type Outside = Arc<Mutex<(Epoch, Vec<String>)>>;
 
-pub struct Deliver(pub Outside);
+pub(crate) struct Deliver(pub(crate) Outside);
 
 impl Committer for Deliver {
     fn recover(&mut self, _services: &Services, committed: Epoch) -> Result<Epoch, OperatorError> {
@@ -175,28 +175,32 @@ impl Committer for Deliver {
     }
 }
 
-pub fn node(uid: &str, kind: NodeKind) -> Node {
+pub(crate) fn node(uid: &str, kind: NodeKind) -> Node {
     Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind }
 }
 
-pub fn graph(outside: &Outside, meddle: Meddle) -> JobGraph {
+pub(crate) fn graph(outside: &Outside, meddle: Meddle) -> JobGraph {
     let mut graph = JobGraph { name: "counts".to_owned(), ..JobGraph::default() };
     let watermarks = WatermarkSpec { strategy: Strategy::Monotonous, granularity: 50, ..WatermarkSpec::default() };
-    let numbers = graph.add(node("numbers", NodeKind::Source { make: Arc::new(|| Box::new(Numbers::new())), watermarks }));
+    let numbers =
+        graph.add(node("numbers", NodeKind::Source { make: Arc::new(|| Box::new(Numbers::new())), watermarks }));
     let seen = Arc::new(AtomicU64::new(0));
     let make = Arc::new(move || Box::new(Count::new(seen.clone(), meddle.clone())) as Box<dyn Operator>);
     let count = graph.add(node("count", NodeKind::Operator { make }));
     let outside = outside.clone();
-    let sink = graph.add(node("sink", NodeKind::Sink {
-        make: Arc::new(|| Box::<Lines>::default()),
-        committer: Arc::new(move || Box::new(Deliver(outside.clone()))),
-    }));
+    let sink = graph.add(node(
+        "sink",
+        NodeKind::Sink {
+            make: Arc::new(|| Box::<Lines>::default()),
+            committer: Arc::new(move || Box::new(Deliver(outside.clone()))),
+        },
+    ));
     graph.connect(numbers, OutputId::MAIN, count, InputId(0), Partitioning::Hash(Arc::new(ByKey)));
     graph.connect(count, OutputId::MAIN, sink, InputId(0), Partitioning::Forward);
     graph
 }
 
-pub fn config(shards: u16) -> JobConfig {
+pub(crate) fn config(shards: u16) -> JobConfig {
     JobConfig {
         shards,
         checkpoint_interval: Some(Duration::from_millis(2)),
@@ -207,7 +211,7 @@ pub fn config(shards: u16) -> JobConfig {
 }
 
 /// What the outside must hold in the end, sorted.
-pub fn expected() -> Vec<String> {
+pub(crate) fn expected() -> Vec<String> {
     let mut counts = BTreeMap::<u64, u64>::new();
     for n in 0..SPLITS * PER_SPLIT {
         *counts.entry(n % KEYS).or_default() += 1;
@@ -217,7 +221,7 @@ pub fn expected() -> Vec<String> {
     lines
 }
 
-pub fn delivered(outside: &Outside) -> Vec<String> {
+pub(crate) fn delivered(outside: &Outside) -> Vec<String> {
     let mut lines = outside.lock().unwrap().1.clone();
     lines.sort();
     lines

@@ -49,7 +49,8 @@ fn the_receiver_reads_the_bytes_that_the_sender_wrote() {
     let (sent, checked) = (Seen::default(), Arc::new(Mutex::new(0)));
     let mut graph = JobGraph::default();
     let watermarks = WatermarkSpec { assigner: Some(Arc::new(Sender(sent.clone()))), ..WatermarkSpec::default() };
-    let numbers = graph.add(node("numbers", NodeKind::Source { make: Arc::new(|| Box::new(Numbers::new())), watermarks }));
+    let numbers =
+        graph.add(node("numbers", NodeKind::Source { make: Arc::new(|| Box::new(Numbers::new())), watermarks }));
     let check = checked.clone();
     let make = Arc::new(move || Box::new(Receiver { sent: sent.clone(), checked: check.clone() }) as Box<dyn Operator>);
     let receiver = graph.add(node("receiver", NodeKind::Operator { make }));

@@ -154,7 +154,13 @@ fn a_second_opening_removes_what_the_first_left_behind() {
         let mut job = Job::open(&storage, 2, 2048, 1).unwrap();
         churn(&mut job, &mut choices, 400, 30);
         for shard in &mut job.shards {
-            shard.log.put(super::model::NUMBERS, 0, super::model::NUMBER, |key| key.extend([1; 8]), |value| value.extend([1; 8]));
+            shard.log.put(
+                super::model::NUMBERS,
+                0,
+                super::model::NUMBER,
+                |key| key.extend([1; 8]),
+                |value| value.extend([1; 8]),
+            );
             let epoch = shard.log.epoch();
             shard.writer.append(shard.log.seal(epoch)).unwrap();
             shard.writer.seal().unwrap();

@@ -162,7 +162,10 @@ fn segment_by_the_page(bytes: &[u8], run: u64) -> Vec<String> {
             3 => lines.push(format!("{head} {payload} bytes")),
             _ => {
                 let (subtask, shards) = (first & 0xffff, first >> 16);
-                lines.push(format!("{head} {:?} subtask {subtask} of {shards} part {second}", String::from_utf8_lossy(data)));
+                lines.push(format!(
+                    "{head} {:?} subtask {subtask} of {shards} part {second}",
+                    String::from_utf8_lossy(data)
+                ));
             }
         }
         at += end;

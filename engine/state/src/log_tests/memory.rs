@@ -61,8 +61,11 @@ impl MemoryStorage {
     }
 
     fn insert(&self, path: &str, bytes: Vec<u8>) -> Arc<MemoryFile> {
-        let file =
-            Arc::new(MemoryFile { path: Mutex::new(path.to_owned()), bytes: Mutex::new(bytes), storage: Arc::downgrade(&self.inner) });
+        let file = Arc::new(MemoryFile {
+            path: Mutex::new(path.to_owned()),
+            bytes: Mutex::new(bytes),
+            storage: Arc::downgrade(&self.inner),
+        });
         self.lock_inner().files.insert(path.to_owned(), Arc::clone(&file));
         file
     }

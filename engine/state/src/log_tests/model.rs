@@ -158,7 +158,9 @@ impl Shard {
             match self.cells.get_mut(&(table, namespace, key)) {
                 Some((value, at, bytes)) => {
                     self.log.retire(*at, *bytes as usize);
-                    *at = self.log.put(TableId(table), namespace, layout(table), put_key, |out| out.extend_from_slice(value));
+                    *at = self
+                        .log
+                        .put(TableId(table), namespace, layout(table), put_key, |out| out.extend_from_slice(value));
                     *bytes = layout(table).record_bytes(8, value.len()) as u32;
                 }
                 None => self.log.delete(TableId(table), namespace, layout(table), put_key),
@@ -229,7 +231,9 @@ fn apply(
             continue;
         }
         let old = match block.kind() {
-            BlockKind::Put => cells.insert((table, namespace, key), (record.value.to_vec(), record.address, record.bytes)),
+            BlockKind::Put => {
+                cells.insert((table, namespace, key), (record.value.to_vec(), record.address, record.bytes))
+            }
             _ => cells.remove(&(table, namespace, key)),
         };
         if let Some((_, at, bytes)) = old {
@@ -240,7 +244,11 @@ fn apply(
 }
 
 /// What a commit holds beside keyed state.
-pub(super) fn unkeyed(storage: &MemoryStorage, commit: &Commit, delivered: Epoch) -> io::Result<(Vec<Vec<u8>>, Vec<RestoredOutput>)> {
+pub(super) fn unkeyed(
+    storage: &MemoryStorage,
+    commit: &Commit,
+    delivered: Epoch,
+) -> io::Result<(Vec<Vec<u8>>, Vec<RestoredOutput>)> {
     let states = operator_states(storage, DIR, commit)?.into_iter().map(|state| state.bytes).collect();
     let mut outputs = Vec::new();
     sealed_outputs(storage, DIR, commit, delivered, &mut |output| outputs.push(output))?;

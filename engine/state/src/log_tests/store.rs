@@ -97,7 +97,10 @@ fn retained_checkpoints_keep_their_segments() {
         let retained = job.manifest.retained();
         assert!(retained.len() <= 3);
         for of in retained.iter().flat_map(|commit| commit.segments()) {
-            assert!(storage.open(&format!("{DIR}/{}", of.file_name())).is_ok(), "{of} of a retained checkpoint is there");
+            assert!(
+                storage.open(&format!("{DIR}/{}", of.file_name())).is_ok(),
+                "{of} of a retained checkpoint is there"
+            );
         }
     }
     assert_eq!(job.manifest.retained().iter().map(|commit| commit.epoch.0).collect::<Vec<_>>(), [98, 99, 100]);
@@ -115,8 +118,11 @@ fn a_checkpoint_costs_one_sync_a_shard_and_one_for_the_manifest() {
     job.checkpoint(b"").unwrap();
     let (first, second) = ("00000001.log", "00000002.log");
     let expected = [first, first, second, second, "MANIFEST", "MANIFEST"];
-    let expected: Vec<String> =
-        expected.iter().zip(["write", "sync"].iter().cycle()).map(|(name, what)| format!("{what} {DIR}/{name}")).collect();
+    let expected: Vec<String> = expected
+        .iter()
+        .zip(["write", "sync"].iter().cycle())
+        .map(|(name, what)| format!("{what} {DIR}/{name}"))
+        .collect();
     assert_eq!(storage.take_log(), expected);
 }
 
