@@ -3,15 +3,18 @@
 //! ```text
 //! ci/simulate --seeds 500            seeds 0 to 499, two at a time; a JSON line for each run that fails, and a summary
 //! ci/simulate --seed 17 [--trace]    one seed again: its report, the digest of its trace, the trace itself
-//! ci/simulate --planted              puts in one bug after the other and tells within how many seeds it was caught
+//! ci/simulate --sweep --seed 3       fails every call of one seed's fault-free run in turn, in every way, once and from then on
+//! ci/simulate --planted              puts in one bug after the other and tells which seed caught it
 //! ```
+//!
+//! Further: `--first SEED`, `--threads N`, `--job KIND`, `--faults 'LINE;LINE'`, `--bug NAME`, `--shrink`, `--verbose`.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use yeoul_sim::campaign::lasts;
+use yeoul_sim::campaign::{lasts, sweep};
 use yeoul_sim::fault::Fault;
 use yeoul_sim::planted::Planted;
 use yeoul_sim::report::Summary;
@@ -23,6 +26,8 @@ use yeoul_sim::workload::JobKind;
 const CAUGHT_WITHIN: u64 = 100;
 /// Every so many seeds a run is made twice, and its traces compared.
 const AGAIN_EVERY: u64 = 10;
+/// Records of a job that is swept: it is run some ten thousand times.
+const SWEPT_RECORDS: usize = 300;
 /// Runs that making a failing list of faults smaller may take.
 const SHRINK_RUNS: usize = 60;
 
@@ -35,6 +40,7 @@ struct Arguments {
     faults: Option<Vec<Fault>>,
     planted: Option<Planted>,
     all_planted: bool,
+    sweep: bool,
     trace: bool,
     verbose: bool,
     shrink: bool,
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
         }
     };
     let clean = match arguments.seed {
+        Some(seed) if arguments.sweep => sweep_calls(seed, &arguments),
         Some(seed) => replay(seed, &arguments),
         None if arguments.all_planted => plant(&arguments),
         None => campaign(&arguments),
@@ -78,6 +85,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             }
             "--bug" => arguments.planted = Some(value()?.parse().map_err(|error| format!("{error}"))?),
             "--planted" => arguments.all_planted = true,
+            "--sweep" => arguments.sweep = true,
             "--trace" => arguments.trace = true,
             "--verbose" => arguments.verbose = true,
             "--shrink" => arguments.shrink = true,
@@ -163,6 +171,31 @@ fn campaign(arguments: &Arguments) -> bool {
     println!("{}", summary.to_json());
     eprintln!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64());
     summary.is_clean()
+}
+
+/// Layer B: the n-th call fails, for every n.
+fn sweep_calls(seed: u64, arguments: &Arguments) -> bool {
+    let setting = Setting { records: SWEPT_RECORDS, ..setting(seed, arguments) };
+    let options = Options { planted: arguments.planted, keep: 0 };
+    let calm = run::run(&setting, &[], &options);
+    let lists: Vec<_> = sweep(&calm.extent).collect();
+    let next = AtomicUsize::new(0);
+    let summary = Mutex::new(Summary::default());
+    let work = || {
+        while let Some(faults) = lists.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut run = run::run(&setting, faults, &options);
+            run.report.layer = 'B';
+            let verdict = Verdict { clean: run.report.is_clean(lasts(faults)), may_stop: lasts(faults), run };
+            summary.lock().unwrap_or_else(PoisonError::into_inner).add(&verdict.run.report, verdict.may_stop);
+            if !verdict.clean || arguments.verbose {
+                tell(&verdict, &setting);
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..arguments.threads.max(1)).for_each(|_| _ = scope.spawn(work)));
+    let summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!("{}", summary.to_json());
+    calm.report.is_clean(false) && summary.is_clean()
 }
 
 fn shrink(verdict: &Verdict, setting: &Setting, options: &Options) {

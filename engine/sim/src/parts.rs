@@ -23,9 +23,8 @@ use crate::schedule::{Part, Step};
 
 /// Runs engine code; a panic becomes the error that a thread's own guard makes of it.
 pub(crate) fn guarded<R>(what: &str, work: impl FnOnce() -> Result<R, JobError>) -> Result<R, JobError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        Err(JobError::Panic { operator: what.to_owned(), message: panic_message(&*panic) })
-    })
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(JobError::Panic { operator: what.to_owned(), message: panic_message(&*panic) }))
 }
 
 /// A shard, from its seed on.
@@ -56,7 +55,14 @@ enum Stage {
 
 impl ShardPart {
     pub(crate) fn new(number: usize, seed: Seed, parker: Parker, told: Sender<Event>, clock: SimClock) -> Self {
-        Self { name: format!("shard-{number}"), stage: Stage::Seed(Box::new(seed)), told, clock, parker, rest: Rest::Busy }
+        Self {
+            name: format!("shard-{number}"),
+            stage: Stage::Seed(Box::new(seed)),
+            told,
+            clock,
+            parker,
+            rest: Rest::Busy,
+        }
     }
 
     fn advance(&mut self) -> Result<Step, JobError> {

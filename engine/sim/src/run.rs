@@ -36,6 +36,8 @@ pub struct Options {
     pub planted: Option<Planted>,
     /// How many lines of the trace are kept.
     pub keep: usize,
+    /// The commit tested, for the report.
+    pub commit: String,
 }
 
 /// A run that is over.
@@ -78,8 +80,9 @@ pub fn run(setting: &Setting, faults: &[Fault], options: &Options) -> Run {
     let mut world = World::new(clock.clone(), disk.clone(), trace.clone(), watchers, faults, chance);
     world.kills_fail = place == Some(Place::Supervisor);
     let mut scheduler = Scheduler::new(setting.seed, clock, trace.clone(), PATIENCE);
-    let history =
-        supervisor::run(&mut world, &mut scheduler, &|| job::graph(&workload, setting), &|number| setting.config(number));
+    let history = supervisor::run(&mut world, &mut scheduler, &|| job::graph(&workload, setting), &|number| {
+        setting.config(number)
+    });
 
     yeoul_sys::planted::plant(None);
     let extent = Extent::of(&disk, scheduler.steps());
@@ -104,7 +107,7 @@ pub fn run(setting: &Setting, faults: &[Fault], options: &Options) -> Run {
         crate::compare::Difference::default()
     };
     let report = RunReport {
-        commit: String::new(),
+        commit: options.commit.clone(),
         seed: setting.seed,
         job: setting.kind,
         layer: 'A',
@@ -175,7 +178,11 @@ fn rows(disk: &SimDisk, watcher: &Watcher) -> Vec<Row> {
 fn left(disk: &SimDisk, setting: &Setting) -> Vec<String> {
     let process = disk.start();
     let mut named = BTreeSet::new();
-    let opened = Manifest::open(process.folder(DATA), "", ManifestOptions { retained: setting.retained, ..ManifestOptions::default() });
+    let opened = Manifest::open(
+        process.folder(DATA),
+        "",
+        ManifestOptions { retained: setting.retained, ..ManifestOptions::default() },
+    );
     let obsolete = opened.as_ref().map_or(0, |(manifest, _)| manifest.obsolete());
     if let Ok((_, Some(commit))) = &opened {
         named = commit.segments().iter().map(|id| format!("{DATA}/{}", id.file_name())).collect();

@@ -41,7 +41,7 @@ pub(crate) struct History {
 
 /// Why an attempt is over.
 enum Over {
-    Outcome(Outcome),
+    Done,
     Failed(JobError),
     Down,
     /// It should be down, and goes on beside the next one: a planted bug.
@@ -82,7 +82,7 @@ pub(crate) fn run(
         let process = world.disk.start();
         let over = one_process(world, scheduler, &process, &graph(), &config(number), &mut history, &mut undead);
         match over {
-            Over::Outcome(_) => {
+            Over::Done => {
                 let locks = world.disk.locks();
                 if !locks.is_empty() {
                     history.stops.push(format!("locks are held after the end: {}", locks.join(", ")));
@@ -211,7 +211,7 @@ fn one_attempt(
     drop(parts);
     match (stop, verdict.borrow_mut().take()) {
         (_, Some(Err(error))) => Over::Failed(error),
-        (Stop::Ended, Some(Ok(outcome))) => Over::Outcome(outcome),
+        (Stop::Ended, Some(Ok(Outcome::Finished))) => Over::Done,
         (Stop::Stuck(why), _) => Over::Stuck(why),
         (stop, verdict) => Over::Stuck(format!("the parts ended without a verdict: {stop:?}, {verdict:?}")),
     }

@@ -75,7 +75,7 @@ impl World {
         if self.disk.fell().is_some() {
             return true;
         }
-        if step % LOOK_EVERY == 0 {
+        if step.is_multiple_of(LOOK_EVERY) {
             self.look(step);
         }
         while let Some(at) = self.waiting.iter().position(|fault| step_of(fault).is_some_and(|due| due <= step)) {
@@ -159,7 +159,9 @@ impl World {
 
 fn step_of(fault: &Fault) -> Option<u64> {
     match fault {
-        Fault::Kill { step } | Fault::Power { step } | Fault::Wall { step, .. } | Fault::Rot { step, .. } => Some(*step),
+        Fault::Kill { step } | Fault::Power { step } | Fault::Wall { step, .. } | Fault::Rot { step, .. } => {
+            Some(*step)
+        }
         Fault::Call { .. } => None,
     }
 }

@@ -74,9 +74,10 @@ impl Job<'_> {
 }
 
 fn count(windows: &WindowedStream<u64, Input>) -> DataStream<Windowed> {
-    let row = |key: &u64, window: yeoul_stream::TimeWindow, (count, sum), out: &mut yeoul_stream::Collector<Windowed>| {
-        out.collect(Windowed { key: *key, start: window.start.0, end: window.end.0, count, sum });
-    };
+    let row =
+        |key: &u64, window: yeoul_stream::TimeWindow, (count, sum), out: &mut yeoul_stream::Collector<Windowed>| {
+            out.collect(Windowed { key: *key, start: window.start.0, end: window.end.0, count, sum });
+        };
     windows.aggregate_with(CountAndSum, row).uid("windows")
 }
 
