@@ -9,7 +9,7 @@
 //!
 //! Further: `--first SEED`, `--threads N`, `--job KIND`, `--faults 'LINE;LINE'`, `--bug NAME`, `--shrink`, `--verbose`.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -102,6 +102,12 @@ fn setting(seed: u64, arguments: &Arguments) -> Setting {
     }
 }
 
+/// The commit that is tested, if git tells.
+fn commit() -> String {
+    let asked = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    asked.ok().and_then(|told| String::from_utf8(told.stdout).ok()).unwrap_or_default().trim().to_owned()
+}
+
 /// What became of a seed.
 struct Verdict {
     run: Run,
@@ -147,13 +153,13 @@ fn campaign(arguments: &Arguments) -> bool {
     let next = AtomicU64::new(arguments.first);
     let summary = Mutex::new(Summary::default());
     let last = arguments.first + seeds;
+    let options = Options { planted: arguments.planted, keep: 0, commit: commit() };
     let work = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= last {
             return;
         }
         let mut setting = setting(seed, arguments);
-        let options = Options { planted: arguments.planted, keep: 0 };
         for verdict in judge(&mut setting, arguments, &options) {
             let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
             summary.add(&verdict.run.report, verdict.may_stop);
@@ -176,7 +182,7 @@ fn campaign(arguments: &Arguments) -> bool {
 /// Layer B: the n-th call fails, for every n.
 fn sweep_calls(seed: u64, arguments: &Arguments) -> bool {
     let setting = Setting { records: SWEPT_RECORDS, ..setting(seed, arguments) };
-    let options = Options { planted: arguments.planted, keep: 0 };
+    let options = Options { planted: arguments.planted, keep: 0, commit: commit() };
     let calm = run::run(&setting, &[], &options);
     let lists: Vec<_> = sweep(&calm.extent).collect();
     let next = AtomicUsize::new(0);
@@ -208,7 +214,7 @@ fn shrink(verdict: &Verdict, setting: &Setting, options: &Options) {
 fn replay(seed: u64, arguments: &Arguments) -> bool {
     let mut setting = setting(seed, arguments);
     let keep = if arguments.trace { usize::MAX } else { 0 };
-    let options = Options { planted: arguments.planted, keep };
+    let options = Options { planted: arguments.planted, keep, commit: commit() };
     let verdicts = judge(&mut setting, arguments, &options);
     for verdict in &verdicts {
         for line in &verdict.run.trace {
@@ -227,7 +233,7 @@ fn replay(seed: u64, arguments: &Arguments) -> bool {
 fn plant(arguments: &Arguments) -> bool {
     let mut all = true;
     for bug in Planted::ALL {
-        let options = Options { planted: Some(bug), keep: 0 };
+        let options = Options { planted: Some(bug), ..Options::default() };
         let caught = (0..arguments.seeds.unwrap_or(CAUGHT_WITHIN)).find_map(|seed| {
             let mut setting = setting(seed, arguments);
             judge(&mut setting, arguments, &options)
