@@ -9,7 +9,7 @@ use yeoul_sim::setting::Setting;
 use yeoul_sim::workload::JobKind;
 
 /// Short runs: what a fuzzer gains, it gains by their number.
-const RECORDS: usize = 600;
+const RECORDS: usize = 120;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut chance = Bytes::new(bytes);

@@ -4,9 +4,16 @@
 //!
 //! Not here: which key goes where, and how frames get there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{Frame, KeyHash, Selection};
+use crate::{FRAME_ROWS, Frame, KeyHash, Selection};
+
+/// How many lists are kept for reuse: more than are on their way at a time, with rings of the usual size.
+const MOST_LISTS: usize = 128;
+
+/// Row numbers and hashes of one frame, by destination. Shared with the parts; ours again when they are gone.
+type Lists = (Arc<[u32]>, Arc<[KeyHash]>);
 
 /// Splits frames; keeps its working memory from one to the next.
 ///
@@ -30,13 +37,16 @@ pub struct Scatter {
     ends: Vec<u32>,
     /// By position in the frame.
     destinations: Vec<u32>,
+    /// Handed out before, oldest first. Kept here so that a part's last drop, on another thread, frees nothing: memory that is freed
+    /// away from where it was taken costs an allocator's lock on both sides.
+    lists: VecDeque<Lists>,
 }
 
 impl Scatter {
     /// For this many destinations.
     #[must_use]
     pub fn new(destinations: usize) -> Self {
-        Self { ends: vec![0; destinations], destinations: vec![] }
+        Self { ends: vec![0; destinations], destinations: vec![], lists: VecDeque::new() }
     }
 
     /// Gives `emit` a frame for each destination that gets any of the frame's rows, in the order of destinations.
@@ -70,8 +80,7 @@ impl Scatter {
         for end in &mut self.ends {
             (*end, start) = (start, start + *end);
         }
-        let mut rows: Arc<[u32]> = std::iter::repeat_n(0, hashes.len()).collect();
-        let mut sorted: Arc<[KeyHash]> = std::iter::repeat_n(KeyHash(0), hashes.len()).collect();
+        let (mut rows, mut sorted) = self.lists(hashes.len());
         {
             let rows = Arc::get_mut(&mut rows).expect("not yet shared");
             let sorted = Arc::get_mut(&mut sorted).expect("not yet shared");
@@ -83,6 +92,9 @@ impl Scatter {
                 *place += 1;
             });
         }
+        if rows.len() == FRAME_ROWS {
+            self.lists.push_back((Arc::clone(&rows), Arc::clone(&sorted)));
+        }
         let bound = frame.selection().bound();
         let mut start = 0;
         for (to, &end) in self.ends.iter().enumerate() {
@@ -92,5 +104,21 @@ impl Scatter {
             }
             start = end;
         }
+    }
+
+    /// Lists with room for this many rows that nobody else holds.
+    fn lists(&mut self, rows: usize) -> Lists {
+        if rows <= FRAME_ROWS
+            && let Some(mut lists) = self.lists.pop_front()
+        {
+            if Arc::get_mut(&mut lists.0).is_some() && Arc::get_mut(&mut lists.1).is_some() {
+                return lists;
+            }
+            if self.lists.len() < MOST_LISTS {
+                self.lists.push_back(lists);
+            }
+        }
+        let room = rows.max(FRAME_ROWS);
+        (std::iter::repeat_n(0, room).collect(), std::iter::repeat_n(KeyHash(0), room).collect())
     }
 }
