@@ -70,10 +70,10 @@ impl Default for JobConfig {
 }
 
 /// Messages that a ring holds by default. A frame holds at most 1,024 records, so this bounds what is in flight between two shards.
-pub const RING_CAPACITY: usize = 32;
+pub const RING_CAPACITY: usize = 16;
 
 /// Calls of operators in one step of a task.
-pub const STEP_CALLS: usize = 32;
+pub const STEP_CALLS: usize = 8;
 
 /// For how long a shard may drain frozen state before it looks after its input again.
 pub const DRAIN_SLICE: Duration = Duration::from_micros(100);
