@@ -325,7 +325,7 @@ mod tests {
         for message in messages.drain(..) {
             match message {
                 Message::Frame(frame) => {
-                    text.extend(frame.indices().map(|row| frame.times()[row as usize].0.to_string()))
+                    text.extend(frame.indices().map(|row| frame.times()[row as usize].0.to_string()));
                 }
                 Message::Signal(Signal::Watermark(at)) if at == Timestamp::MAX => text.push("wMAX".to_owned()),
                 Message::Signal(Signal::Watermark(at)) => text.push(format!("w{}", at.0)),

@@ -179,7 +179,11 @@ impl Storage for DiskStorage {
 /// folder is lost if the folder's own name is.
 fn make_folder(dir: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
-    fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(dir).map_err(|e| failed("make the folder", dir, e))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(dir)
+        .map_err(|e| failed("make the folder", dir, e))?;
     for made in missing {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::File::open(above).and_then(|folder| folder.sync_all()).map_err(|e| failed("sync the folder", above, e))?;

@@ -125,7 +125,8 @@ impl Region {
             let offset = part.as_ptr().addr() - mapping.bytes.as_ptr().addr();
             // SAFETY: the mapping is shared, read-only and of a file, so a page that is dropped comes back from the file, whose
             // bytes do not change (invariant 1); whole pages that lie partly outside the range come back the same way.
-            let _ = unsafe { mapping.bytes.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, part.len()) };
+            let _ =
+                unsafe { mapping.bytes.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, part.len()) };
         }
     }
 

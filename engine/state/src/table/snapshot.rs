@@ -72,7 +72,7 @@ impl<K: Key, V: Value> Table<K, V> {
             let meta = &mut self.buckets.at(bucket).meta[lane];
             if meta.written_in(frozen) {
                 self.writes.drained(meta);
-                if is_planted(Bug::DirtyBitLost) && bucket % 5 == 0 {
+                if is_planted(Bug::DirtyBitLost) && bucket.is_multiple_of(5) {
                     continue;
                 }
                 self.log_entry(Place { bucket, lane }, log);
