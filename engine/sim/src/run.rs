@@ -25,7 +25,7 @@ use crate::world::World;
 /// When a run counts as stuck. The wall clock may be set back by a minute.
 const PATIENCE: Patience = Patience { idle: Duration::from_secs(300), steps: 2_000_000 };
 /// Input is not made longer than this for the sake of more epochs.
-const MOST_RECORDS: usize = 128_000;
+const MOST_RECORDS: usize = 32_000;
 /// What the wall clock shows at the beginning.
 const BEGINNING: i64 = 1_700_000_000_000;
 
