@@ -228,7 +228,16 @@ fn visible() {
 fn main() {
     let sustained = sustainable();
     println!("latency/sustained: {:.1} M records/s on 2 shards", sustained / 1e6);
-    half_load(sustained);
-    visible();
-    burst(sustained);
+    // As with criterion, a word on the command line picks out what is run.
+    let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let run = |name: &str| wanted.as_ref().is_none_or(|word| name.contains(word.as_str()));
+    if run("half") {
+        half_load(sustained);
+    }
+    if run("visible") {
+        visible();
+    }
+    if run("burst") {
+        burst(sustained);
+    }
 }
