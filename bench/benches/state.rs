@@ -274,7 +274,6 @@ fn restore(c: &mut Criterion) {
     group.bench_function("10 M keys from mapped bytes, checksums verified", |b| {
         b.iter_with_large_drop(|| {
             let mut table = Table::<u64, u64>::new(TableId(1), "counts");
-            table.reserve(KEYS as usize);
             for (segment, bytes) in &segments {
                 let mut at = 0;
                 while at < bytes.len() {

@@ -1,7 +1,8 @@
 //! A map that every shard has whole: what a broadcast stream builds up.
 //!
 //! Each shard logs its own copy, all alike at a barrier; so after a change of the number of shards any of them restores
-//! the map for anyone.
+//! the map for anyone. And so each rewrites all that is live in a segment that it drops, though another copy may stand elsewhere:
+//! elsewhere may be listed for other shards only, the next time their number changes.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,7 @@ impl<N: Key + Ord, V: Value> BroadcastState<N, V> {
     /// An empty map.
     #[must_use]
     pub fn new(id: TableId, name: &str) -> Self {
-        Self { table: Table::new(id, name), keys: BTreeSet::new() }
+        Self { table: Table::new(id, name).replicated(), keys: BTreeSet::new() }
     }
 
     /// The value of an entry.
@@ -87,5 +88,31 @@ impl<N: Key + Ord, V: Value> StateTable for BroadcastState<N, V> {
 
     fn memory_bytes(&self) -> usize {
         self.table.memory_bytes() + self.keys.len() * size_of::<N>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state_table::Drained;
+    use crate::testing::Disk;
+
+    /// Two shards log the map; after a restore on one, the segments of the first copy are dropped. Later only those may be listed for a
+    /// shard, so what is dropped must have been written again.
+    #[test]
+    fn a_segment_that_is_dropped_is_written_again_though_another_copy_is_newer() {
+        let mut disk = Disk::new();
+        for _shard in 0..2 {
+            let mut map = BroadcastState::<u64, u64>::new(TableId(1), "map");
+            (0..2_000).for_each(|key| map.put(&key, key));
+            map.freeze();
+            disk.drain(&mut map, 100);
+        }
+        let mut map = BroadcastState::<u64, u64>::new(TableId(1), "map");
+        disk.restore(&mut map).unwrap();
+        disk.relocate_oldest(&mut map).unwrap();
+        assert!(map.dirty() > 500, "{} are written again", map.dirty());
+        map.freeze();
+        assert_eq!(map.drain(usize::MAX, &mut disk.log), Drained::Done);
     }
 }

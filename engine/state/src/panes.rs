@@ -116,6 +116,10 @@ impl<K: Key, V: Value> Panes<K, V> {
 }
 
 impl<K: Key, V: Value> StateTable for Panes<K, V> {
+    fn id(&self) -> TableId {
+        self.id
+    }
+
     fn describe(&self) -> TableDescription {
         TableDescription { id: self.id, name: self.name.clone(), layout: Layout::of(K::WIDTH, V::WIDTH) }
     }
@@ -172,15 +176,8 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
         Ok(())
     }
 
-    /// How the keys will be spread over panes is not known.
-    fn reserve(&mut self, _: usize) {}
-
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
         self.panes.get_mut(&block.namespace()).map_or(Ok(0), |pane| pane.relocate(block))
-    }
-
-    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
-        self.panes.values().for_each(|pane| pane.write_all(log, full));
     }
 
     fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {

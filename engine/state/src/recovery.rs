@@ -140,26 +140,63 @@ pub struct RestoredOutput {
 /// If a segment cannot be read, or a block is not as it was written.
 pub fn operator_states(storage: &dyn Storage, dir: &str, commit: &Commit) -> io::Result<Vec<RestoredState>> {
     let mut all: Vec<RestoredState> = Vec::new();
-    let mut open = false;
+    let mut parts = Parts::default();
     let before = Epoch(commit.epoch.0.saturating_sub(1));
     walk_since(storage, dir, commit, before, &mut |block| {
-        let Some(state) = block.operator_state() else { return };
-        match all.last_mut() {
-            Some(last) if open => last.bytes.extend_from_slice(state.bytes),
-            _ => all.push(RestoredState {
+        let Some(state) = block.operator_state() else { return Ok(()) };
+        let of = (state.operator.0, block.header().shard, block.header().run, 0);
+        if parts.is_next(of, state.part, state.more)? {
+            let last = all.last_mut().filter(|last| last.name == state.name);
+            last.ok_or_else(|| Corrupt::new("a part of an operator's state has another name than the one before it"))?
+                .bytes
+                .extend_from_slice(state.bytes);
+        } else {
+            all.push(RestoredState {
                 operator: state.operator,
                 shard: state.shard,
                 name: state.name.to_owned(),
                 bytes: state.bytes.to_vec(),
-            }),
+            });
         }
-        open = state.more;
+        Ok(())
     })?;
+    parts.end()?;
     Ok(all)
+}
+
+/// Whether the parts of what was split over blocks are all there, in their order.
+#[derive(Default)]
+struct Parts {
+    open: Option<(PartOf, u32)>,
+}
+
+/// Owner, shard and run, and the place among its fellows.
+type PartOf = (u64, ShardId, RunId, u64);
+
+impl Parts {
+    /// Whether this part continues the one before it; else it is the first of something new.
+    fn is_next(&mut self, of: PartOf, part: u32, more: bool) -> Result<bool, Corrupt> {
+        let expected = self.open.take().map_or((of, 0), |(of, last)| (of, last + 1));
+        if expected != (of, part) {
+            return Err(Corrupt::new(format!("part {part} stands where part {} of something else was expected", expected.1)));
+        }
+        self.open = more.then_some((of, part));
+        Ok(part > 0)
+    }
+
+    fn end(&self) -> io::Result<()> {
+        match self.open {
+            None => Ok(()),
+            Some((_, part)) => Err(Corrupt::new(format!("the log ends after part {part}, and another should follow")).into()),
+        }
+    }
 }
 
 /// Gives all output that was sealed in the epochs after `delivered`, up to the commit's, to `visit`; per subtask in the
 /// order of epochs, and within one in the order in which it was sealed.
+///
+/// An epoch of which a shard's first output is no longer there is left out for that shard: the segment that held it was compacted
+/// away, which happens only once all targets have the epoch. What is left of it is no whole epoch, and must not be delivered as one.
 ///
 /// # Errors
 /// If a segment cannot be read, or a block is not as it was written.
@@ -171,28 +208,38 @@ pub fn sealed_outputs(
     visit: &mut dyn FnMut(RestoredOutput),
 ) -> io::Result<()> {
     let mut open: Option<RestoredOutput> = None;
+    let mut parts = Parts::default();
+    let mut whole: Option<(ShardId, RunId, Epoch)> = None;
     walk_since(storage, dir, commit, delivered, &mut |block| {
-        let Some(output) = block.sealed_output() else { return };
-        let piece = match open.take() {
-            Some(mut piece) => {
-                piece.bytes.extend_from_slice(output.bytes);
-                piece
-            }
-            None => RestoredOutput {
+        let Some(output) = block.sealed_output() else { return Ok(()) };
+        let (shard, run) = (block.header().shard, block.header().run);
+        if output.sequence == 0 && output.part == 0 {
+            whole = Some((shard, run, output.epoch));
+        }
+        if whole != Some((shard, run, output.epoch)) {
+            return Ok(());
+        }
+        let mut piece = if parts.is_next((output.sink.0, shard, run, output.sequence), output.part, output.more)? {
+            open.take().expect("the part before it is open")
+        } else {
+            RestoredOutput {
                 sink: output.sink,
                 subtask: output.subtask,
                 shards: output.shards,
                 epoch: output.epoch,
                 sequence: output.sequence,
-                bytes: output.bytes.to_vec(),
-            },
+                bytes: Vec::new(),
+            }
         };
+        piece.bytes.extend_from_slice(output.bytes);
         if output.more {
             open = Some(piece);
         } else {
             visit(piece);
         }
-    })
+        Ok(())
+    })?;
+    parts.end()
 }
 
 /// Walks the blocks of the epochs after `after`, one writer after the other. Segments of which all blocks are older are
@@ -202,7 +249,7 @@ fn walk_since(
     dir: &str,
     commit: &Commit,
     after: Epoch,
-    visit: &mut dyn FnMut(&BlockView<'_>),
+    visit: &mut dyn FnMut(&BlockView<'_>) -> Result<(), Corrupt>,
 ) -> io::Result<()> {
     let listed: BTreeMap<SegmentId, &SegmentRef> =
         commit.shards.iter().flat_map(|log| &log.segments).map(|of| (of.segment, of)).collect();
@@ -224,7 +271,7 @@ fn walk_since(
         let mut at = BlockCursor::default();
         while let Some(block) = segment.next_block(&mut at)? {
             if block.epoch() > after && block.epoch() <= commit.epoch {
-                visit(&block);
+                visit(&block).map_err(|error| error.at(segment.path(), u64::from(block.address().offset())))?;
             }
         }
     }

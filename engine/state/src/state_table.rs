@@ -41,9 +41,7 @@ pub trait Segments {
 /// A table of keyed state, as the engine sees it.
 pub trait StateTable: Send {
     /// The table.
-    fn id(&self) -> TableId {
-        self.describe().id
-    }
+    fn id(&self) -> TableId;
 
     /// Its entry in the catalog.
     fn describe(&self) -> TableDescription;
@@ -70,19 +68,12 @@ pub trait StateTable: Send {
         retired: &mut dyn FnMut(LogAddress, usize),
     ) -> Result<(), Corrupt>;
 
-    /// Makes room for about this many records more, before a restore.
-    fn reserve(&mut self, records: usize);
-
     /// For compaction: puts on the dirty list each record of the block that is the newest of its key.
     /// Returns how many there were.
     ///
     /// # Errors
     /// If a key does not decode.
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt>;
-
-    /// Encodes every live record, as it is now, for a savepoint. Calls `full` now and then so that the caller can take
-    /// finished chunks. Changes nothing in the table.
-    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer));
 
     /// Replaces clean values by their addresses in the log until about `target_bytes` are free, where the table's values
     /// can be read from there. Returns the bytes freed.

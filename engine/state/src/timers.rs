@@ -129,6 +129,10 @@ fn remove_due<K: Key>(due: &mut BTreeMap<Due, K>, key: &K, hash: KeyHash, namesp
 }
 
 impl<K: Key> StateTable for Timers<K> {
+    fn id(&self) -> TableId {
+        self.table.id()
+    }
+
     fn describe(&self) -> TableDescription {
         self.table.describe()
     }
@@ -155,16 +159,8 @@ impl<K: Key> StateTable for Timers<K> {
         })
     }
 
-    fn reserve(&mut self, records: usize) {
-        self.table.reserve(records);
-    }
-
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
         self.table.relocate(block)
-    }
-
-    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
-        self.table.write_all(log, full);
     }
 
     fn evict(&mut self, _: usize, _: &dyn Segments) -> usize {

@@ -41,6 +41,11 @@ impl<K: Key> Spans<K> {
         *span = (span.0.min(number), span.1.max(number + 1), span.2 + 1);
     }
 
+    /// Nothing is there before this number.
+    fn begin(&mut self, key: &K, hash: KeyHash, first: u64) {
+        self.0.upsert(key, hash, Default::default).0 = first;
+    }
+
     fn remove(&mut self, key: &K, hash: KeyHash) {
         let span = self.0.upsert(key, hash, Default::default);
         span.2 -= 1;
@@ -92,13 +97,30 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
 
     /// Calls `visit` for each element, in the order of appending.
     pub fn for_each(&mut self, mut visit: impl FnMut(&T)) {
-        let (first, end, _) = self.table.spans.of(self.at.key, self.at.hash);
-        for number in first..end {
+        for number in self.first()..self.end() {
             let (key, hash) = self.element(number);
             if let Some(value) = self.table.elements.get(&key, hash, self.at.now) {
                 visit(value);
             }
         }
+    }
+
+    /// The number of the first element that is there, be it expired. What expired before it is not looked for again.
+    fn first(&mut self) -> u64 {
+        let (known, end, _) = self.table.spans.of(self.at.key, self.at.hash);
+        let is_there = |number: &u64| {
+            let (key, hash) = self.element(*number);
+            self.table.elements.has(&key, hash)
+        };
+        let first = (known..end).find(is_there).unwrap_or(end);
+        if first > known && first < end {
+            self.table.spans.begin(self.at.key, self.at.hash, first);
+        }
+        first
+    }
+
+    fn end(&self) -> u64 {
+        self.table.spans.of(self.at.key, self.at.hash).1
     }
 
     /// The elements, in the order of appending.
@@ -126,8 +148,7 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
 
     /// Removes all elements.
     pub fn clear(&mut self) {
-        let (first, end, _) = self.table.spans.of(self.at.key, self.at.hash);
-        for number in first..end {
+        for number in self.first()..self.end() {
             let (key, hash) = self.element(number);
             self.table.elements.remove(&key, hash);
         }
@@ -172,5 +193,36 @@ impl<K: Key, T: Value> StateTable for ListTable<K, T> {
 
     fn memory_bytes(&self) -> usize {
         self.elements.memory_bytes() + self.spans.0.memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yeoul_frame::OperatorId;
+
+    use super::*;
+    use crate::ttl::Ttl;
+
+    #[test]
+    fn what_expired_at_the_front_of_a_list_is_looked_for_once() {
+        let mut states = States::<u32>::new(OperatorId::of("expiring"));
+        let list = states.list::<u64>(StateDescriptor::new("list").ttl(Ttl::millis(100)));
+        for now in 0..5_000 {
+            states.set_key(&1, 1_u32.hash(), Timestamp(now));
+            states.of(&list).add(now as u64);
+            states.sweep(8, Timestamp(now));
+        }
+        let mut seen = Vec::new();
+        states.of(&list).for_each(|value| seen.push(*value));
+        assert_eq!(seen, (4_900..5_000).collect::<Vec<_>>());
+        let ListState { table, at } = list.open(&mut states);
+        let (first, end, count) = table.spans.of(at.key, at.hash);
+        assert!(first > 4_000 && end == 5_000, "{first} to {end}");
+        assert!(count >= 100);
+        states.of(&list).clear();
+        assert!(states.of(&list).is_empty());
+        (0..100).for_each(|_| states.sweep(8, Timestamp(9_000)));
+        states.of(&list).add(7);
+        assert_eq!(states.of(&list).get(), [7]);
     }
 }

@@ -249,6 +249,10 @@ use handle;
 /// Implements [`StateTable`] by what a field says; the type itself implements `restore`.
 macro_rules! state_table_by {
     ($field:ident) => {
+        fn id(&self) -> yeoul_frame::TableId {
+            self.$field.id()
+        }
+
         fn describe(&self) -> crate::state_table::TableDescription {
             self.$field.describe()
         }
@@ -261,16 +265,8 @@ macro_rules! state_table_by {
             self.$field.drain(max_records, log)
         }
 
-        fn reserve(&mut self, records: usize) {
-            self.$field.reserve(records);
-        }
-
         fn relocate(&mut self, block: &crate::log::BlockView<'_>) -> Result<usize, crate::log::Corrupt> {
             self.$field.relocate(block)
-        }
-
-        fn write_all(&self, log: &mut crate::log::LogBuffer, full: &mut dyn FnMut(&mut crate::log::LogBuffer)) {
-            self.$field.write_all(log, full);
         }
 
         fn evict(&mut self, target_bytes: usize, segments: &dyn crate::state_table::Segments) -> usize {

@@ -88,6 +88,12 @@ impl<K: Key, V: Value> TtlTable<K, V> {
         either!(self, table => table.remove(key, hash).is_some())
     }
 
+    /// Whether the table has a key, be it expired.
+    #[inline]
+    pub(super) fn has(&self, key: &K, hash: KeyHash) -> bool {
+        either!(self, table => table.contains(key, hash))
+    }
+
     /// Removes what has expired in a few buckets, and tells which keys.
     pub(super) fn sweep(&mut self, buckets: usize, now: Timestamp, mut removed: impl FnMut(&K)) {
         if let Self::Timed(table, ttl) = self {
@@ -118,6 +124,10 @@ impl<K: Key, V: Value> TtlTable<K, V> {
 }
 
 impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
+    fn id(&self) -> TableId {
+        either!(self, table => table.id())
+    }
+
     fn describe(&self) -> TableDescription {
         either!(self, table => table.describe())
     }
@@ -139,16 +149,8 @@ impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
         either!(self, table => table.restore(block, owned, retired))
     }
 
-    fn reserve(&mut self, records: usize) {
-        either!(self, table => table.reserve(records));
-    }
-
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
         either!(self, table => table.relocate(block))
-    }
-
-    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
-        either!(self, table => table.write_all(log, full));
     }
 
     fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {

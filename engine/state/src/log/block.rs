@@ -159,8 +159,9 @@ impl<'a> BlockView<'a> {
         }
         let (name, bytes) = self.payload.split_at(self.header.first as usize);
         let name = std::str::from_utf8(name).unwrap_or_default();
-        let more = self.header.second & MORE_PARTS != 0;
-        Some(OperatorState { operator: OperatorId(self.header.owner), shard: self.header.shard, name, bytes, more })
+        let (part, more) = (self.header.second & !MORE_PARTS, self.header.second & MORE_PARTS != 0);
+        let operator = OperatorId(self.header.owner);
+        Some(OperatorState { operator, shard: self.header.shard, name, bytes, part, more })
     }
 
     /// The output that a [`BlockKind::SealedOutput`] block holds.
@@ -174,6 +175,7 @@ impl<'a> BlockView<'a> {
             epoch: header.epoch,
             sequence: header.namespace as u64,
             bytes: self.payload,
+            part: header.second & !MORE_PARTS,
             more: header.second & MORE_PARTS != 0,
         })
     }
@@ -190,6 +192,8 @@ pub struct OperatorState<'a> {
     pub name: &'a str,
     /// Its bytes, or a part of them.
     pub bytes: &'a [u8],
+    /// Which part, from 0.
+    pub part: u32,
     /// Whether the next block continues these bytes.
     pub more: bool,
 }
@@ -209,6 +213,8 @@ pub struct SealedOutput<'a> {
     pub sequence: u64,
     /// Its bytes, or a part of them.
     pub bytes: &'a [u8],
+    /// Which part, from 0.
+    pub part: u32,
     /// Whether the next block continues these bytes.
     pub more: bool,
 }

@@ -119,7 +119,6 @@ impl LogBuffer {
         let header = self.tail.header(BlockKind::SealedOutput, sink.0, sequence as i64);
         let of = u32::from(self.tail.options.shards);
         self.parts(BlockHeader { first: of << 16 | u32::from(subtask.0), ..header }, &[], bytes);
-        self.liveness.holds_output(self.tail.segment(), epoch);
     }
 
     /// The next full chunk, if any. Take them between slices of draining; it bounds the memory held.
@@ -244,6 +243,10 @@ impl LogBuffer {
             let more = if index + 1 < count { MORE_PARTS } else { 0 };
             let header = BlockHeader { second: index as u32 | more, ..header };
             self.tail.whole_block(header, name, part, &mut self.liveness);
+            // Each part holds back the segment in which it stands, not only the last one's.
+            if header.kind == BlockKind::SealedOutput {
+                self.liveness.holds_output(self.tail.segment(), header.epoch);
+            }
         }
     }
 }

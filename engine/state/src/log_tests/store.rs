@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, ShardId, Timestamp};
+use yeoul_frame::{Epoch, OperatorId, ShardId, Timestamp};
 use yeoul_sys::Storage;
 
 use super::memory::MemoryStorage;
 use super::model::{Choices, DIR, GROUPS, Job, NUMBER, NUMBERS, TEXTS, churn, options, unkeyed};
 use crate::commit::JobMeta;
-use crate::log::{Layout, SegmentId};
+use crate::log::{Layout, LogBuffer, LogOptions, RunId, SegmentId};
 use crate::savepoint::{SavepointMeta, SavepointWriter, import_savepoint, read_savepoint};
 
 #[test]
@@ -158,6 +158,29 @@ fn sealed_output_and_operator_state_come_back_whole() {
     assert_eq!(found, [(0, 28), (0, 29), (0, 30), (1, 28), (1, 29), (1, 30)]);
     assert!(outputs[1].bytes == large && outputs[4].bytes == large);
     assert!(unkeyed(&storage, &commit, Epoch(30)).unwrap().1.is_empty());
+
+    // Compaction takes whole segments from the front, wherever an epoch's output is cut: what is left of it is not handed out.
+    let mut cut = commit.clone();
+    let mut seen = Vec::new();
+    while cut.shards[0].segments.len() > 1 {
+        cut.shards[0].segments.remove(0);
+        let outputs = unkeyed(&storage, &cut, Epoch(0)).unwrap().1;
+        let found: Vec<_> = outputs.iter().filter(|out| out.subtask.0 == 0).collect();
+        for out in &found {
+            let expected = if out.epoch.0 == 29 { large.clone() } else { out.epoch.0.to_le_bytes().to_vec() };
+            assert!(out.bytes == expected, "a part of epoch {}", out.epoch.0);
+        }
+        seen.push(found.len());
+    }
+    assert!(seen.is_sorted_by(|a, b| a >= b) && seen.contains(&2) && seen.contains(&1), "{seen:?}");
+}
+
+#[test]
+fn every_segment_that_holds_a_part_of_undelivered_output_is_held_back() {
+    let mut log = LogBuffer::new(LogOptions { segment_bytes: 4096, ..LogOptions::single(RunId(1)) });
+    log.sealed_output(OperatorId(1), ShardId(0), Epoch(1), 0, &vec![7; 3 << 20]);
+    let outputs: Vec<_> = log.liveness().segments().map(|of| of.output).collect();
+    assert_eq!(outputs, [Some(Epoch(1)); 3]);
 }
 
 #[test]

@@ -63,7 +63,13 @@ impl Homes {
 
 #[inline]
 const fn scale(hash: KeyHash, homes: usize) -> usize {
-    ((hash.0.rotate_left(32) as u128 * homes as u128) >> 64) as usize
+    ((position(hash) as u128 * homes as u128) >> 64) as usize
+}
+
+/// Where a hash stands in the order of the table, as a fraction of 2⁶⁴.
+#[inline]
+pub(crate) const fn position(hash: KeyHash) -> u64 {
+    hash.0.rotate_left(32)
 }
 
 pub(crate) struct Buckets<K, V> {
@@ -179,12 +185,32 @@ impl<K: Key, V: Value> Buckets<K, V> {
         )
     }
 
-    /// Makes an empty table large enough for `entries` at once.
-    pub(crate) fn reserve(&mut self, entries: usize, writes: &mut Writes) {
-        let homes = entries * 100 / (LANES * (FULL_PERCENT - 4)) + 1;
-        if self.taken == 0 && homes > self.homes.count {
+    /// Makes room at once for this many entries more, for a caller that is about to add them in the order of the table.
+    ///
+    /// Entries that come in that order into a table that is too small would all pile up at its beginning, one cluster, and each
+    /// would walk the whole of it.
+    pub(crate) fn make_room(&mut self, more: usize, writes: &mut Writes) {
+        let homes = (self.taken + more) * 100 / (LANES * (FULL_PERCENT - 4)) + 1;
+        if homes <= self.homes.count {
+            return;
+        }
+        self.grow_to_the_end(writes);
+        if homes <= self.homes.count {
+            return;
+        }
+        if self.taken == 0 {
             self.homes = Homes::of(homes);
             self.extend(homes, writes);
+        } else {
+            let count = self.homes.count;
+            self.homes = Homes { count, next: homes.max(count + count / 3), split: count };
+            self.grow_to_the_end(writes);
+        }
+    }
+
+    fn grow_to_the_end(&mut self, writes: &mut Writes) {
+        while self.homes.is_growing() {
+            self.step(writes);
         }
     }
 
@@ -259,6 +285,12 @@ impl<K: Key, V: Value> Buckets<K, V> {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.slab.memory_bytes()
+    }
+
+    /// The most buckets in a row that passed an entry on. For tests: walks the whole table.
+    #[cfg(test)]
+    pub(crate) fn longest_cluster(&self) -> usize {
+        self.slab.as_slice().split(|here| here.passed == 0).map(<[_]>::len).max().unwrap_or(0)
     }
 
     /// Panics if the first invariant does not hold. For tests: walks the whole table.

@@ -67,6 +67,8 @@ pub struct Table<K, V> {
     /// Records of this table in the log that count as live, and their bytes, for the mean of variable widths.
     logged: (u64, u64),
     sweep: usize,
+    /// Every shard logs all keys, so a key's newest record may stand in several segments.
+    replicated: bool,
 }
 
 impl<K: Key, V: Value> Table<K, V> {
@@ -86,7 +88,15 @@ impl<K: Key, V: Value> Table<K, V> {
             newest: SegmentId(0),
             logged: (0, 0),
             sweep: 0,
+            replicated: false,
         }
+    }
+
+    /// The same table, for keys that every shard has and logs.
+    #[must_use]
+    pub(crate) fn replicated(mut self) -> Self {
+        self.replicated = true;
+        self
     }
 
     /// The same table, for the records of another namespace.
@@ -221,14 +231,25 @@ impl<K: Key, V: Value> Table<K, V> {
         self.live == 0
     }
 
-    /// Bytes of memory held: buckets, bitmaps, and for types that hold memory outside their slot, that too (by a walk).
+    /// Bytes of memory held: buckets, bitmaps, and for types that hold memory outside their slot, that too: counted in a small table,
+    /// estimated by a sample in a large one, so that it takes a bounded time.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
+        const SAMPLED: usize = 1024;
         let fixed = self.buckets.memory_bytes() + self.writes.memory_bytes() + self.pending.memory_bytes();
         if K::WIDTH.is_some() && V::WIDTH.is_some() {
             return fixed;
         }
-        fixed + self.iter().map(|(key, value)| key.heap_bytes() + value.heap_bytes()).sum::<usize>()
+        let stride = self.buckets.count().div_ceil(SAMPLED).max(1);
+        let (mut seen, mut heap) = (0, 0);
+        for here in self.buckets.as_slice().iter().step_by(stride) {
+            for lane in (0..bucket::LANES).filter(|lane| here.meta[*lane].is_live()) {
+                seen += 1;
+                heap += here.keys[lane].heap_bytes() + here.values[lane].heap_bytes();
+            }
+        }
+        let whole = if stride == 1 { heap } else { (heap as u128 * self.live as u128 / seen.max(1) as u128) as usize };
+        fixed + whole
     }
 
     /// Marks an entry as written in this epoch.

@@ -1,18 +1,15 @@
 //! From the log back into the table, and from one segment of it to another: restore, relocation, savepoints, eviction.
 
-use yeoul_frame::KeyHash;
+use yeoul_frame::{KeyHash, TableId};
 use yeoul_sys::planted::{Bug, is_planted};
 
 use super::Table;
 use super::bucket::LANES;
-use super::buckets::Place;
+use super::buckets::{Place, position};
 use crate::key::Key;
 use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, block};
 use crate::state_table::{Drained, Segments, StateTable, TableDescription};
 use crate::stored::{Value, decode_all};
-
-/// Records that are written between two chances to take finished chunks.
-const SAVED_AT_ONCE: usize = 1024;
 
 /// What a restored record did to a table, for indexes that are kept beside it.
 pub(crate) enum Restored<'a, K> {
@@ -21,9 +18,9 @@ pub(crate) enum Restored<'a, K> {
 }
 
 impl<K: Key, V: Value> Table<K, V> {
-    /// Makes room for about this many keys, if the table is empty; before a restore.
+    /// Makes room at once for about this many keys more.
     pub fn reserve(&mut self, keys: usize) {
-        self.buckets.reserve(keys, &mut self.writes);
+        self.buckets.make_room(keys, &mut self.writes);
     }
 
     /// Applies a block of the log: see [`StateTable::restore`](crate::StateTable::restore).
@@ -41,6 +38,11 @@ impl<K: Key, V: Value> Table<K, V> {
             BlockKind::Put => {
                 self.check_layout(block)?;
                 let (keys, hashes) = self.keys_of(block)?;
+                let outlook = Outlook::of(&hashes);
+                if self.buckets.taken() == 0 {
+                    self.reserve(keys.len() + outlook.still_to_come(keys.len()));
+                }
+                let taken_before = self.buckets.taken();
                 let mut records = block.records();
                 let mut fault = None;
                 self.ahead(&hashes, |table, i| {
@@ -59,6 +61,7 @@ impl<K: Key, V: Value> Table<K, V> {
                         Err(error) => fault = Some(error),
                     }
                 });
+                self.reserve(outlook.still_to_come(self.buckets.taken() - taken_before));
                 fault.map_or(Ok(()), Err)
             }
             BlockKind::Delete => {
@@ -99,22 +102,11 @@ impl<K: Key, V: Value> Table<K, V> {
         self.ahead(&hashes, |table, i| {
             let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
             let meta = &mut table.buckets.at(at.bucket).meta[at.lane];
-            if meta.is_clean() && meta.is_live() && meta.may_be_in(segment) {
+            if meta.is_clean() && meta.is_live() && (table.replicated || meta.may_be_in(segment)) {
                 table.writes.written(at.bucket, meta);
             }
         });
         Ok(self.writes.dirty() - before)
-    }
-
-    /// Encodes every live record as it is now, for a savepoint. Changes nothing here.
-    pub fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
-        for (i, (key, value)) in self.iter().enumerate() {
-            log.put(self.id, self.namespace, self.layout, |out| key.encode(out), |out| value.encode(out));
-            if i % SAVED_AT_ONCE == SAVED_AT_ONCE - 1 {
-                full(log);
-            }
-        }
-        full(log);
     }
 
     /// Evicts clean values until about `target_bytes` are free, or all were looked at. Returns the bytes freed.
@@ -248,7 +240,39 @@ impl<K: Key, V: Value> Table<K, V> {
     }
 }
 
+/// What a block says of those behind it. A snapshot is drained in the order of the table, and hashes are spread evenly; so keys
+/// that fill a part of the order, from its start or from where the block before ended, will fill the rest as densely.
+struct Outlook {
+    /// Of the order, how much the block covers, and how much lies behind it.
+    covered: u64,
+    behind: u64,
+}
+
+impl Outlook {
+    fn of(hashes: &[KeyHash]) -> Self {
+        let positions = || hashes.iter().map(|hash| position(*hash));
+        let (first, last) = (positions().min().unwrap_or(0), positions().max().unwrap_or(u64::MAX));
+        Self { covered: last - first, behind: u64::MAX - last }
+    }
+
+    /// How many new keys to expect behind a block that brought `new` of them. Too few say nothing, and none are believed beyond a
+    /// multiple: keys may have been chosen so that their hashes lie close together.
+    fn still_to_come(&self, new: usize) -> usize {
+        const TELLING: usize = 64;
+        const MOST: u128 = 4096;
+        if new < TELLING || self.covered == 0 {
+            return 0;
+        }
+        let new = new as u128;
+        (new * u128::from(self.behind) / u128::from(self.covered)).min(new * MOST) as usize
+    }
+}
+
 impl<K: Key, V: Value> StateTable for Table<K, V> {
+    fn id(&self) -> TableId {
+        self.id
+    }
+
     fn describe(&self) -> TableDescription {
         TableDescription { id: self.id, name: self.name.clone(), layout: self.layout }
     }
@@ -270,16 +294,8 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
         self.restore_each(block, owned, retired, |_| ())
     }
 
-    fn reserve(&mut self, records: usize) {
-        Table::reserve(self, records);
-    }
-
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
         Table::relocate(self, block)
-    }
-
-    fn write_all(&self, log: &mut LogBuffer, full: &mut dyn FnMut(&mut LogBuffer)) {
-        Table::write_all(self, log, full);
     }
 
     fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {

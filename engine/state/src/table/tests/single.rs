@@ -4,7 +4,7 @@ use yeoul_frame::{KeyHash, TableId};
 
 use super::model::Colliding;
 use crate::key::{Compound, Key};
-use crate::state_table::Drained;
+use crate::state_table::{Drained, StateTable};
 use crate::table::Table;
 use crate::testing::Disk;
 
@@ -36,10 +36,38 @@ fn grows_without_losing_a_key_or_a_mark() {
     table.freeze();
     disk.drain(&mut table, 64);
     let mut restored = Table::<u64, u64>::new(ID, "grows");
-    restored.reserve(keys as usize);
     disk.restore(&mut restored).unwrap();
     assert!((0..keys).all(|key| restored.get(&key, key.hash()) == Some(&key)));
     assert_eq!(restored.len(), keys as usize);
+}
+
+#[test]
+fn a_restore_finds_room_for_what_comes_in_the_order_of_the_table() {
+    let mut table = Table::<u64, u64>::new(ID, "ordered");
+    let mut disk = Disk::new();
+    let mut expected = 0;
+    // Each epoch brings more keys than all before it, so each would overrun a table that has room for the former.
+    for keys in [3_000_u64, 20_000, 100_000] {
+        (0..keys).for_each(|key| *table.upsert(&key, key.hash(), || 0) += 1);
+        table.freeze();
+        disk.drain(&mut table, 1_000);
+        expected = keys as usize;
+    }
+    let mut restored = Table::<u64, u64>::new(ID, "ordered");
+    disk.visit(
+        |_| true,
+        |block| {
+            restored.restore(block, &|_| true, &mut |_, _| ())?;
+            let longest = restored.buckets.longest_cluster();
+            assert!(longest < 200, "{longest} buckets in a row are full with {} keys", restored.len());
+            Ok(())
+        },
+    )
+    .unwrap();
+    restored.buckets.check();
+    assert_eq!(restored.len(), expected);
+    let (before, after) = (table.memory_bytes(), restored.memory_bytes());
+    assert!(after < before * 2, "{after} bytes after the restore, {before} before it");
 }
 
 #[test]
