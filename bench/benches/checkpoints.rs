@@ -6,7 +6,8 @@ use std::time::Duration;
 use yeoul_bench::memory_source::frames_of_words;
 use yeoul_bench::run::{Count, config, keyed_job, time};
 
-const RECORDS: u64 = 60_000_000;
+/// Of each source; some seconds, so that the last checkpoint of a job is one among several.
+const RECORDS: u64 = 200_000_000;
 const ROUNDS: usize = 5;
 /// With few keys every epoch dirties the same few; with many, nearly every record dirties another.
 const KEYS: [u64; 2] = [10_000, 100_000];

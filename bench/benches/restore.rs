@@ -11,7 +11,7 @@ use yeoul::operator::{
 };
 use yeoul::runtime::spawn;
 use yeoul::state::StateTable;
-use yeoul_bench::memory_source::{MemorySource, frames_of_words};
+use yeoul_bench::memory_source::{MemorySource, frames_of, frames_of_words};
 use yeoul_bench::run::{ByFirstWord, Count, config};
 
 const KEYS: u64 = 10_000_000;
@@ -54,8 +54,8 @@ fn job(frames: &Arc<[Frame]>, records: u64, begun: Instant, first: &Arc<AtomicU6
 fn main() {
     let folder = tempfile::tempdir().expect("a folder for checkpoints");
     let data = || Some(folder.path().join("data"));
-    // Each key some times, so that nearly all of them are there.
-    let frames = frames_of_words(32 << 20, KEYS);
+    // Each key once, in an order without pattern: the two sources read a half each.
+    let frames = frames_of(KEYS, |at| at);
     let run = |frames: &Arc<[Frame]>, records| {
         let (begun, first) = (Instant::now(), Arc::new(AtomicU64::new(0)));
         let settings = config(2, data(), Some(Duration::from_secs(3600)));
@@ -64,7 +64,8 @@ fn main() {
         }
         Duration::from_nanos(first.load(Ordering::Relaxed))
     };
-    run(&frames, 16 << 20);
+    run(&frames, KEYS / 2);
+    drop(frames);
     let few = frames_of_words(1024, KEYS);
     let bytes: u64 = std::fs::read_dir(folder.path().join("data"))
         .expect("the data folder")

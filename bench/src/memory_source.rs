@@ -11,17 +11,25 @@ pub type Words = [u64; 8];
 /// Frames of 64-byte records with uniformly distributed keys below `keys`.
 #[must_use]
 pub fn frames_of_words(records: u64, keys: u64) -> Arc<[Frame]> {
+    frames_of(records, |at| ((u128::from(hash_u64(at).0) * u128::from(keys)) >> 64) as u64)
+}
+
+/// Frames of 64-byte records with the key that `key_of` gives each place.
+///
+/// # Panics
+/// Never: a frame has room for its rows.
+#[must_use]
+pub fn frames_of(records: u64, key_of: impl Fn(u64) -> u64) -> Arc<[Frame]> {
     let pool = Pool::new();
     let mut frames = Vec::new();
     let mut at = 0;
     while at < records {
         let mut rows = RowBuilder::<Words>::new(&pool, 1024);
-        for _ in 0..1024 {
-            let key = ((u128::from(hash_u64(at).0) * u128::from(keys)) >> 64) as u64;
-            rows.push(&[key, at, 2, 3, 4, 5, 6, 7], Timestamp(at as i64 / 1000), RowKind::Insert)
+        for at in at..records.min(at + 1024) {
+            rows.push(&[key_of(at), at, 2, 3, 4, 5, 6, 7], Timestamp(at as i64 / 1000), RowKind::Insert)
                 .expect("1,024 rows fit");
-            at += 1;
         }
+        at += 1024;
         frames.push(rows.finish());
     }
     frames.into()
