@@ -189,3 +189,90 @@ fn an_epoch_of_many_chunks_is_one_part() {
     run.finish().unwrap();
     let _ = run.services();
 }
+
+/// The log still holds what was shown, because of an instance whose part is open.
+#[test]
+fn parts_that_a_consumer_removes_do_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(45));
+    let (services, mut log) = (Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&rows(1, 0..1), &rows(1, 0..1)]);
+    for epoch in 2..=7 {
+        run.epoch(2, &mut log, &[&rows(epoch, 0..1), &[]]);
+    }
+    drop(run);
+    assert_eq!(log.kept(), 7);
+    assert_eq!(names(&path), ["part-00000-e0000000001-0000000003.ndjson", "part-00000-e0000000004-0000000006.ndjson"]);
+    std::fs::remove_file(path.join("part-00000-e0000000001-0000000003.ndjson")).unwrap();
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.finish().unwrap();
+    let expected = [
+        "part-00000-e0000000004-0000000006.ndjson",
+        "part-00000-e0000000007-0000000007.ndjson",
+        "part-00001-e0000000001-0000000001.ndjson",
+    ];
+    assert_eq!(names(&path), expected);
+}
+
+#[test]
+fn a_part_that_is_open_survives_another_way_of_rolling() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder));
+    let (services, mut log) = (Services::default(), Log::default());
+    let by_size = sink.clone().roll(Roll::Bytes(45));
+    let mut run = Run::start(&by_size, &services, 2, &log).unwrap();
+    for epoch in 1..=4 {
+        run.epoch(2, &mut log, &[&rows(epoch, 0..1), &rows(epoch, 0..u64::from(epoch == 1))]);
+    }
+    drop(run);
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&[], &rows(5, 0..1)]);
+    run.finish().unwrap();
+    let expected = [
+        "part-00000-e0000000001-0000000003.ndjson",
+        "part-00000-e0000000004-0000000005.ndjson",
+        "part-00001-e0000000001-0000000005.ndjson",
+    ];
+    assert_eq!(names(&folder.path().join("out")), expected);
+}
+
+/// An epoch whose first pieces the log has lost is shorter than what is visible of it.
+#[test]
+fn a_visible_part_is_not_replaced_by_its_tail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, services, mut log) = (FileSink::csv::<Row>(out(&folder)), Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    (0..100).for_each(|from| run.write(0, &rows(1, from * 1000..(from + 1) * 1000)).unwrap());
+    run.epoch(1, &mut log, &[&[]]);
+    drop(run);
+    let before = seen(&path);
+    let pieces = log.outputs(1);
+    assert!(pieces.len() > 2);
+    log.holds(1, pieces[1..].to_vec());
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    assert_eq!(seen(&path), before);
+    run.epoch(1, &mut log, &[&rows(2, 0..1)]);
+    run.finish().unwrap();
+    assert_eq!(seen(&path)[0], before[0]);
+    assert_eq!((names(&path).len(), hidden(&path)), (2, 0));
+}
+
+#[test]
+fn a_part_that_gets_no_more_is_complete_at_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(1 << 20));
+    let (services, mut log) = (Services::default(), Log::default());
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    run.epoch(1, &mut log, &[&rows(1, 0..1)]);
+    run.pass(crate::MAX_AGE.as_millis() as i64 - 1);
+    run.epoch(1, &mut log, &[&[]]);
+    run.epoch(1, &mut log, &[&[]]);
+    assert_eq!((names(&folder.path().join("out")).len(), log.kept()), (0, 1), "the log is held");
+    run.pass(1);
+    run.epoch(1, &mut log, &[&[]]);
+    run.epoch(1, &mut log, &[&[]]);
+    assert_eq!((names(&folder.path().join("out")).len(), log.kept()), (1, 0));
+}
