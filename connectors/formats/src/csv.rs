@@ -122,7 +122,7 @@ impl CsvDecoder {
     /// # Errors
     /// A header that is malformed, or that does not fit the schema.
     pub fn read_header(&mut self, head: &[u8], last: bool) -> Result<Option<usize>, Malformed> {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
+        const MARK: &[u8] = crate::BYTE_ORDER_MARK;
         if head.len() < MARK.len() && MARK.starts_with(head) && !last {
             return Ok(None);
         }

@@ -169,7 +169,11 @@ impl SingleCommitter {
                 self.header.len() as u64 + chunk.offset,
                 self.path
             ))
-            .hint(format!("put '{}/{}' back as it was, or start the job afresh", self.place.0, self.hidden()))
+            .hint(format!(
+                "put '{}/{}' back as it was, or start the job afresh",
+                self.place.0,
+                self.hidden()
+            ))
         })
     }
 
