@@ -276,3 +276,24 @@ fn a_part_that_gets_no_more_is_complete_at_last() {
     run.epoch(1, &mut log, &[&[]]);
     assert_eq!((names(&folder.path().join("out")).len(), log.kept()), (1, 0));
 }
+
+/// Others of the user's group read them, if the umask lets them.
+#[test]
+fn results_have_the_modes_of_other_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (parts, single) = (FileSink::csv::<Row>(out(&folder)), FileSink::csv::<Row>(out(&folder) + "/one").single());
+    Run::start(&parts, &Services::default(), 1, &Log::default()).unwrap().epoch(
+        1,
+        &mut Log::default(),
+        &[&rows(1, 0..1)],
+    );
+    Run::start(&single, &Services::default(), 1, &Log::default()).unwrap().finish().unwrap();
+    std::fs::create_dir(folder.path().join("plain")).unwrap();
+    std::fs::File::create(folder.path().join("plain/file")).unwrap();
+    let mode = |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode();
+    assert_eq!(mode("out"), mode("plain"));
+    for file in ["out/part-00000-e0000000001-0000000001.csv", "out/one"] {
+        assert_eq!(mode(file), mode("plain/file"), "{file}");
+    }
+}
