@@ -130,7 +130,7 @@ fn an_entry_is_what_its_folder_lists() {
     storage.create_dir_all("a").unwrap();
     storage.create("a/one").unwrap().write_at(b"1", 0).unwrap();
     assert_eq!(storage.entry("a/one").unwrap(), storage.list("a").unwrap()[0]);
-    assert_eq!(storage.entry("a").unwrap().is_dir, true);
+    assert!(storage.entry("a").unwrap().is_dir);
     assert_eq!(storage.entry("b").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
