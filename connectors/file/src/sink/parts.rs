@@ -170,8 +170,13 @@ impl PartsCommitter {
             let open = self.begin(subtask, shards, epoch, chunks[0].offset, shown_until).map_err(|e| self.failed(e))?;
             self.open.insert(subtask, open);
         }
-        let open = self.open.get_mut(&subtask).expect("it was opened above");
+        let mut open = self.open.remove(&subtask).expect("it was opened above");
         for chunk in chunks {
+            if chunk.offset != open.next && open.shown_until.is_some() {
+                // The log has let go of some of a part that is visible: so that is durable, and stays.
+                durable::remove(&*self.folder().storage, &open.hidden).map_err(|e| self.failed(e))?;
+                return Ok(false);
+            }
             if chunk.offset != open.next {
                 return Err(OperatorError::new(format!(
                     "instance {subtask} of the sink in '{}' sealed bytes {} and then {}: {epoch} is not what follows",
@@ -185,10 +190,12 @@ impl PartsCommitter {
             written.map_err(|e| OperatorError::new(format!("cannot write output to '{}'", self.path)).caused_by(e))?;
         }
         open.part.last = epoch;
-        Ok(match open.shown_until {
+        let is_complete = match open.shown_until {
             Some(until) => epoch >= until,
             None => chunks.iter().any(|chunk| chunk.ends_part),
-        })
+        };
+        self.open.insert(subtask, open);
+        Ok(is_complete)
     }
 
     fn begin(

@@ -260,6 +260,26 @@ fn a_visible_part_is_not_replaced_by_its_tail() {
     assert_eq!((names(&path).len(), hidden(&path)), (2, 0));
 }
 
+/// What the log still holds of parts that are visible need not be all of them.
+#[test]
+fn visible_parts_stay_when_the_log_has_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(45));
+    let (services, mut log) = (Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&rows(1, 0..1), &rows(1, 0..1)]);
+    (2..=7).for_each(|epoch| run.epoch(2, &mut log, &[&rows(epoch, 0..1), &[]]));
+    drop(run);
+    let before = seen(&path);
+    log.holds(2, vec![]);
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    assert_eq!(seen(&path), before);
+    run.finish().unwrap();
+    assert_eq!(seen(&path)[..2], before);
+    assert_eq!((names(&path).len(), hidden(&path)), (4, 0));
+}
+
 #[test]
 fn a_part_that_gets_no_more_is_complete_at_last() {
     let folder = tempfile::tempdir().unwrap();
