@@ -45,7 +45,7 @@ fn read(options: CsvOptions, fields: &[Field], input: &[u8], piece: usize) -> Ve
     }
 }
 
-/// Where records end, good ones and malformed ones, one decoded at a time.
+/// Where records end, good ones and malformed ones, decoded one at a time, empty lines included.
 fn ends(options: CsvOptions, fields: &[Field], input: &[u8]) -> Vec<usize> {
     let mut decoder = CsvDecoder::new(fields, options);
     let (mut found, mut from) = (Vec::new(), 0);
@@ -59,6 +59,11 @@ fn ends(options: CsvOptions, fields: &[Field], input: &[u8]) -> Vec<usize> {
             Err(bad) if bad.records > 0 => bad.bytes.start,
             Err(bad) => bad.bytes.end,
         };
+        // Empty lines go with the record before them, whatever became of it.
+        while let Some(empty) = [&b"\n"[..], b"\r\n"].iter().find(|end| input[from..].starts_with(end)) {
+            from += empty.len();
+        }
+        from += usize::from(input[from..] == *b"\r");
         found.push(from);
     }
     found
