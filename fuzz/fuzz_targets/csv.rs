@@ -1,5 +1,6 @@
-//! CSV from arbitrary bytes: no panic; how the input is cut into pieces changes no record; and what is written from the cells
-//! reads back as those cells.
+//! CSV from arbitrary bytes: no panic; how the input is cut into pieces changes no record, nor what is found after malformed
+//! ones; a value that does not fit never changes where records begin; and what is written from the cells reads back as those
+//! cells.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -44,6 +45,53 @@ fn read(options: CsvOptions, fields: &[Field], input: &[u8], piece: usize) -> Ve
     }
 }
 
+/// Where records end, good ones and malformed ones, decoded one at a time, empty lines included.
+fn ends(options: CsvOptions, fields: &[Field], input: &[u8]) -> Vec<usize> {
+    let mut decoder = CsvDecoder::new(fields, options);
+    let (mut found, mut from) = (Vec::new(), 0);
+    while from < input.len() {
+        let mut taken = false;
+        let decoded = decoder.decode(&input[from..], true, |_| {
+            if std::mem::replace(&mut taken, true) { Receipt::Full } else { Receipt::Taken }
+        });
+        from += match decoded {
+            Ok(decoded) => decoded.consumed,
+            Err(bad) if bad.records > 0 => bad.bytes.start,
+            Err(bad) => bad.bytes.end,
+        };
+        // Empty lines go with the record before them, whatever became of it.
+        while let Some(empty) = [&b"\n"[..], b"\r\n"].iter().find(|end| input[from..].starts_with(end)) {
+            from += empty.len();
+        }
+        from += usize::from(input[from..] == *b"\r");
+        found.push(from);
+    }
+    found
+}
+
+/// All records as text, those after malformed ones too.
+fn recover(options: CsvOptions, fields: &[Field], input: &[u8], piece: usize) -> Vec<String> {
+    let mut decoder = CsvDecoder::new(fields, options);
+    let (mut found, mut from, mut to) = (Vec::new(), 0, 0);
+    while from < input.len() {
+        let decoded = decoder.decode(&input[from..to], to == input.len(), |cells| {
+            found.push(format!("{cells:?}"));
+            Receipt::Taken
+        });
+        match decoded {
+            Ok(decoded) => {
+                from += decoded.consumed;
+                to = input.len().min(to + piece);
+            }
+            Err(bad) => {
+                found.push("error".to_string());
+                from += bad.bytes.end;
+            }
+        }
+    }
+    found
+}
+
 fuzz_target!(|data: &[u8]| {
     let Some((&how, input)) = data.split_first() else { return };
     let header = [Header::Named, Header::Skipped, Header::Absent][usize::from(how % 3)];
@@ -52,6 +100,14 @@ fuzz_target!(|data: &[u8]| {
 
     let whole = read(options, fields, input, input.len().max(1));
     assert_eq!(whole, read(options, fields, input, 1 + usize::from(how % 16)));
+
+    // A header that does not fit is a fault of its own.
+    let plain = CsvOptions { header: Header::Absent, ..options };
+    if !input.starts_with(b"\xef\xbb\xbf") {
+        assert_eq!(recover(plain, fields, input, input.len().max(1)), recover(plain, fields, input, 1 + usize::from(how % 16)));
+        let texts: Vec<Field> = fields.iter().map(|f| Field { data_type: DataType::Utf8, ..*f }).collect();
+        assert_eq!(ends(plain, fields, input), ends(plain, &texts, input));
+    }
 
     let encoder = CsvEncoder::new(fields, options.delimiter);
     let mut written = Vec::new();

@@ -15,6 +15,6 @@ pub mod source;
 pub mod sink;
 
 pub use glob::BadGlob;
-pub use sink::{FileSink, Roll};
+pub use sink::{FileSink, MAX_AGE, Roll};
 
 pub use source::{Compression, FileSource, Line, MalformedRecord, OnMalformed};

@@ -27,8 +27,8 @@
 //! grows in `.name.open` beside it.
 //!
 //! # What it costs
-//! Parts that are not yet rolled are kept in the state log too, and written anew after a crash; a single file is kept
-//! up to the last epoch only. An instance holds one epoch's text in memory, at most [`EPOCH_LIMIT`].
+//! Parts that are not yet rolled are kept in the state log too, and written anew after a crash: so a part is rolled at an age,
+//! 15 minutes by default ([`MAX_AGE`]), even if its size is not reached. A single file is kept up to the last epoch only. An instance holds one epoch's text in memory, at most [`EPOCH_LIMIT`].
 
 mod chunk;
 mod durable;
@@ -51,7 +51,7 @@ use yeoul_operator::{Committer, MakeCommitter, MakeOperator, Operator, SinkSpec}
 
 pub use encoding::{CsvText, Encoding, NdjsonText};
 use parts::PartsCommitter;
-pub use roll::Roll;
+pub use roll::{MAX_AGE, Roll};
 use single::SingleCommitter;
 use write::FileWriter;
 

@@ -1,6 +1,6 @@
 //! Files as a source: a file, a glob, or a folder, read once or watched for new files.
 //!
-//! A plain file is mapped and divided into splits by byte ranges, so that one file uses all shards; which shard reads
+//! A plain file is divided into splits by byte ranges, so that one file uses all shards; which shard reads
 //! which split follows from the path alone. A compressed file is one split. An instance reads its splits in the order of
 //! paths (in a watched folder: of times of change, then paths), a frame a turn, and each split in its own order.
 //!
@@ -8,10 +8,11 @@
 //! - Each record is read by one instance, once. A snapshot notes for each split the offset before which all records have
 //!   been emitted, and after which none has: restored on any number of shards, the rest is read, no more and no less.
 //! - A run that is not watched reads the files that there were when it began. A watched folder's file is read once it has
-//!   had the same length and time of change in two listings, one interval apart.
+//!   had the same length and time of change in two listings, one interval apart. Once all of it is read and a checkpoint after
+//!   that is complete, it may be moved away. It is then forgotten: under the same name it would be a new file.
 //! - A file that is no longer what it was when it was first seen fails the job: its length is checked whenever a split
 //!   of it is begun and ended, its time of change at each listing (each interval; at the end of input; after a restart).
-//!   One that is cut short while it is mapped ends the process, with its name, before any missing byte is used.
+//!   One that is cut short while it is read fails the job too.
 //! - Nothing is dropped silently: what cannot be decoded fails the job or goes to the error output, by the user's choice;
 //!   a compressed file that ends too early fails the job.
 //!
@@ -20,9 +21,9 @@
 //! names, as in a shell.
 //!
 //! # What it costs
-//! It never waits but for the disk: mapped pages that are not in memory are read ahead, and a listing is made on the
-//! shard, once an interval. Move files away once they are read: those still there are listed each time, and each
-//! takes 43 bytes in every snapshot.
+//! It never waits but for the disk: slices of up to a megabyte are read as they are needed, and a listing is made on one of the
+//! shards, once an interval. Move files away once they are read: those still there are listed each time, and each
+//! takes 51 bytes in every snapshot.
 
 mod compression;
 mod discover;
@@ -33,6 +34,7 @@ mod read;
 mod split;
 mod text;
 mod turn;
+mod watch;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
@@ -206,6 +208,7 @@ impl<T: Schema, F: Format> SourceSpec for FileSource<T, F> {
             settings: self.settings.clone(),
             input: InputPath::parse(&self.settings.path),
             listing: Mutex::new(None),
+            watch: Mutex::default(),
         });
         Arc::new(move || Box::new(FileReader::<T, F>::new(Arc::clone(&shared))) as Box<dyn Source>)
     }
@@ -218,6 +221,7 @@ pub(crate) struct Shared<F> {
     /// The files of a run that is not watched, as the first instance found them: two listings might differ, and a file
     /// that only one of two instances saw would be read in part. Locked once by each instance, when it starts.
     pub(crate) listing: Mutex<Option<Arc<[discover::Found]>>>,
+    pub(crate) watch: Mutex<watch::Watch>,
 }
 
 impl<T, F: Clone> Clone for FileSource<T, F> {

@@ -122,7 +122,7 @@ impl CsvDecoder {
     /// # Errors
     /// A header that is malformed, or that does not fit the schema.
     pub fn read_header(&mut self, head: &[u8], last: bool) -> Result<Option<usize>, Malformed> {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
+        const MARK: &[u8] = crate::BYTE_ORDER_MARK;
         if head.len() < MARK.len() && MARK.starts_with(head) && !last {
             return Ok(None);
         }
@@ -178,7 +178,15 @@ impl RecordDecoder for CsvDecoder {
             let window = self.windows.open(rest, len, self.text, |marks, bytes, len| parser.mark(marks, bytes, len));
             match each_record(parser, &mut self.memory, window, &mut receive) {
                 Ok(step) => done = done.and(step),
-                Err((at, records, fault)) if fault.incomplete && !(last && len == rest.len()) => {
+                Err((at, records, fault)) => {
+                    // What is wrong with a record may stand before a quoted field that goes on after the window: the record
+                    // is not cut there, since the rest of it would be read as records of its own.
+                    let end = parser.end(&window, at);
+                    let incomplete = end.as_ref().is_err_and(|fault| fault.incomplete);
+                    if !incomplete || (last && len == rest.len()) {
+                        let end = end.map_err(|fault| fault.at);
+                        return Err(bad_record(parser, window, done, (at, records, fault), end));
+                    }
                     done = done.and(Decoded { consumed: at, records, full: false });
                     if at == 0 {
                         // One record fills the window; any other comes first in the next.
@@ -186,7 +194,6 @@ impl RecordDecoder for CsvDecoder {
                         continue;
                     }
                 }
-                Err(fault) => return Err(bad_record(parser, window, done, fault)),
             }
             next = whole_lines(&bytes[done.consumed..], WINDOW, last);
         }

@@ -128,7 +128,7 @@ impl CsvEncoder {
                 .is_some_and(|found| found.any())
         };
         text.is_empty()
-            || text.starts_with(b"\xef\xbb\xbf")
+            || text.starts_with(crate::BYTE_ORDER_MARK)
             || chunks.iter().any(any)
             || rest.iter().any(|byte| set.contains(byte))
     }

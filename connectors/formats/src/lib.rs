@@ -37,3 +37,6 @@ pub use lines::LineDecoder;
 pub use malformed::{Malformed, Reason};
 pub use ndjson::NdjsonDecoder;
 pub use records::{BadRecord, Decoded, Receipt, RecordDecoder, TextDecoder, no_time};
+
+/// Some writers put it before UTF-8 text, of which it is no part.
+pub const BYTE_ORDER_MARK: &[u8; 3] = b"\xef\xbb\xbf";

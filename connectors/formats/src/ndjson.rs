@@ -129,7 +129,11 @@ impl RecordDecoder for NdjsonDecoder {
             let window = self.windows.open(rest, len, self.text, Marks::json);
             match each_record(&mut self.parser, &mut self.memory, window, &mut receive) {
                 Ok(step) => done = done.and(step),
-                Err(fault) => return Err(bad_record(&self.parser, window, done, fault)),
+                Err(fault) => {
+                    // Every newline ends a record.
+                    let from = Err(fault.2.at);
+                    return Err(bad_record(&self.parser, window, done, fault, from));
+                }
             }
         }
         Ok(done)

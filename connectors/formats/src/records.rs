@@ -237,18 +237,22 @@ pub(crate) fn each_record<P: RecordParser>(
     Ok(Decoded { consumed: at.min(window.len), records, full: false })
 }
 
-/// What to say of the record at `at` of a window, in which `fault` was found.
-///
-/// Where a malformed record ends is a guess for formats whose records may hold newlines: at the first one from the fault on.
+/// What to say of the record at `at` of a window, in which `fault` was found. `end` is the place after it where its structure
+/// tells, and otherwise the place from which on the first newline is taken for its end: a guess, for formats whose records may
+/// hold newlines.
 #[cold]
 pub(crate) fn bad_record<P: RecordParser>(
     parser: &P,
     window: Window<'_>,
     done: Decoded,
     (at, records, fault): (usize, usize, Box<Fault>),
+    end: Result<usize, usize>,
 ) -> BadRecord {
-    let from = fault.at.clamp(at, window.len);
-    let end = memchr::memchr(b'\n', &window.bytes[from..window.len]).map_or(window.len, |newline| from + newline + 1);
+    let end = end.unwrap_or_else(|from| {
+        let from = from.clamp(at, window.len);
+        memchr::memchr(b'\n', &window.bytes[from..window.len]).map_or(window.len, |newline| from + newline + 1)
+    });
+    let end = end.min(window.len);
     let record = &window.bytes[at..end];
     let record = record.strip_suffix(b"\n").unwrap_or(record);
     let record = record.strip_suffix(b"\r").unwrap_or(record);

@@ -93,6 +93,56 @@ fn decode(decoder: &mut CsvDecoder, input: &[u8], cuts: &[usize]) -> Result<Vec<
     Ok(rows)
 }
 
+/// Decodes input given in pieces, and goes on after each malformed record: the records, and where each piece of input that was
+/// given up begins and ends.
+fn recover(fields: &[Field], input: &[u8], cuts: &[usize]) -> (Vec<Row>, Vec<std::ops::Range<usize>>) {
+    let mut decoder = CsvDecoder::new(fields, POSITIONAL);
+    let (mut rows, mut bad, mut from) = (Vec::new(), Vec::new(), 0);
+    for to in cuts.iter().copied().chain([input.len()]) {
+        while from < to {
+            let decoded = decoder.decode(&input[from..to], to == input.len(), |cells| {
+                rows.push(row(cells));
+                Receipt::Taken
+            });
+            match decoded {
+                Ok(decoded) => {
+                    from += decoded.consumed;
+                    break;
+                }
+                Err(found) => {
+                    bad.push(from + found.bytes.start..from + found.bytes.end);
+                    from += found.bytes.end;
+                }
+            }
+        }
+    }
+    (rows, bad)
+}
+
+/// Where records end, good ones and malformed ones, decoded one at a time, empty lines included.
+fn ends(fields: &[Field], input: &[u8]) -> Vec<usize> {
+    let mut decoder = CsvDecoder::new(fields, POSITIONAL);
+    let (mut found, mut from) = (Vec::new(), 0);
+    while from < input.len() {
+        let mut taken = false;
+        let decoded = decoder.decode(&input[from..], true, |_| {
+            if std::mem::replace(&mut taken, true) { Receipt::Full } else { Receipt::Taken }
+        });
+        from += match decoded {
+            Ok(decoded) => decoded.consumed,
+            Err(bad) if bad.records > 0 => bad.bytes.start,
+            Err(bad) => bad.bytes.end,
+        };
+        // Empty lines go with the record before them, whatever became of it.
+        while let Some(empty) = [&b"\n"[..], b"\r\n"].iter().find(|end| input[from..].starts_with(end)) {
+            from += empty.len();
+        }
+        from += usize::from(input[from..] == *b"\r");
+        found.push(from);
+    }
+    found
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         vec(prop::sample::select(vec!['"', ',', '\n', '\r', 'x', ' ', '\u{e9}', '\\']), 0..8)
@@ -150,6 +200,41 @@ proptest! {
             Some(rows) => prop_assert_eq!(found, Ok(rows), "{}", input.escape_ascii()),
             None => prop_assert!(found.is_err(), "{} gave {:?}", input.escape_ascii(), found),
         }
+    }
+
+    /// A value that does not fit its column takes its own record away and no other, whatever its quoted text looks like.
+    #[test]
+    fn a_malformed_value_costs_its_own_record(
+        rows in vec((any::<bool>(), text(), text()), 0..12),
+        cuts in vec(any::<prop::sample::Index>(), 0..5),
+    ) {
+        let record = |(good, b, c): &(bool, String, String)| {
+            vec![Some(if *good { "7" } else { "x" }.to_string()), Some(b.clone()), Some(c.clone())]
+        };
+        let all: Vec<Row> = rows.iter().map(record).collect();
+        let mut good: Vec<Row> = rows.iter().filter(|(good, ..)| *good).map(record).collect();
+        good.iter_mut().for_each(|row| row[0] = Some("I64(7)".to_string()));
+        let fields = [field("a", DataType::I64), TEXTS[1], TEXTS[2]];
+        let input = encode(&all);
+        let (found, bad) = recover(&fields, &input, &sorted_cuts(&cuts, input.len()));
+        prop_assert_eq!(found, good, "{}", input.escape_ascii());
+        // What was given up are whole records.
+        let given_up: Vec<u8> = bad.into_iter().flat_map(|range| input[range].to_vec()).collect();
+        let expected: Vec<Row> = rows.iter().filter(|(good, ..)| !good).map(record).collect();
+        prop_assert_eq!(given_up, encode(&expected));
+    }
+
+    /// How the input is cut changes neither what is found after malformed records nor where they end.
+    #[test]
+    fn recovery_does_not_depend_on_cuts(
+        input in vec(prop::sample::select(b"\"\",,\n\n\r7x".to_vec()), 0..40),
+        cuts in vec(any::<prop::sample::Index>(), 0..5),
+    ) {
+        let fields = [field("a", DataType::I64), TEXTS[1]];
+        let cuts = sorted_cuts(&cuts, input.len());
+        prop_assert_eq!(recover(&fields, &input, &cuts), recover(&fields, &input, &[]), "{}", input.escape_ascii());
+        // Nor do values that fit no column.
+        prop_assert_eq!(ends(&fields, &input), ends(&TEXTS[..2], &input), "{}", input.escape_ascii());
     }
 
     /// A decoder that goes on after each malformed record comes to the end.
@@ -300,6 +385,23 @@ fn one_column_has_null_records() {
         lines(POSITIONAL, &fields, "a\n\n\"\"\n\r\nb"),
         Ok(vec![texts(["a"]), texts(["-"]), texts([""]), texts(["-"]), texts(["b"])])
     );
+}
+
+/// The end of a malformed record may lie beyond the window in which its fault was found.
+#[test]
+fn the_text_of_a_malformed_record_is_not_read_as_records() {
+    let forged = "1,2,3\n".repeat(20_000);
+    let rows = vec![
+        vec![Some("x".to_string()), Some(forged), None],
+        vec![Some("7".to_string()), Some("b".to_string()), Some("c".to_string())],
+    ];
+    let input = encode(&rows);
+    let fields = [field("a", DataType::I64), TEXTS[1], TEXTS[2]];
+    for cuts in [vec![], vec![4, 10_000, 70_000]] {
+        let (found, bad) = recover(&fields, &input, &cuts);
+        assert_eq!(found, [texts(["I64(7)", "b", "c"])]);
+        assert_eq!(bad, vec![0..input.len() - "7,b,c\n".len()]);
+    }
 }
 
 #[test]

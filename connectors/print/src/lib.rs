@@ -1,4 +1,5 @@
-//! Prints records to standard output, as CSV, as their epochs are committed (Flink's `print` connector).
+//! Prints records to standard output, as their epochs are committed (Flink's `print` connector): `+I[EWR,12.5]` is a record's
+//! kind, then its fields as CSV.
 //!
 //! What is printed is never taken back. A terminal holds no marker, so an epoch that was being printed when the process died is
 //! printed again after a restart: at least once.
@@ -8,13 +9,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use yeoul_formats::CsvEncoder;
-use yeoul_frame::{Epoch, Frame, Schema};
+use yeoul_frame::{Epoch, Frame, RowKind, Schema};
 use yeoul_operator::{
     Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
     SinkSpec, Snapshot,
 };
 
-/// A sink that prints each record on a line of its own.
+/// How many bytes of text may be printed in one epoch: they are held in memory until it is committed.
+pub const EPOCH_LIMIT: usize = 64 << 20;
+
+/// A sink that prints each record on a line of its own, with its kind.
 ///
 /// ```
 /// use yeoul_frame::record;
@@ -59,7 +63,12 @@ impl<T: Schema> SinkSpec for Print<T> {
     type In = T;
 
     fn make(&self) -> MakeOperator {
-        Arc::new(|| Box::new(Lines::<T> { encoder: CsvEncoder::of::<T>(), text: Vec::new(), records: PhantomData }))
+        // One more than is shown, so that the printer sees that there are more.
+        let left = self.most.saturating_add(1);
+        Arc::new(move || {
+            let (encoder, text) = (CsvEncoder::of::<T>(), Vec::new());
+            Box::new(Lines::<T> { encoder, text, left, limit: EPOCH_LIMIT, records: PhantomData })
+        })
     }
 
     fn committer(&self) -> MakeCommitter {
@@ -75,13 +84,34 @@ impl<T: Schema> SinkSpec for Print<T> {
 struct Lines<T> {
     encoder: CsvEncoder,
     text: Vec<u8>,
+    /// Records that may still be of use.
+    left: u64,
+    limit: usize,
     records: PhantomData<fn() -> T>,
 }
 
 impl<T: Schema> Operator for Lines<T> {
     fn process(&mut self, _input: InputId, frame: &Frame, _cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        for (_, record) in frame.rows::<T>().iter() {
+        for (row, record) in frame.rows::<T>().iter() {
+            if self.left == 0 {
+                break;
+            }
+            self.left -= 1;
+            let kind = frame.kinds().map_or(RowKind::Insert, |kinds| kinds[row as usize]);
+            self.text.extend_from_slice(kind.short().as_bytes());
+            self.text.push(b'[');
             self.encoder.encode::<T>(record, &mut self.text);
+            let newline = self.text.pop();
+            debug_assert_eq!(newline, Some(b'\n'), "the encoder ends a record");
+            self.text.extend_from_slice(b"]\n");
+        }
+        if self.text.len() > self.limit {
+            return Err(OperatorError::new(format!(
+                "{} bytes were to be printed in one epoch, more than the limit of {}",
+                self.text.len(),
+                self.limit
+            ))
+            .hint("print fewer records by Print::most, make checkpoints more often, or write a file"));
         }
         Ok(())
     }
@@ -143,6 +173,53 @@ fn lines<'a>(text: &'a [u8], left: &mut u64) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use yeoul_frame::{Pool, RowBuilder, Timestamp, record};
+    use yeoul_operator::Counters;
+
+    #[record]
+    struct Row {
+        name: String,
+        n: u64,
+    }
+
+    fn process(lines: &mut Lines<Row>, rows: &[(&str, RowKind)]) -> Result<(), OperatorError> {
+        let (pool, counters, mut emitted) = (Pool::new(), Counters::default(), vec![]);
+        let mut builder = RowBuilder::<Row>::new(&pool, 9);
+        for (name, kind) in rows {
+            builder.push(&Row { name: (*name).to_owned(), n: 1 }, Timestamp(0), *kind).unwrap();
+        }
+        let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
+        lines.process(InputId(0), &builder.finish(), &mut cx)
+    }
+
+    fn writer(left: u64, limit: usize) -> Lines<Row> {
+        Lines { encoder: CsvEncoder::of::<Row>(), text: Vec::new(), left, limit, records: PhantomData }
+    }
+
+    #[test]
+    fn a_line_says_what_kind_of_change_it_is() {
+        let mut lines = writer(9, 999);
+        let rows = [
+            ("a", RowKind::Insert),
+            ("a", RowKind::UpdateBefore),
+            ("b,c", RowKind::UpdateAfter),
+            ("d", RowKind::Delete),
+        ];
+        process(&mut lines, &rows).unwrap();
+        assert_eq!(String::from_utf8(lines.text).unwrap(), "+I[a,1]\n-U[a,1]\n+U[\"b,c\",1]\n-D[d,1]\n");
+    }
+
+    #[test]
+    fn the_text_of_an_epoch_is_bounded() {
+        let mut lines = writer(u64::MAX, 20);
+        process(&mut lines, &[("a", RowKind::Insert)]).unwrap();
+        let error = process(&mut lines, &[("a long name indeed", RowKind::Insert)]).unwrap_err().to_string();
+        assert!(error.contains("limit of 20"), "{error}");
+        // What is not shown is not held.
+        let mut few = writer(3, 999);
+        (0..100).for_each(|_| process(&mut few, &[("a", RowKind::Insert)]).unwrap());
+        assert_eq!(few.text, b"+I[a,1]\n".repeat(3));
+    }
 
     #[test]
     fn so_many_lines_are_shown_and_no_more() {

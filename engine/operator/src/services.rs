@@ -15,6 +15,14 @@ pub trait Files: Send + Sync {
     /// The folder cannot be created or opened.
     fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>>;
 
+    /// As [`folder`](Self::folder), for results: others may read them as the user's umask has it, where state is its owner's alone.
+    ///
+    /// # Errors
+    /// The folder cannot be created or opened.
+    fn results(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+        self.folder(folder)
+    }
+
     /// The tree of files below a folder that must exist: for input, where making an empty folder would hide a mistyped name.
     ///
     /// # Errors
@@ -31,6 +39,10 @@ pub struct Disk;
 impl Files for Disk {
     fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
         Ok(Arc::new(DiskStorage::new(PathBuf::from(folder))?))
+    }
+
+    fn results(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+        Ok(Arc::new(DiskStorage::results(PathBuf::from(folder))?))
     }
 
     fn existing(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {

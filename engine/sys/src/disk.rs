@@ -2,24 +2,38 @@
 //!
 //! Invariants:
 //! 1. No path leaves the root by its text: absolute paths and `..` are refused before the system sees them.
-//! 2. What this storage creates, only its owner can read: folders 0700, files 0600.
+//! 2. State that this storage creates, only its owner can read: folders 0700, files 0600. Results are what users' other files
+//!    are: their umask decides. Input is opened for reading only.
 //! 3. Every error names the operation and the whole path; its kind is the system's, its source is the system's error.
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::{Entry, File, Region, Storage, failpoint};
 
-/// Folders made here are their owner's alone.
-const FOLDER_MODE: u32 = 0o700;
-/// As are files.
-const FILE_MODE: u32 = 0o600;
+/// What a tree of files is for, and so who may read what is made in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    State,
+    Results,
+    Input,
+}
+
+impl Use {
+    fn folder_mode(self) -> u32 {
+        if self == Self::Results { 0o777 } else { 0o700 }
+    }
+
+    fn file_mode(self) -> u32 {
+        if self == Self::Results { 0o666 } else { 0o600 }
+    }
+}
 
 /// The files below one folder of the machine.
 ///
@@ -40,24 +54,34 @@ const FILE_MODE: u32 = 0o600;
 #[derive(Debug, Clone)]
 pub struct DiskStorage {
     root: PathBuf,
+    kind: Use,
 }
 
 impl DiskStorage {
     /// The files below `root`, which is made (mode 0700) if it does not exist.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
-        let root = root.into();
-        make_folder(&root)?;
-        Ok(Self { root })
+        Self::made(root.into(), Use::State)
     }
 
-    /// The files below a folder that must exist: for input, where making an empty folder would hide a mistyped name.
+    /// As [`new`](Self::new), for what a job is run for: files and folders are made with the modes that the user's umask leaves.
+    pub fn results(root: impl Into<PathBuf>) -> io::Result<Self> {
+        Self::made(root.into(), Use::Results)
+    }
+
+    fn made(root: PathBuf, kind: Use) -> io::Result<Self> {
+        make_folder(&root, kind)?;
+        Ok(Self { root, kind })
+    }
+
+    /// The files below a folder that must exist, to be read only: for input, where making an empty folder would hide a mistyped
+    /// name.
     pub fn existing(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         let metadata = fs::metadata(&root).map_err(|e| failed("open the folder", &root, e))?;
         if !metadata.is_dir() {
             return Err(failed("open the folder", &root, io::ErrorKind::NotADirectory.into()));
         }
-        Ok(Self { root })
+        Ok(Self { root, kind: Use::Input })
     }
 
     /// The folder that all paths are relative to.
@@ -83,7 +107,7 @@ impl Storage for DiskStorage {
     fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
         let path = self.resolve(path)?;
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create_new(true).mode(FILE_MODE);
+        options.read(true).write(true).create_new(true).mode(self.kind.file_mode());
         let file = options.open(&path).map_err(|e| failed("create", &path, e))?;
         failpoint!("disk.after-create")?;
         Ok(Arc::new(DiskFile { file, path }))
@@ -91,7 +115,7 @@ impl Storage for DiskStorage {
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn File>> {
         let path = self.resolve(path)?;
-        let file = match fs::OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match fs::OpenOptions::new().read(true).write(self.kind != Use::Input).open(&path) {
             Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 fs::File::open(&path)
             }
@@ -133,19 +157,21 @@ impl Storage for DiskStorage {
                 let why = format!("the name {name:?} in {} is not UTF-8; rename it", dir.display());
                 io::Error::new(io::ErrorKind::InvalidData, why)
             })?;
-            let modified = metadata.modified().map_err(|e| failed("read the time of", &item.path(), e))?;
-            let modified = match modified.duration_since(UNIX_EPOCH) {
-                Ok(after) => after.as_millis() as i64,
-                Err(before) => -(before.duration().as_millis() as i64),
-            };
-            entries.push(Entry { name, len: metadata.len(), modified, is_dir: metadata.is_dir() });
+            entries.push(entry(name, &item.path(), &metadata)?);
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
 
+    /// A link is followed.
+    fn entry(&self, path: &str) -> io::Result<Entry> {
+        let (name, path) = (path.rsplit('/').next().unwrap_or(path), self.resolve(path)?);
+        let metadata = fs::metadata(&path).map_err(|e| failed("read the metadata of", &path, e))?;
+        entry(name.to_owned(), &path, &metadata)
+    }
+
     fn create_dir_all(&self, dir: &str) -> io::Result<()> {
-        make_folder(&self.resolve(dir)?)
+        make_folder(&self.resolve(dir)?, self.kind)
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
@@ -158,15 +184,28 @@ impl Storage for DiskStorage {
     fn lock(&self, path: &str) -> io::Result<Box<dyn Send>> {
         let path = self.resolve(path)?;
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        let file = options.open(&path).map_err(|e| failed("open the lock", &path, e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let why = format!("{} is locked by {}; stop it, or use another folder", path.display(), holder(&path));
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
+        options.read(true).write(true).create(true).truncate(false).mode(self.kind.file_mode());
+        // A link could lead to any file.
+        options.custom_flags(libc::O_NOFOLLOW);
+        let file = loop {
+            let file = options.open(&path).map_err(|e| failed("open the lock", &path, e))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(fs::TryLockError::WouldBlock) => {
+                    let why =
+                        format!("{} is locked by {}; stop it, or use another folder", path.display(), holder(&path));
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
+                }
+                Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
             }
-            Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
+            // Its last holder may have removed it in between: then what is locked has no name, and keeps nobody out.
+            if is_named(&file, &path).map_err(|e| failed("read the metadata of", &path, e))? {
+                break file;
+            }
+        };
+        if !is_lock(&file).map_err(|e| failed("read the lock", &path, e))? {
+            let why = format!("{} is no lock file, but somebody's data; move it away", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
         // The name is a courtesy to whoever is refused; the lock itself is what excludes.
         let named = file.set_len(0).and_then(|()| write!(&file, "{}", std::process::id()));
@@ -175,18 +214,50 @@ impl Storage for DiskStorage {
     }
 }
 
-/// Makes a folder and those above it, as far as they are missing, and makes the names of the new ones durable: what is synced in a
-/// folder is lost if the folder's own name is.
-fn make_folder(dir: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).collect();
+fn entry(name: String, path: &Path, metadata: &fs::Metadata) -> io::Result<Entry> {
+    let modified = metadata.modified().map_err(|e| failed("read the time of", path, e))?;
+    let modified = match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_millis() as i64,
+        Err(before) => -(before.duration().as_millis() as i64),
+    };
+    Ok(Entry { name, len: metadata.len(), modified, is_dir: metadata.is_dir() })
+}
+
+/// Whether the path is this file's.
+fn is_named(file: &fs::File, path: &Path) -> io::Result<bool> {
+    let here = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((here.dev(), here.ino()) == (there.dev(), there.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether a file is empty or holds what `lock` writes.
+fn is_lock(file: &fs::File) -> io::Result<bool> {
+    let mut text = [0; 11];
+    let len = file.read_at(&mut text, 0)?;
+    Ok(len < text.len() && text[..len].iter().all(u8::is_ascii_digit))
+}
+
+/// Makes a folder and those above it, as far as they are missing, and makes their names durable: what is synced in a folder is
+/// lost if the folder's own name is. The last one's name is made durable even if it was there: whoever made it may have died
+/// before that.
+fn make_folder(dir: &Path, kind: Use) -> io::Result<()> {
+    let missing = dir.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).count();
     fs::DirBuilder::new()
         .recursive(true)
-        .mode(FOLDER_MODE)
+        .mode(kind.folder_mode())
         .create(dir)
         .map_err(|e| failed("make the folder", dir, e))?;
-    for made in missing {
-        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::File::open(above).and_then(|folder| folder.sync_all()).map_err(|e| failed("sync the folder", above, e))?;
+    for made in dir.ancestors().take(missing.max(1)) {
+        let Some(above) = made.parent() else { break };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match fs::File::open(above).and_then(|folder| folder.sync_all()) {
+            // A folder that was there may lie in one that only others may read.
+            Err(e) if missing == 0 && e.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other.map_err(|e| failed("sync the folder", above, e))?,
+        }
     }
     Ok(())
 }
@@ -199,8 +270,7 @@ fn holder(path: &Path) -> String {
     }
 }
 
-/// An exclusive `flock`, given back when the file is closed. The file stays: removing it would let two processes each
-/// hold a lock on a file of that name.
+/// An exclusive `flock`, given back when the file is closed. Its holder may remove the file before.
 #[expect(dead_code, reason = "held for its drop")]
 struct Lock(fs::File);
 

@@ -112,24 +112,6 @@ impl Region {
         self.advise(memmap2::Advice::WillNeed);
     }
 
-    /// Takes a range's pages out of this process's page tables: it has been read, and will not be again for a while. Bit by
-    /// bit, this spares the pause that unmapping a large file at once takes. The bytes stay what they are; reading them again
-    /// costs a page fault. Does nothing for memory of the heap.
-    ///
-    /// Panics if the range is not inside the region.
-    pub fn release(&self, range: Range<usize>) {
-        let part = &self[range];
-        if let Some(Owner::Mapped(mapping)) = &self.owner
-            && !part.is_empty()
-        {
-            let offset = part.as_ptr().addr() - mapping.bytes.as_ptr().addr();
-            // SAFETY: the mapping is shared, read-only and of a file, so a page that is dropped comes back from the file, whose
-            // bytes do not change (invariant 1); whole pages that lie partly outside the range come back the same way.
-            let _ =
-                unsafe { mapping.bytes.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, part.len()) };
-        }
-    }
-
     fn advise(&self, advice: memmap2::Advice) {
         if let Some(Owner::Mapped(mapping)) = &self.owner {
             let offset = self.start.as_ptr().addr() - mapping.bytes.as_ptr().addr();

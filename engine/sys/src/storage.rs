@@ -29,6 +29,13 @@ pub trait Storage: Send + Sync {
     /// What a folder holds, sorted by name. A folder that does not exist is an error of kind `NotFound`.
     fn list(&self, dir: &str) -> io::Result<Vec<Entry>>;
 
+    /// What the path names, as [`list`](Self::list) shows it. A path that does not exist is an error of kind `NotFound`.
+    fn entry(&self, path: &str) -> io::Result<Entry> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let found = self.list(dir)?.into_iter().find(|entry| entry.name == name);
+        found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no '{path}'")))
+    }
+
     /// Makes a folder and those above it, where they do not exist.
     fn create_dir_all(&self, dir: &str) -> io::Result<()>;
 
@@ -36,7 +43,8 @@ pub trait Storage: Send + Sync {
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
     /// Takes an exclusive lock on a file, made if need be, and holds it until the guard is dropped or the process ends.
-    /// Never waits: a lock held elsewhere is an error of kind `WouldBlock` that names its holder where it can.
+    /// Never waits: a lock held elsewhere is an error of kind `WouldBlock` that names its holder where it can. The holder may
+    /// remove the file. A file of that name that is no lock is an error.
     fn lock(&self, path: &str) -> io::Result<Box<dyn Send>>;
 }
 
@@ -65,7 +73,7 @@ pub trait File: Send + Sync {
     /// A read-only view of the file at its present length.
     ///
     /// The caller promises what the type cannot: that nobody changes or cuts these bytes while a view of them lives.
-    /// So map sealed segments and complete input files, nothing else.
+    /// So map sealed segments, nothing else: input files are others' to change.
     fn map(&self) -> io::Result<Region>;
 
     /// Whether the length is zero.

@@ -97,6 +97,83 @@ fn what_is_made_is_its_owners_alone() {
     assert_eq!(mode(folder.0.join("in/file")), 0o600);
 }
 
+/// As what any other program of the user makes.
+#[test]
+fn results_have_the_modes_that_the_umask_leaves() {
+    let folder = Folder::new("umask");
+    let storage = DiskStorage::results(&folder.0).unwrap();
+    storage.create_dir_all("in").unwrap();
+    drop(storage.create("in/file").unwrap());
+    std::fs::create_dir(folder.0.join("plain")).unwrap();
+    std::fs::File::create(folder.0.join("plain/file")).unwrap();
+    let mode = |path: &str| std::fs::metadata(folder.0.join(path)).unwrap().permissions().mode();
+    assert_eq!((mode("in"), mode("in/file")), (mode("plain"), mode("plain/file")));
+    assert_eq!(mode(""), mode("plain"));
+}
+
+#[test]
+fn input_is_opened_for_reading_only() {
+    let folder = Folder::new("input");
+    std::fs::create_dir(&folder.0).unwrap();
+    std::fs::write(folder.0.join("file"), "text").unwrap();
+    let storage = DiskStorage::existing(&folder.0).unwrap();
+    let file = storage.open("file").unwrap();
+    assert_eq!(file.len().unwrap(), 4);
+    assert!(file.write_at(b"x", 0).is_err());
+    assert_eq!(std::fs::read(folder.0.join("file")).unwrap(), b"text");
+}
+
+#[test]
+fn an_entry_is_what_its_folder_lists() {
+    let folder = Folder::new("entry");
+    let storage = DiskStorage::new(&folder.0).unwrap();
+    storage.create_dir_all("a").unwrap();
+    storage.create("a/one").unwrap().write_at(b"1", 0).unwrap();
+    assert_eq!(storage.entry("a/one").unwrap(), storage.list("a").unwrap()[0]);
+    assert!(storage.entry("a").unwrap().is_dir);
+    assert_eq!(storage.entry("b").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_lock_never_writes_over_what_is_no_lock() {
+    let folder = Folder::new("foreign-lock");
+    let storage = DiskStorage::new(&folder.0).unwrap();
+    for text in ["12 monkeys", "123456789012"] {
+        std::fs::write(folder.0.join("data"), text).unwrap();
+        let error = storage.lock("data").err().unwrap();
+        assert!(error.to_string().contains("is no lock file"), "{error}");
+        assert_eq!(std::fs::read_to_string(folder.0.join("data")).unwrap(), text);
+    }
+    std::fs::write(folder.0.join("target"), "").unwrap();
+    std::os::unix::fs::symlink(folder.0.join("target"), folder.0.join("LOCK")).unwrap();
+    assert!(storage.lock("LOCK").is_err());
+    assert_eq!(std::fs::read_to_string(folder.0.join("target")).unwrap(), "");
+}
+
+/// One holds it at a time, although each removes the file.
+#[test]
+fn a_lock_whose_file_is_removed_excludes_all_the_same() {
+    let folder = Folder::new("removed-lock");
+    let storage = DiskStorage::new(&folder.0).unwrap();
+    let inside = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut held = 0;
+                while held < 300 {
+                    let Ok(guard) = storage.lock("LOCK") else { continue };
+                    assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two hold the lock");
+                    std::thread::yield_now();
+                    inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    storage.remove("LOCK").unwrap();
+                    drop(guard);
+                    held += 1;
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_lock_excludes_names_its_holder_and_ends_with_its_guard() {
     let folder = Folder::new("lock");

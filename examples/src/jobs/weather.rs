@@ -102,9 +102,15 @@ impl KeyedCoProcessFunction for Join {
     }
 }
 
+/// The path of the weather: that of the departures but for the file's name.
+fn weather_beside(departures: &str) -> String {
+    let (folder, name) = departures.split_at(departures.rfind('/').map_or(0, |slash| slash + 1));
+    format!("{folder}{}", name.replace("departures", "weather"))
+}
+
 /// Builds the job: `joined` below the folder for results. The weather lies beside the departures.
 pub fn build(env: &Environment, options: &Options) {
-    let beside = options.input.replace("departures", "weather");
+    let beside = weather_beside(&options.input);
     let weather = env.from_source(
         FileSource::csv::<Weather>(&beside),
         WatermarkStrategy::for_monotonous_timestamps()
@@ -119,4 +125,15 @@ pub fn build(env: &Environment, options: &Options) {
         .name("join")
         .sink_to(FileSink::csv::<DepartureInWeather>(options.result("joined")).overwrite())
         .name("joined.csv");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_weather_lies_beside_the_departures() {
+        let beside = super::weather_beside;
+        assert_eq!(beside("data/departures-2013-01.csv.gz"), "data/weather-2013-01.csv.gz");
+        assert_eq!(beside("/srv/departures/departures.csv"), "/srv/departures/weather.csv");
+        assert_eq!(beside("departures.csv"), "weather.csv");
+    }
 }

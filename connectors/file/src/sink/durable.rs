@@ -67,7 +67,7 @@ impl Folder {
         let failed = |cause: io::Error| {
             OperatorError::new(format!("cannot write output in the folder '{path}'")).caused_by(cause)
         };
-        let storage = services.files.folder(std::path::Path::new(path)).map_err(failed)?;
+        let storage = services.files.results(std::path::Path::new(path)).map_err(failed)?;
         match storage.lock(&lock_name) {
             Ok(lock) => Ok(Self { storage, lock_name, lock: Some(lock) }),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -78,8 +78,7 @@ impl Folder {
         }
     }
 
-    /// Leaves the folder, with its names durable. Whoever starts writing at this very moment may lock a file that is being removed; a second one
-    /// would then not be kept out. That is a smaller evil than a lock left in every folder of results.
+    /// Leaves the folder, with its names durable. The lock is removed while it is held: who opened it before that finds out.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         if self.lock.is_some() {
             remove(&*self.storage, &self.lock_name)?;

@@ -21,7 +21,7 @@ pub(crate) struct Row {
 }
 
 /// What survives crashes of a job: committed epochs, as far as the log keeps them, and the instances' states.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Log {
     pub(crate) committed: Epoch,
     outputs: BTreeMap<Epoch, Vec<SealedOutput>>,
@@ -157,6 +157,19 @@ impl Log {
     /// How many epochs it keeps output of.
     pub(crate) fn kept(&self) -> usize {
         self.outputs.len()
+    }
+
+    /// What it holds of an epoch.
+    pub(crate) fn outputs(&self, epoch: u64) -> Vec<SealedOutput> {
+        self.outputs.get(&Epoch(epoch)).cloned().unwrap_or_default()
+    }
+
+    /// It holds this of an epoch, whatever it held before: what compaction leaves need not be without gaps.
+    pub(crate) fn holds(&mut self, epoch: u64, outputs: Vec<SealedOutput>) {
+        self.outputs.remove(&Epoch(epoch));
+        if !outputs.is_empty() {
+            self.outputs.insert(Epoch(epoch), outputs);
+        }
     }
 }
 

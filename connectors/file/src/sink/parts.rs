@@ -11,6 +11,8 @@
 //!    delivered again may owe its name to a folder sync that never came or failed: it is written anew and renamed over
 //!    itself, the same bytes under the same name.
 //! 4. A part ends where its instance sealed its end, where the number of shards changed, or where the job ended.
+//! 5. Parts of one instance are shown in the order of epochs: all before its newest was delivered.
+//! 6. A visible part is never replaced by a shorter one: the log may have lost its beginning or its end since.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,14 +26,13 @@ use yeoul_sys::planted::{Bug, is_planted};
 use super::chunk::{self, Chunk};
 use super::durable::{self, Folder};
 use super::name::{Part, PartName, PartNames};
-use super::{Encoding, Roll, Settings};
+use super::{Encoding, Settings};
 
 /// The outside half of a sink of parts.
 pub(crate) struct PartsCommitter {
     path: String,
     names: PartNames,
     header: Arc<[u8]>,
-    by_epoch: bool,
     overwrite: bool,
     folder: Option<Folder>,
     committed: Epoch,
@@ -64,7 +65,6 @@ impl PartsCommitter {
             path: settings.path.clone(),
             names: PartNames { prefix: settings.prefix.clone(), extension: E::EXTENSION },
             header,
-            by_epoch: settings.roll == Roll::EveryEpoch,
             overwrite: settings.overwrite,
             folder: None,
             committed: Epoch(0),
@@ -111,15 +111,13 @@ impl PartsCommitter {
             ))
             .hint("it is of another run: choose an empty folder or another prefix, remove the files, or set FileSink::overwrite to have a fresh job remove them"));
         }
-        // The highest epoch may be visible in part; the one before it was durable before that was begun (invariant 2).
-        let highest = parts.iter().map(|part| part.last.0).max().unwrap_or(0);
+        let highest = parts.iter().map(|part| part.last).max().unwrap_or(Epoch(0));
         for part in parts {
             self.shown.entry(part.subtask).or_default().insert(part.first, part.last);
         }
-        // Larger parts of different instances end at different epochs: names do not tell what an instance without a part in
-        // some epoch still owes. The log does: it holds all that is not delivered.
-        let last = if is_planted(Bug::MarkerAfterCommit) { highest } else { highest.saturating_sub(1) };
-        Ok(Epoch(if self.by_epoch { last } else { 0 }))
+        // Parts of different instances end at different epochs: names do not tell what an instance without a part in some
+        // epoch still owes. The log does: it holds all that is not delivered, whichever way parts were rolled then.
+        Ok(if is_planted(Bug::MarkerAfterCommit) { highest } else { Epoch(0) })
     }
 
     fn deliver_all(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
@@ -156,6 +154,11 @@ impl PartsCommitter {
     /// Appends what an instance wrote in an epoch. Whether its part is complete now.
     fn append(&mut self, subtask: u16, shards: u16, epoch: Epoch, chunks: &[Chunk<'_>]) -> Result<bool, OperatorError> {
         if !self.open.contains_key(&subtask) {
+            // What lies before an instance's newest part was delivered, whether or not its parts are still there (invariant 5).
+            let newest = self.shown.get(&subtask).and_then(BTreeMap::last_key_value);
+            if newest.is_some_and(|(first, _)| epoch < *first) {
+                return Ok(false);
+            }
             let shown = self.shown.get(&subtask).and_then(|parts| parts.range(..=epoch).next_back());
             let shown = shown.filter(|(_, last)| **last >= epoch).map(|(first, last)| (*first, *last));
             let shown_until = match shown {
@@ -167,8 +170,13 @@ impl PartsCommitter {
             let open = self.begin(subtask, shards, epoch, chunks[0].offset, shown_until).map_err(|e| self.failed(e))?;
             self.open.insert(subtask, open);
         }
-        let open = self.open.get_mut(&subtask).expect("it was opened above");
+        let mut open = self.open.remove(&subtask).expect("it was opened above");
         for chunk in chunks {
+            if chunk.offset != open.next && open.shown_until.is_some() {
+                // The log has let go of some of a part that is visible: so that is durable, and stays.
+                durable::remove(&*self.folder().storage, &open.hidden).map_err(|e| self.failed(e))?;
+                return Ok(false);
+            }
             if chunk.offset != open.next {
                 return Err(OperatorError::new(format!(
                     "instance {subtask} of the sink in '{}' sealed bytes {} and then {}: {epoch} is not what follows",
@@ -182,10 +190,12 @@ impl PartsCommitter {
             written.map_err(|e| OperatorError::new(format!("cannot write output to '{}'", self.path)).caused_by(e))?;
         }
         open.part.last = epoch;
-        Ok(match open.shown_until {
+        let is_complete = match open.shown_until {
             Some(until) => epoch >= until,
             None => chunks.iter().any(|chunk| chunk.ends_part),
-        })
+        };
+        self.open.insert(subtask, open);
+        Ok(is_complete)
     }
 
     fn begin(
@@ -215,15 +225,25 @@ impl PartsCommitter {
                 durable::sync(&*open.file)?;
             }
             for open in &parts {
-                match open.shown_until {
-                    // The log has lost the rest of a part that is visible in full: that one stays.
-                    Some(until) if open.part.last < until => durable::remove(storage, &open.hidden)?,
-                    _ => durable::show(storage, &open.hidden, &self.names.visible(open.part))?,
+                let visible = self.names.visible(open.part);
+                let stays = match open.shown_until {
+                    Some(until) => open.part.last < until || open.len < storage.open(&visible)?.len()?,
+                    None => false,
+                };
+                if stays {
+                    durable::remove(storage, &open.hidden)?;
+                } else {
+                    durable::show(storage, &open.hidden, &visible)?;
                 }
             }
             durable::sync_names(storage)
         };
         steps().map_err(|e| self.failed(e))
+    }
+
+    /// The first epoch of which the log must keep what this instance sealed: that of its open part.
+    fn retained_by(&self, subtask: u16, delivered: Epoch) -> Epoch {
+        self.open.get(&subtask).map_or(delivered.next(), |open| open.part.first)
     }
 
     /// After a failure nothing more is tried: a failed sync says nothing the second time.
@@ -249,7 +269,7 @@ impl Committer for PartsCommitter {
     }
 
     fn retained_from(&self, delivered: Epoch) -> Epoch {
-        self.open.values().map(|open| open.part.first).fold(delivered.next(), Epoch::min)
+        self.open.keys().map(|&subtask| self.retained_by(subtask, delivered)).fold(delivered.next(), Epoch::min)
     }
 
     fn finish(&mut self) -> Result<(), OperatorError> {

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use yeoul_frame::Timestamp;
 
+/// How old a part rolled by its bytes gets at most, as in Flink's rolling policy; [`Roll::BytesOrEvery`] sets another age.
+pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
+
 /// When a part is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Roll {
     /// With each epoch that has records: seen soonest.
     #[default]
     EveryEpoch,
-    /// At the end of the epoch in which it has reached this many bytes.
+    /// At the end of the epoch in which it has reached this many bytes, or in which its first record is [`MAX_AGE`] old. Until
+    /// a part is complete, the state log keeps its text: the age bounds what an instance that gets few records pins there.
     Bytes(u64),
     /// At the end of the epoch in which its first record is this old, in processing time.
     Every(Duration),
@@ -31,7 +35,8 @@ impl Roll {
     fn age(self) -> Option<Duration> {
         match self {
             Self::Every(age) | Self::BytesOrEvery(_, age) => Some(age),
-            Self::EveryEpoch | Self::Bytes(_) => None,
+            Self::Bytes(_) => Some(MAX_AGE),
+            Self::EveryEpoch => None,
         }
     }
 }
@@ -82,6 +87,10 @@ mod tests {
         part.add(1, Timestamp(900));
         assert_eq!(complete(&part, 1000), [true, true, false, true]);
         assert_eq!(part.due(Roll::Every(age)), Some(Timestamp(1100)));
-        assert_eq!(part.due(Roll::Bytes(10)), None);
+        assert_eq!(part.due(Roll::EveryEpoch), None);
+        // One that gets no more is complete at last.
+        let quiet = Growing { bytes: 1, since: Some(Timestamp(100)) };
+        assert!(!quiet.is_complete(Roll::Bytes(10), Timestamp(100 + 899_999)));
+        assert!(quiet.is_complete(Roll::Bytes(10), Timestamp(100 + 900_000)));
     }
 }

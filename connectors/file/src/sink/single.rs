@@ -1,13 +1,17 @@
 //! Writes one file, each epoch's text at its fixed place, and makes it visible at the job's end.
 //!
 //! Text carries its offset, so that delivering it again writes the same bytes to the same place: no marker is needed, and
-//! the log may let go of an epoch as soon as its text is synced.
+//! the log may let go of an epoch as soon as its text is synced. Only the last committed epoch is asked for again: one epoch is in
+//! flight at a time, so each one before it was synced before it was committed. What else the log may still hold is not asked
+//! for: after a rescale it need not be without gaps.
 //!
 //! Invariants:
 //! 1. From the start of a fresh job until the file is visible, the hidden file exists, durable under its name, and holds
 //!    all that the log has let go of.
 //! 2. Each run writes to a file of its own, made from what is durable in the one before: a file whose sync has failed
 //!    is not synced again.
+//! 3. What is under the hidden name is never replaced by something shorter. A file that holds more than the job has committed
+//!    is of another run, and refused.
 
 use std::io;
 use std::sync::Arc;
@@ -16,8 +20,9 @@ use yeoul_frame::Epoch;
 use yeoul_operator::{Committer, OperatorError, SealedOutput, Services};
 use yeoul_sys::{File, Storage};
 
+use super::chunk::{self, Chunk};
 use super::durable::{self, Folder};
-use super::{Encoding, Settings, chunk};
+use super::{Encoding, Settings};
 
 /// How much is copied at once.
 const COPIED: usize = 1 << 20;
@@ -31,6 +36,7 @@ pub(crate) struct SingleCommitter {
     overwrite: bool,
     folder: Option<Folder>,
     growing: Option<Growing>,
+    committed: Epoch,
     /// The last epoch that this run has delivered.
     delivered: Epoch,
     failed: bool,
@@ -41,6 +47,8 @@ struct Growing {
     file: Arc<dyn File>,
     /// The offset of the text that must come next.
     next: u64,
+    /// Bytes of text in the file: more than `next` while epochs of before are delivered again.
+    held: u64,
 }
 
 impl SingleCommitter {
@@ -57,6 +65,7 @@ impl SingleCommitter {
             overwrite: settings.overwrite,
             folder: None,
             growing: None,
+            committed: Epoch(0),
             delivered: Epoch(0),
             failed: false,
         }
@@ -85,26 +94,19 @@ impl SingleCommitter {
         }
     }
 
-    /// What earlier runs wrote: the hidden file, or the visible one if the job had ended.
-    fn written(&self) -> io::Result<Option<Arc<dyn File>>> {
-        Ok(match self.find(&self.hidden())? {
-            Some(file) => Some(file),
-            None => self.find(&self.place.1)?,
-        })
-    }
-
-    /// Makes this run's file, with the first `text` bytes of what was written before.
-    fn begin(&self, from: Option<&dyn File>, text: u64) -> io::Result<Growing> {
-        let storage = self.storage();
+    /// Makes this run's file, with all of what was written before. `next` is the offset of the text that comes next.
+    fn begin(&self, from: Option<&dyn File>, next: u64) -> io::Result<Growing> {
+        let (storage, header) = (self.storage(), self.header.len() as u64);
         let file = durable::create(storage, &self.fresh())?;
+        let len = from.map_or(Ok(0), |from| from.len())?;
         match from {
-            Some(from) => copy(from, &*file, self.header.len() as u64 + text)?,
-            None => file.write_at(&self.header, 0)?,
+            Some(from) if len >= header => copy(from, &*file, len)?,
+            _ => file.write_at(&self.header, 0)?,
         }
         durable::sync(&*file)?;
         storage.rename(&self.fresh(), &self.hidden())?;
         durable::sync_names(storage)?;
-        Ok(Growing { file, next: text })
+        Ok(Growing { file, next, held: len.saturating_sub(header) })
     }
 
     fn deliver_all(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
@@ -112,13 +114,14 @@ impl SingleCommitter {
             return Ok(());
         }
         self.delivered = epoch;
+        let is_new = epoch > self.committed;
         for output in outputs {
             let chunk = chunk::parse(&output.bytes).ok_or_else(|| {
                 OperatorError::new(format!("{epoch} holds output for '{}' that no file sink sealed", self.path))
                     .hint("give each sink a uid of its own, and keep it")
             })?;
             if self.growing.is_none() {
-                self.growing = Some(self.resume(chunk.offset)?);
+                self.growing = Some(self.resume(&chunk)?);
             }
             let growing = self.growing.as_mut().expect("it was begun above");
             if chunk.offset != growing.next {
@@ -128,7 +131,12 @@ impl SingleCommitter {
                 ))
                 .hint("the state log has lost output; restore from a savepoint"));
             }
+            if is_new && growing.held > growing.next {
+                let (held, next) = (growing.held, growing.next);
+                return Err(self.holds_more(held, next));
+            }
             growing.next += chunk.text.len() as u64;
+            growing.held = growing.held.max(growing.next);
             let written = durable::write(&*growing.file, chunk.text, self.header.len() as u64 + chunk.offset);
             written.map_err(|e| self.failed(e))?;
         }
@@ -136,25 +144,61 @@ impl SingleCommitter {
         durable::sync(&*growing.file).map_err(|e| self.failed(e))
     }
 
-    fn resume(&self, offset: u64) -> Result<Growing, OperatorError> {
-        if offset == 0 {
-            return self.begin(None, 0).map_err(|e| self.failed(e));
-        }
-        let before = self.written().map_err(|e| self.failed(e))?;
-        let len = before.as_ref().map_or(Ok(0), |before| before.len()).map_err(|e| self.failed(e))?;
-        let needed = self.header.len() as u64 + offset;
-        match before {
-            Some(before) if len >= needed => self.begin(Some(&*before), offset).map_err(|e| self.failed(e)),
-            _ => Err(OperatorError::new(format!(
-                "{needed} bytes of '{}' were written before, and {len} of them are there",
+    /// Goes on with what earlier runs wrote: the hidden file, or the visible one if the job had ended.
+    fn resume(&self, chunk: &Chunk<'_>) -> Result<Growing, OperatorError> {
+        let steps = || -> io::Result<Result<Growing, u64>> {
+            let header = self.header.len() as u64;
+            let before = match self.find(&self.hidden())? {
+                Some(hidden) => Some(hidden),
+                // What `overwrite` lets stand is another run's, unless this one has ended: then it holds what comes again.
+                None => match self.find(&self.place.1)? {
+                    Some(_) if self.overwrite && chunk.offset == 0 => None,
+                    Some(visible) if self.overwrite && !holds(&*visible, header + chunk.offset, chunk.text)? => None,
+                    other => other,
+                },
+            };
+            let len = before.as_ref().map_or(Ok(0), |before| before.len())?;
+            if chunk.offset > 0 && len < header + chunk.offset {
+                return Ok(Err(len));
+            }
+            self.begin(before.as_deref(), chunk.offset).map(Ok)
+        };
+        steps().map_err(|e| self.failed(e))?.map_err(|len| {
+            OperatorError::new(format!(
+                "{} bytes of '{}' were written before, and {len} of them are there",
+                self.header.len() as u64 + chunk.offset,
                 self.path
             ))
             .hint(format!(
                 "put '{}/{}' back as it was, or start the job afresh",
                 self.place.0,
                 self.hidden()
-            ))),
+            ))
+        })
+    }
+
+    /// A fresh job has delivered nothing: text under the hidden name is another job's, which may still be resumed.
+    fn refuse_foreign(&self) -> Result<(), OperatorError> {
+        let hidden = self.find(&self.hidden()).map_err(|e| self.failed(e))?;
+        let len = hidden.map_or(Ok(0), |hidden| hidden.len()).map_err(|e| self.failed(e))?;
+        if self.overwrite || len <= self.header.len() as u64 {
+            return Ok(());
         }
+        let (folder, hidden) = (&self.place.0, self.hidden());
+        Err(OperatorError::new(format!("'{folder}/{hidden}' holds {len} bytes that a job which has not ended wrote"))
+            .hint("resume that job, or remove the file, or set FileSink::overwrite to have it replaced"))
+    }
+
+    #[cold]
+    fn holds_more(&self, held: u64, next: u64) -> OperatorError {
+        let (folder, hidden) = (&self.place.0, self.hidden());
+        OperatorError::new(format!(
+            "'{folder}/{hidden}' holds {held} bytes of text, but {next} of this job are committed: the rest is of another run"
+        ))
+        .hint(format!(
+            "move it away and start afresh; or, to go on from an earlier savepoint of the same job, cut it to {} bytes",
+            self.header.len() as u64 + next
+        ))
     }
 
     fn show(&mut self) -> io::Result<()> {
@@ -164,8 +208,7 @@ impl SingleCommitter {
             match (self.find(&self.hidden())?, self.find(&self.place.1)?) {
                 (Some(_), _) => {}
                 (None, Some(visible)) => {
-                    let text = visible.len()?.saturating_sub(self.header.len() as u64);
-                    self.growing = Some(self.begin(Some(&*visible), text)?);
+                    self.growing = Some(self.begin(Some(&*visible), 0)?);
                 }
                 (None, None) => self.growing = Some(self.begin(None, 0)?),
             }
@@ -188,6 +231,14 @@ impl SingleCommitter {
     }
 }
 
+/// Whether the file's bytes from `at` on are `text`, as far as it reaches.
+fn holds(file: &dyn File, at: u64, text: &[u8]) -> io::Result<bool> {
+    let len = file.len()?.saturating_sub(at).min(text.len() as u64) as usize;
+    let mut there = vec![0; len];
+    file.read_exact_at(&mut there, at)?;
+    Ok(there == text[..len])
+}
+
 fn copy(from: &dyn File, to: &dyn File, len: u64) -> io::Result<()> {
     let mut buffer = vec![0; COPIED.min(len as usize)];
     let mut at = 0;
@@ -207,6 +258,7 @@ impl Committer for SingleCommitter {
             return Err(OperatorError::new(format!("the output path '{}' names no file", self.path))
                 .hint("a sink of a single file takes the file's path, such as out/result.csv"));
         }
+        self.committed = committed;
         self.folder = Some(Folder::open(services, &folder, format!(".{name}.lock"))?);
         durable::remove(self.storage(), &self.fresh()).map_err(|e| self.failed(e))?;
         if committed == Epoch(0) {
@@ -214,11 +266,12 @@ impl Committer for SingleCommitter {
                 return Err(OperatorError::new(format!("the output file '{}' exists already", self.path))
                     .hint("move it away, or set FileSink::overwrite to have it replaced when the job ends"));
             }
+            self.refuse_foreign()?;
             // Invariant 1. It also replaces what an earlier fresh start left.
             self.growing = Some(self.begin(None, 0).map_err(|e| self.failed(e))?);
         }
-        // Delivering again changes nothing, and the log holds little more than the last epoch.
-        Ok(Epoch(0))
+        // All before the last committed epoch was synced before that one was begun.
+        Ok(Epoch(committed.0.saturating_sub(1)))
     }
 
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {

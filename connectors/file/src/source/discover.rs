@@ -57,11 +57,12 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
     match &input.wanted {
         Wanted::Folder => folder(storage, "", &mut take).map_err(failed)?,
         Wanted::Named(name) => {
-            let entries = storage.list("").map_err(failed)?;
-            match entries.iter().find(|entry| entry.name == *name) {
-                Some(entry) if entry.is_dir => folder(storage, name, &mut take).map_err(failed)?,
-                Some(entry) => take(name.clone(), entry),
-                None => {
+            // Its parent may hold a great many files, or be closed to this user.
+            match storage.entry(name) {
+                Ok(entry) if entry.is_dir => folder(storage, name, &mut take).map_err(failed)?,
+                Ok(entry) => take(name.clone(), &entry),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
+                Err(_) => {
                     return Err(OperatorError::new(format!("there is no file or folder '{}'", input.text)).hint(
                         if watched {
                             "make the folder before the job starts"
@@ -74,9 +75,6 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
         }
         Wanted::Matching(segments) => {
             matching(storage, "", segments, 0, &mut take).map_err(failed)?;
-            // `**/**` and its like come to a file by several ways.
-            found.sort_by(|a, b| a.path.cmp(&b.path));
-            found.dedup_by(|a, b| a.path == b.path);
             if found.is_empty() && !watched {
                 return Err(OperatorError::new(format!("no file matches '{}'", input.text))
                     .hint("check the pattern; hidden files match only a pattern that begins with a dot"));
@@ -84,6 +82,8 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
+    // `**/**` and its like come to a file by several ways.
+    found.dedup_by(|a, b| a.path == b.path);
     Ok(found)
 }
 

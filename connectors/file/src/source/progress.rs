@@ -3,19 +3,23 @@
 //! Integers are little endian. A snapshot of one instance:
 //!
 //! ```text
-//! u8 version = 1 │ u8 watched │ u32 files │ then for each file that the instance owns a split of:
-//!   u64 file id │ u64 length │ i64 modified (ms) │ u8 compression │ u64 split size │ u16 length, path (UTF-8)
+//! u8 version = 2 │ u8 watched │ u64 seen │ u32 files │ then for each file that the instance owns a split of:
+//!   u64 file id │ u64 number │ u64 length │ i64 modified (ms) │ u8 compression │ u64 split size │ u16 length, path (UTF-8)
 //!   u32 runs  │ each: u64 first │ u64 step │ u64 count       splits not begun
 //!   u32 begun │ each: u64 number │ u64 offset                splits begun
 //! ```
 //!
-//! A file that is done has no runs and nothing begun; its path is left out if it has one split, so that it takes 43 bytes.
+//! Files are numbered in the order in which they settled ([`watch`](super::watch)); those of a run that is not watched all have
+//! number 0. The instance has seen all files whose numbers are below `seen`.
+//!
+//! A file that is done has no runs and nothing begun; its path is left out if it has one split, so that it takes 51 bytes.
 //! It stays in the snapshot for as long as a listing finds it: move files away once they are read, and nothing grows.
 //!
 //! Invariants:
-//! 1. An instance knows a file if and only if it has seen it and owns one of its splits.
-//! 2. A split's progress is that of the instance which owned it in the run that made the snapshot; if that instance did not
-//!    know the file, nothing of the split has been read.
+//! 1. An instance knows a file if and only if it has seen it, owns one of its splits, and has not been done with it and seen it
+//!    go.
+//! 2. A split's progress is that of the instance which owned it in the run that made the snapshot. If that instance did not
+//!    know the file, the split is done if it had seen the file, and nothing of it has been read if not.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -25,13 +29,15 @@ use super::compression::Compression;
 use super::discover::Identity;
 use super::split::{FileId, Left, Remaining, Run, Splitting};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What an instance knows of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownFile {
     /// As the user would write it; empty where the snapshot left it out.
     pub(crate) path: String,
+    /// Which it was, in the order in which files settled.
+    pub(crate) number: u64,
     pub(crate) identity: Identity,
     pub(crate) compression: Compression,
     pub(crate) split_size: u64,
@@ -53,11 +59,13 @@ impl KnownFile {
 pub(crate) type Known = BTreeMap<FileId, KnownFile>;
 
 /// Writes what an instance knows.
-pub(crate) fn encode(watched: bool, known: &Known) -> Vec<u8> {
+pub(crate) fn encode(watched: bool, seen: u64, known: &Known) -> Vec<u8> {
     let mut out = vec![VERSION, u8::from(watched)];
+    out.extend(seen.to_le_bytes());
     out.extend((known.len() as u32).to_le_bytes());
     for (id, file) in known {
         out.extend(id.0.to_le_bytes());
+        out.extend(file.number.to_le_bytes());
         out.extend(file.identity.len.to_le_bytes());
         out.extend(file.identity.modified.to_le_bytes());
         out.push(file.compression.code());
@@ -80,15 +88,17 @@ pub(crate) fn encode(watched: bool, known: &Known) -> Vec<u8> {
     out
 }
 
-fn decode(mut bytes: &[u8]) -> Option<(bool, Known)> {
+fn decode(mut bytes: &[u8]) -> Option<(bool, u64, Known)> {
     let bytes = &mut bytes;
     let [version, watched] = take(bytes)?;
     if version != VERSION || watched > 1 {
         return None;
     }
+    let seen = u64::from_le_bytes(take(bytes)?);
     let mut known = Known::new();
     for _ in 0..u32::from_le_bytes(take(bytes)?) {
         let id = FileId(u64::from_le_bytes(take(bytes)?));
+        let number = u64::from_le_bytes(take(bytes)?);
         let len = u64::from_le_bytes(take(bytes)?);
         let modified = i64::from_le_bytes(take(bytes)?);
         let [compression] = take(bytes)?;
@@ -112,9 +122,9 @@ fn decode(mut bytes: &[u8]) -> Option<(bool, Known)> {
             return None;
         }
         let identity = Identity { len, modified };
-        known.insert(id, KnownFile { path, identity, compression, split_size, remaining });
+        known.insert(id, KnownFile { path, number, identity, compression, split_size, remaining });
     }
-    bytes.is_empty().then_some((watched == 1, known))
+    bytes.is_empty().then_some((watched == 1, seen, known))
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -125,13 +135,13 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 #[derive(Debug, Default)]
 pub(crate) struct Earlier {
     parallelism: u16,
-    instances: BTreeMap<u16, Known>,
+    instances: BTreeMap<u16, (u64, Known)>,
 }
 
 impl Earlier {
     /// Takes one instance's snapshot.
     pub(crate) fn add(&mut self, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let Some((_, known)) = decode(bytes) else {
+        let Some((_, seen, known)) = decode(bytes) else {
             return Err(OperatorError::new(format!(
                 "the snapshot of file source instance {} ({} bytes) is not of a form that this version reads",
                 from.index,
@@ -140,13 +150,23 @@ impl Earlier {
             .hint("restore it with the version that wrote it"));
         };
         self.parallelism = from.parallelism;
-        self.instances.insert(from.index, known);
+        self.instances.insert(from.index, (seen, known));
         Ok(())
     }
 
     /// Nothing was given back: this is a fresh start.
     pub(crate) fn is_empty(&self) -> bool {
         self.instances.is_empty()
+    }
+
+    /// How many files any of the instances had seen.
+    pub(crate) fn seen(&self) -> u64 {
+        self.instances.values().map(|(seen, _)| *seen).max().unwrap_or(0)
+    }
+
+    /// The files that any of the instances knew.
+    pub(crate) fn files(&self) -> impl Iterator<Item = FileId> {
+        self.instances.values().flat_map(|(_, known)| known.keys().copied())
     }
 
     /// What `subtask` now knows: invariant 2 for each split that it owns.
@@ -159,7 +179,7 @@ impl Earlier {
             )));
         }
         let mut files = Known::new();
-        for (&id, file) in self.instances.values().flatten() {
+        for (&id, file) in self.instances.values().flat_map(|(_, known)| known) {
             match files.entry(id) {
                 btree_map::Entry::Vacant(entry) => _ = entry.insert(file.clone()),
                 btree_map::Entry::Occupied(mut entry) => {
@@ -170,13 +190,18 @@ impl Earlier {
                     if other.path.is_empty() {
                         other.path.clone_from(&file.path);
                     }
+                    other.number = other.number.max(file.number);
                 }
             }
         }
         for (&id, file) in &mut files {
             file.remaining = Remaining::of(id, file.splitting(), subtask, |number| {
-                let owner = id.split(number).owner(self.parallelism);
-                self.instances[&owner].get(&id).map_or(Left::Whole, |known| known.remaining.left(number))
+                let (seen, known) = &self.instances[&id.split(number).owner(self.parallelism)];
+                match known.get(&id) {
+                    Some(known) => known.remaining.left(number),
+                    None if file.number < *seen => Left::Nothing,
+                    None => Left::Whole,
+                }
             });
         }
         files.retain(|&id, file| {
@@ -190,6 +215,14 @@ impl Earlier {
 pub(crate) fn changed(path: &str, was: Identity, is: Identity) -> OperatorError {
     OperatorError::new(format!("the input file '{path}' changed while the job was reading it: it was {was}, and is {is}"))
         .hint("an input file must stay as it is from when it is first seen; write new data to new files, and move a file into place once it is complete")
+}
+
+/// A file is shorter than it was.
+pub(crate) fn cut(path: &str, len: u64) -> OperatorError {
+    OperatorError::new(format!(
+        "the input file '{path}' changed while the job was reading it: it had {len} bytes, and was cut"
+    ))
+    .hint("an input file must stay as it is from when it is first seen; put the whole file back")
 }
 
 /// A file that is needed is gone.
@@ -206,8 +239,14 @@ mod tests {
         let id = FileId::of(path);
         let identity = Identity { len, modified: 5 };
         let remaining = Remaining::of(id, Splitting { size, len }, subtask, left);
-        let known =
-            KnownFile { path: path.to_owned(), identity, compression: Compression::Plain, split_size: size, remaining };
+        let known = KnownFile {
+            path: path.to_owned(),
+            number: 0,
+            identity,
+            compression: Compression::Plain,
+            split_size: size,
+            remaining,
+        };
         (id, known)
     }
 
@@ -219,8 +258,8 @@ mod tests {
             file("b", 100, 10, alone, |_| Left::Nothing),
             file("c", 100, Splitting::WHOLE, alone, |_| Left::From(7)),
         ]);
-        let bytes = encode(true, &known);
-        assert_eq!(decode(&bytes), Some((true, known)));
+        let bytes = encode(true, 6, &known);
+        assert_eq!(decode(&bytes), Some((true, 6, known)));
         for len in 0..bytes.len() {
             assert_eq!(decode(&bytes[..len]), None, "cut at {len}");
         }
@@ -235,11 +274,14 @@ mod tests {
         let remaining = Remaining { runs, begun: BTreeMap::from([(0, 5)]) };
         let identity = Identity { len: 90, modified: 7 };
         let (path, compression) = ("a".to_owned(), Compression::Plain);
-        let file = KnownFile { path, identity, compression, split_size: 10, remaining };
+        let file = KnownFile { path, number: 3, identity, compression, split_size: 10, remaining };
         let word = |n: u8| [n, 0, 0, 0, 0, 0, 0, 0];
         let expected = [
-            &[1, 1, 1, 0, 0, 0][..],
+            &[2, 1][..],
+            &word(4),
+            &[1, 0, 0, 0],
             &word(9),
+            &word(3),
             &word(90),
             &word(7),
             &[0],
@@ -253,15 +295,15 @@ mod tests {
             &word(0),
             &word(5),
         ];
-        assert_eq!(encode(true, &Known::from([(FileId(9), file)])), expected.concat());
+        assert_eq!(encode(true, 4, &Known::from([(FileId(9), file)])), expected.concat());
     }
 
     #[test]
-    fn a_done_file_of_one_split_takes_43_bytes() {
+    fn a_done_file_of_one_split_takes_51_bytes() {
         let alone = Subtask { index: 0, parallelism: 1 };
-        let none = encode(false, &Known::new()).len();
-        let one = encode(false, &Known::from([file("some/long/path", 9, 10, alone, |_| Left::Nothing)])).len();
-        assert_eq!(one - none, 43);
+        let none = encode(false, 1, &Known::new()).len();
+        let one = encode(false, 1, &Known::from([file("some/long/path", 9, 10, alone, |_| Left::Nothing)])).len();
+        assert_eq!(one - none, 51);
     }
 
     /// However many instances there were and are, what was left of each split is left, once.
@@ -283,7 +325,7 @@ mod tests {
                     if !small.remaining.is_done() {
                         known.insert(id, small);
                     }
-                    earlier.add(from, &encode(true, &known)).unwrap();
+                    earlier.add(from, &encode(true, 1, &known)).unwrap();
                 }
                 let mut found = BTreeMap::new();
                 for index in 0..after {
@@ -315,7 +357,7 @@ mod tests {
             let from = Subtask { index, parallelism: 2 };
             let known =
                 if index == 0 { Known::from([file("a", 100, 10, from, |_| Left::Nothing)]) } else { Known::new() };
-            earlier.add(from, &encode(true, &known)).unwrap();
+            earlier.add(from, &encode(true, 1 - u64::from(index), &known)).unwrap();
         }
         let all = earlier.share_of(Subtask { index: 0, parallelism: 1 }).unwrap();
         let mut remaining = all[&FileId::of("a")].remaining.clone();
@@ -324,13 +366,28 @@ mod tests {
         assert!(numbers.iter().all(|&number| FileId::of("a").split(number).owner(2) == 1));
     }
 
+    /// The same, but the other instance had seen the file, and seen it go.
+    #[test]
+    fn splits_that_their_owner_has_forgotten_are_done() {
+        let mut earlier = Earlier::default();
+        for index in 0..2 {
+            let from = Subtask { index, parallelism: 2 };
+            let known =
+                if index == 0 { Known::from([file("a", 100, 10, from, |_| Left::Nothing)]) } else { Known::new() };
+            earlier.add(from, &encode(true, 1, &known)).unwrap();
+        }
+        assert_eq!(earlier.seen(), 1);
+        let all = earlier.share_of(Subtask { index: 0, parallelism: 1 }).unwrap();
+        assert!(all[&FileId::of("a")].remaining.is_done());
+    }
+
     #[test]
     fn an_incomplete_or_contradictory_snapshot_is_refused() {
         let from = |index| Subtask { index, parallelism: 2 };
         let mut earlier = Earlier::default();
-        earlier.add(from(0), &encode(true, &Known::from([file("a", 100, 10, from(0), |_| Left::Whole)]))).unwrap();
+        earlier.add(from(0), &encode(true, 1, &Known::from([file("a", 100, 10, from(0), |_| Left::Whole)]))).unwrap();
         assert!(earlier.share_of(from(0)).unwrap_err().to_string().contains("1 of 2 instances"));
-        earlier.add(from(1), &encode(true, &Known::from([file("a", 120, 10, from(1), |_| Left::Whole)]))).unwrap();
+        earlier.add(from(1), &encode(true, 1, &Known::from([file("a", 120, 10, from(1), |_| Left::Whole)]))).unwrap();
         let error = earlier.share_of(from(0)).unwrap_err().to_string();
         assert!(error.contains("'a' changed") && error.contains("100 bytes") && error.contains("120 bytes"), "{error}");
     }

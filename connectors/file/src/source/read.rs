@@ -13,12 +13,13 @@ use yeoul_frame::{RowBuilder, Schema, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, Subtask};
 use yeoul_sys::Storage;
 
-use super::discover::{self, Found, Identity, Settling};
+use super::discover::{self, Found, Identity};
 use super::malformed::MalformedRecord;
 use super::progress::{self, Earlier, Known, KnownFile};
 use super::split::{FileId, Left, Remaining, Splitting};
-use super::text::{Mapped, Text};
+use super::text::{Opened, Text, TextError};
 use super::turn::{InHand, Turn};
+use super::watch::Watch;
 use super::{Compression, Format, Shared};
 use crate::path::InputPath;
 
@@ -36,9 +37,13 @@ pub(crate) struct FileReader<T: Schema, F: Format> {
     queue: BTreeMap<(i64, String), FileId>,
     in_hand: Option<InHand<F::Decoder>>,
     /// The file whose split was read last: consecutive splits are mostly of one file.
-    mapped: Option<Mapped>,
-    settling: Settling,
-    next_listing: Timestamp,
+    opened: Option<Opened>,
+    /// All files whose numbers are below this have been seen.
+    seen: u64,
+    /// The listing that was looked at last.
+    generation: u64,
+    /// When to look at the watched folder again.
+    next_look: Option<Timestamp>,
 }
 
 /// What `open` gives.
@@ -69,9 +74,10 @@ impl<T: Schema, F: Format> FileReader<T, F> {
             known: Known::new(),
             queue: BTreeMap::new(),
             in_hand: None,
-            mapped: None,
-            settling: Settling::default(),
-            next_listing: Timestamp::MIN,
+            opened: None,
+            seen: 0,
+            generation: 0,
+            next_look: None,
         }
     }
 
@@ -89,33 +95,32 @@ impl<T: Schema, F: Format> FileReader<T, F> {
             return Ok(());
         }
         self.stage = Stage::Reading;
-        if !self.earlier.is_empty() {
-            self.known = std::mem::take(&mut self.earlier).share_of(self.outside().subtask)?;
-            if self.known.is_empty() && !self.is_watched() {
-                return Ok(());
-            }
-            let found = self.list()?;
-            let others = self.compare(found)?;
-            for (&id, file) in &self.known {
-                if !file.remaining.is_done() {
-                    self.queue.insert(self.place(file), id);
-                }
-            }
-            if self.is_watched() {
-                self.settling.settled(others);
-            }
-        } else if self.is_watched() {
-            let found = self.list()?;
-            self.settling.settled(found);
-        } else {
-            let shared = Arc::clone(&self.shared);
+        let earlier = std::mem::take(&mut self.earlier);
+        if !earlier.is_empty() {
+            (self.seen, self.known) = (earlier.seen(), earlier.share_of(self.outside().subtask)?);
+        }
+        let shared = Arc::clone(&self.shared);
+        if self.is_watched() {
+            let mut watch = shared.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.start(self.seen, earlier.files(), || self.list())?;
+            self.catch_up(&mut watch)?;
+        } else if earlier.is_empty() {
             let mut listing = shared.listing.lock().unwrap_or_else(PoisonError::into_inner);
             let found = match &*listing {
                 Some(found) => Arc::clone(found),
                 None => Arc::clone(listing.insert(self.list()?.into())),
             };
             drop(listing);
-            found.iter().for_each(|file| self.admit(file));
+            found.iter().for_each(|file| self.admit(0, file));
+            self.seen = 1;
+        } else if !self.known.is_empty() {
+            let found = self.list()?;
+            self.compare(&found)?;
+        }
+        for (&id, file) in &self.known {
+            if !file.remaining.is_done() {
+                self.queue.insert(self.place(file), id);
+            }
         }
         Ok(())
     }
@@ -135,48 +140,55 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         Ok(found)
     }
 
-    /// Looks again at a watched folder.
+    /// Looks again at a watched folder, if it is time.
     fn look(&mut self, now: Timestamp) -> Result<(), OperatorError> {
         let Some(interval) = self.shared.settings.watch else { return Ok(()) };
-        if self.next_listing > now {
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        if self.next_look.is_some_and(|next| next > now && next <= now.plus(interval)) {
             return Ok(());
         }
-        if self.next_listing > Timestamp::MIN {
-            let found = self.list()?;
-            let new = self.compare(found)?;
-            for file in self.settling.settled(new) {
-                self.admit(&file);
-            }
-        }
-        self.next_listing = now.plus(i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1));
+        let shared = Arc::clone(&self.shared);
+        let mut watch = shared.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.look(now, interval, || self.list())?;
+        self.catch_up(&mut watch)?;
+        self.next_look = watch.next_listing;
         Ok(())
     }
 
-    /// Holds what is known against a listing; returns the files that are not known. A file that is done and gone is
-    /// forgotten.
-    fn compare(&mut self, found: Vec<Found>) -> Result<Vec<Found>, OperatorError> {
-        let mut present: HashMap<FileId, Found> =
-            found.into_iter().map(|file| (FileId::of(&file.path), file)).collect();
+    /// Takes in what other instances, or this one, have found since this one looked last.
+    fn catch_up(&mut self, watch: &mut Watch) -> Result<(), OperatorError> {
+        if self.generation != watch.generation {
+            self.generation = watch.generation;
+            self.compare(&watch.present)?;
+            for (number, file) in watch.give(self.outside().subtask.index, self.seen) {
+                self.admit(number, &file);
+                self.seen = number + 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds what is known against a listing. A file that is done and gone is forgotten.
+    fn compare(&mut self, found: &[Found]) -> Result<(), OperatorError> {
+        let present: HashMap<FileId, &Found> = found.iter().map(|file| (FileId::of(&file.path), file)).collect();
         let in_hand = self.in_hand.as_ref().map(|split| split.file);
         let mut gone = Vec::new();
         for (&id, file) in &mut self.known {
-            match present.remove(&id) {
+            match present.get(&id) {
                 Some(now) if now.identity != file.identity => {
                     return Err(progress::changed(&now.path, file.identity, now.identity));
                 }
-                Some(now) => file.path = now.path,
+                Some(now) => file.path.clone_from(&now.path),
                 None if !file.remaining.is_done() || in_hand == Some(id) => return Err(progress::gone(&file.path)),
                 None => gone.push(id),
             }
         }
         gone.iter().for_each(|id| _ = self.known.remove(id));
-        let mut others: Vec<Found> = present.into_values().collect();
-        others.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(others)
+        Ok(())
     }
 
     /// Takes a file in, if any of its splits is this instance's.
-    fn admit(&mut self, found: &Found) {
+    fn admit(&mut self, number: u64, found: &Found) {
         let settings = &self.shared.settings;
         let compression = settings.compression.of(&found.path);
         let divided = compression == Compression::Plain && settings.format.is_divisible();
@@ -188,13 +200,18 @@ impl<T: Schema, F: Format> FileReader<T, F> {
             (false, ..) => Splitting::WHOLE,
         };
         let id = FileId::of(&found.path);
+        if let Some(known) = self.known.get_mut(&id).filter(|known| !known.remaining.is_done()) {
+            // It was away and is back, the same, between two looks of this instance, which has not read all of it.
+            known.number = number;
+            return;
+        }
         let splitting = Splitting { size, len };
         let remaining = Remaining::of(id, splitting, self.outside().subtask, |_| Left::Whole);
         if remaining.is_done() {
             return;
         }
         let (path, identity) = (found.path.clone(), found.identity);
-        let file = KnownFile { path, identity, compression, split_size: size, remaining };
+        let file = KnownFile { path, number, identity, compression, split_size: size, remaining };
         self.queue.insert(self.place(&file), id);
         self.known.insert(id, file);
     }
@@ -214,21 +231,17 @@ impl<T: Schema, F: Format> FileReader<T, F> {
             entry.remove();
         }
         let file = &self.known[&id];
-        let mapped = match self.mapped.take().filter(|mapped| mapped.file == id) {
-            Some(mapped) => mapped,
-            None => self.map(id, file)?,
-        };
-        let range = file.splitting().range(number);
-        let text = match file.compression {
-            Compression::Plain | Compression::ByName => {
-                // Asked for ahead of its use, so that the shard waits for the disk as little as it can.
-                mapped.bytes.slice(range.start as usize..range.end as usize).advise_will_need();
-                Text::plain(mapped, range, from)
-            }
-            compression => Text::compressed(compression, mapped, from),
-        };
+        let path = file.path.clone();
         let decoder = self.shared.settings.format.decoder::<T>();
-        let split = InHand::new(id, number, file.path.clone(), decoder);
+        let split = InHand::new(id, number, path, decoder);
+        let opened = match self.opened.take().filter(|opened| opened.file == id) {
+            Some(opened) => Ok(opened),
+            None => self.open_file(id, file)?,
+        };
+        let text = opened.and_then(|opened| match file.compression {
+            Compression::Plain | Compression::ByName => Text::plain(opened, file.splitting().range(number), from),
+            compression => Text::compressed(compression, opened, from),
+        });
         self.in_hand = Some(match text {
             Ok(text) => split.with(text),
             Err(fault) => return Err(split.text_error(fault)),
@@ -236,7 +249,7 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         Ok(true)
     }
 
-    fn map(&self, id: FileId, file: &KnownFile) -> Result<Mapped, OperatorError> {
+    fn open_file(&self, id: FileId, file: &KnownFile) -> Result<Result<Opened, TextError>, OperatorError> {
         let outside = self.outside();
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::NotFound => progress::gone(&file.path),
@@ -244,34 +257,33 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         };
         let Some(inside) = outside.input.inside(&file.path) else { return Err(progress::gone(&file.path)) };
         let handle = outside.storage.open(inside).map_err(failed)?;
-        let bytes = handle.map().map_err(failed)?;
-        check_length(file, bytes.len() as u64)?;
-        bytes.advise_sequential();
-        Ok(Mapped::new(id, handle, bytes))
+        let len = handle.len().map_err(failed)?;
+        check_length(file, len)?;
+        Ok(Opened::new(id, handle, len))
     }
 
-    /// The split in hand is read. Its file must still be as long as it was: a mapping does not show that it grew.
+    /// The split in hand is read. Its file must still be as long as it was: what was read does not show that it grew.
     fn put_down(&mut self, cx: &mut SourceContext<'_>) -> Result<(), OperatorError> {
         let split = self.in_hand.take().expect("a split is in hand");
         let file = &self.known[&split.file];
         let id = split.id();
-        let mapped = split.into_mapped();
-        let len = mapped.handle.len().map_err(|cause| unreadable(&file.path, cause))?;
+        let opened = split.into_opened();
+        let len = opened.handle.len().map_err(|cause| unreadable(&file.path, cause))?;
         check_length(file, len)?;
         cx.finished(id);
-        self.mapped = Some(mapped);
+        self.opened = Some(opened);
         Ok(())
     }
 
     /// Nothing is left. A run that is not watched ends, if its files are still what they were.
     fn rest(&mut self) -> Result<SourcePoll, OperatorError> {
-        self.mapped = None;
+        self.opened = None;
         if self.is_watched() {
-            return Ok(SourcePoll::Pending { until: Some(self.next_listing) });
+            return Ok(SourcePoll::Pending { until: self.next_look });
         }
         if self.stage == Stage::Reading && !self.known.is_empty() {
             let found = self.list()?;
-            self.compare(found)?;
+            self.compare(&found)?;
         }
         self.stage = Stage::Ended;
         Ok(SourcePoll::End)
@@ -299,6 +311,7 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
         })?;
         let rows = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
         let malformed = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
+        self.shared.watch.lock().unwrap_or_else(PoisonError::into_inner).open(cx.subtask);
         self.outside = Some(Outside { storage, input, subtask: cx.subtask, rows, malformed });
         Ok(())
     }
@@ -327,7 +340,7 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
         {
             file.remaining.begun.insert(split.number, split.position());
         }
-        snapshot.state(STATE, progress::encode(self.is_watched(), &self.known));
+        snapshot.state(STATE, progress::encode(self.is_watched(), self.seen, &self.known));
         if let Some(split) = &self.in_hand
             && let Some(file) = self.known.get_mut(&split.file)
         {

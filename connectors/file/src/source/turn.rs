@@ -3,13 +3,14 @@
 //! Invariants:
 //! 1. At the end of a turn nothing waits in the row builders: all that lies before the position has been emitted.
 
-use yeoul_formats::{Malformed, RecordDecoder, no_time};
+use yeoul_formats::{Malformed, Reason, RecordDecoder, no_time};
 use yeoul_frame::{RowBuilder, RowKind, Schema, Timestamp};
 use yeoul_operator::{ERROR_OUTPUT, OperatorError, SourceContext, SplitId};
 
 use super::malformed::MalformedRecord;
+use super::progress;
 use super::split::FileId;
-use super::text::{Mapped, RECORD_LIMIT, Text, TextError};
+use super::text::{Opened, RECORD_LIMIT, Text, TextError};
 use super::{Format, OnMalformed};
 
 /// How many malformed records one turn takes, since each is slow.
@@ -57,8 +58,8 @@ impl<D: RecordDecoder> InHand<D> {
         self.text.offset()
     }
 
-    pub(crate) fn into_mapped(self) -> Mapped {
-        self.text.into_mapped()
+    pub(crate) fn into_opened(self) -> Opened {
+        self.text.into_opened()
     }
 
     /// Reads about a frame.
@@ -96,18 +97,22 @@ impl<D: RecordDecoder> InHand<D> {
             let (window, last) = self.text.window();
             match self.decoder.decode_into(window, last, rows, no_time) {
                 Ok(decoded) => {
-                    self.text.consume(decoded.consumed);
                     if decoded.full {
+                        self.text.consume_frame(decoded.consumed);
                         return Ok(Turn::More);
                     }
+                    self.text.consume(decoded.consumed);
                     if last {
                         debug_assert!(self.text.window().0.is_empty(), "at the end everything is a whole record");
                         return Ok(Turn::Done);
                     }
-                    if decoded.consumed == 0 {
-                        self.text.grow().map_err(|fault| self.text_error(fault))?;
+                    if decoded.consumed > 0 {
+                        return Ok(Turn::More);
                     }
-                    return Ok(Turn::More);
+                    match self.text.grow() {
+                        Ok(()) => return Ok(Turn::More),
+                        Err(fault) => self.malformed = Some(self.too_long(policy, fault)?),
+                    }
                 }
                 Err(bad) => {
                     self.text.consume(bad.bytes.start);
@@ -118,6 +123,19 @@ impl<D: RecordDecoder> InHand<D> {
         Ok(Turn::More)
     }
 
+    /// A record that does not end within the limit but has a newline there, such as a line of CSV with a quote that nothing
+    /// closes, ends at that newline for the error output, and the next begins there.
+    fn too_long(&self, policy: OnMalformed, fault: TextError) -> Result<(usize, Malformed), OperatorError> {
+        match (policy, memchr::memchr(b'\n', self.text.window().0)) {
+            (OnMalformed::SideOutput, Some(newline)) => {
+                let reason = format!("the record does not end within {RECORD_LIMIT} bytes; is a quote not closed?");
+                let (field, reason, found) = (None, Reason::NotARow(reason), String::new());
+                Ok((newline + 1, Malformed { column: 1, field, reason, found }))
+            }
+            _ => Err(self.text_error(fault)),
+        }
+    }
+
     /// Deals with the malformed record at the start of the window. False: it takes another turn to find its line, or to
     /// make room for it.
     fn report(
@@ -126,7 +144,7 @@ impl<D: RecordDecoder> InHand<D> {
         rows: &mut RowBuilder<MalformedRecord>,
         cx: &SourceContext<'_>,
     ) -> Result<bool, OperatorError> {
-        let Some(line) = self.text.line() else { return Ok(false) };
+        let Some(line) = self.text.line().map_err(|fault| self.text_error(fault))? else { return Ok(false) };
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
             return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
@@ -170,7 +188,7 @@ impl<D: RecordDecoder> InHand<D> {
             }
             Ok(None) => {
                 if ready {
-                    self.text.grow().map_err(|fault| self.text_error(fault))?;
+                    self.text.grow_head().map_err(|fault| self.text_error(fault))?;
                 }
                 Ok(false)
             }
@@ -197,6 +215,10 @@ impl<D, S> InHand<D, S> {
                     .caused_by(cause)
                     .hint("put an undamaged file in its place; if it is not compressed, say so by compression(Compression::Plain)")
             }
+            TextError::Unreadable(cause) => {
+                OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
+            }
+            TextError::Cut { len } => progress::cut(path, len),
             TextError::LongRecord { at } => OperatorError::new(format!(
                 "the record around byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
             ))

@@ -87,6 +87,18 @@ impl Parser {
         Ok(at)
     }
 
+    /// The place after the record at `at`, whatever its values are; or what hides where it ends.
+    #[cold]
+    pub(super) fn end(&self, window: &Window<'_>, mut at: usize) -> Result<usize, Box<Fault>> {
+        loop {
+            let span = self.span(window, at)?;
+            at = span.next;
+            if span.last {
+                return Ok(at);
+            }
+        }
+    }
+
     /// The field at `at`.
     #[inline]
     fn span(&self, window: &Window<'_>, at: usize) -> Result<Span, Box<Fault>> {

@@ -72,7 +72,7 @@ impl<'p, 'a> Walk<'p, 'a> {
     pub(crate) fn record(&mut self, at: usize) -> Result<(usize, bool), Box<Fault>> {
         let mut at = at;
         if self.window.byte(at) != b'{' {
-            if self.window.bytes[at..].starts_with(b"\xef\xbb\xbf") {
+            if self.window.bytes[at..].starts_with(crate::BYTE_ORDER_MARK) {
                 at += 3;
             }
             at = self.blanks(at);

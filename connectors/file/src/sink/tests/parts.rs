@@ -189,3 +189,131 @@ fn an_epoch_of_many_chunks_is_one_part() {
     run.finish().unwrap();
     let _ = run.services();
 }
+
+/// The log still holds what was shown, because of an instance whose part is open.
+#[test]
+fn parts_that_a_consumer_removes_do_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(45));
+    let (services, mut log) = (Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&rows(1, 0..1), &rows(1, 0..1)]);
+    for epoch in 2..=7 {
+        run.epoch(2, &mut log, &[&rows(epoch, 0..1), &[]]);
+    }
+    drop(run);
+    assert_eq!(log.kept(), 7);
+    assert_eq!(names(&path), ["part-00000-e0000000001-0000000003.ndjson", "part-00000-e0000000004-0000000006.ndjson"]);
+    std::fs::remove_file(path.join("part-00000-e0000000001-0000000003.ndjson")).unwrap();
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.finish().unwrap();
+    let expected = [
+        "part-00000-e0000000004-0000000006.ndjson",
+        "part-00000-e0000000007-0000000007.ndjson",
+        "part-00001-e0000000001-0000000001.ndjson",
+    ];
+    assert_eq!(names(&path), expected);
+}
+
+#[test]
+fn a_part_that_is_open_survives_another_way_of_rolling() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder));
+    let (services, mut log) = (Services::default(), Log::default());
+    let by_size = sink.clone().roll(Roll::Bytes(45));
+    let mut run = Run::start(&by_size, &services, 2, &log).unwrap();
+    for epoch in 1..=4 {
+        run.epoch(2, &mut log, &[&rows(epoch, 0..1), &rows(epoch, 0..u64::from(epoch == 1))]);
+    }
+    drop(run);
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&[], &rows(5, 0..1)]);
+    run.finish().unwrap();
+    let expected = [
+        "part-00000-e0000000001-0000000003.ndjson",
+        "part-00000-e0000000004-0000000005.ndjson",
+        "part-00001-e0000000001-0000000005.ndjson",
+    ];
+    assert_eq!(names(&folder.path().join("out")), expected);
+}
+
+/// An epoch whose first pieces the log has lost is shorter than what is visible of it.
+#[test]
+fn a_visible_part_is_not_replaced_by_its_tail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, services, mut log) = (FileSink::csv::<Row>(out(&folder)), Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    (0..100).for_each(|from| run.write(0, &rows(1, from * 1000..(from + 1) * 1000)).unwrap());
+    run.epoch(1, &mut log, &[&[]]);
+    drop(run);
+    let before = seen(&path);
+    let pieces = log.outputs(1);
+    assert!(pieces.len() > 2);
+    log.holds(1, pieces[1..].to_vec());
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    assert_eq!(seen(&path), before);
+    run.epoch(1, &mut log, &[&rows(2, 0..1)]);
+    run.finish().unwrap();
+    assert_eq!(seen(&path)[0], before[0]);
+    assert_eq!((names(&path).len(), hidden(&path)), (2, 0));
+}
+
+/// What the log still holds of parts that are visible need not be all of them.
+#[test]
+fn visible_parts_stay_when_the_log_has_gaps() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(45));
+    let (services, mut log) = (Services::default(), Log::default());
+    let path = folder.path().join("out");
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    run.epoch(2, &mut log, &[&rows(1, 0..1), &rows(1, 0..1)]);
+    (2..=7).for_each(|epoch| run.epoch(2, &mut log, &[&rows(epoch, 0..1), &[]]));
+    drop(run);
+    let before = seen(&path);
+    log.holds(2, vec![]);
+    let mut run = Run::start(&sink, &services, 2, &log).unwrap();
+    assert_eq!(seen(&path), before);
+    run.finish().unwrap();
+    assert_eq!(seen(&path)[..2], before);
+    assert_eq!((names(&path).len(), hidden(&path)), (4, 0));
+}
+
+#[test]
+fn a_part_that_gets_no_more_is_complete_at_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = FileSink::ndjson::<Row>(out(&folder)).roll(Roll::Bytes(1 << 20));
+    let (services, mut log) = (Services::default(), Log::default());
+    let mut run = Run::start(&sink, &services, 1, &log).unwrap();
+    run.epoch(1, &mut log, &[&rows(1, 0..1)]);
+    run.pass(crate::MAX_AGE.as_millis() as i64 - 1);
+    run.epoch(1, &mut log, &[&[]]);
+    run.epoch(1, &mut log, &[&[]]);
+    assert_eq!((names(&folder.path().join("out")).len(), log.kept()), (0, 1), "the log is held");
+    run.pass(1);
+    run.epoch(1, &mut log, &[&[]]);
+    run.epoch(1, &mut log, &[&[]]);
+    assert_eq!((names(&folder.path().join("out")).len(), log.kept()), (1, 0));
+}
+
+/// Others of the user's group read them, if the umask lets them.
+#[test]
+fn results_have_the_modes_of_other_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (parts, single) = (FileSink::csv::<Row>(out(&folder)), FileSink::csv::<Row>(out(&folder) + "/one").single());
+    Run::start(&parts, &Services::default(), 1, &Log::default()).unwrap().epoch(
+        1,
+        &mut Log::default(),
+        &[&rows(1, 0..1)],
+    );
+    Run::start(&single, &Services::default(), 1, &Log::default()).unwrap().finish().unwrap();
+    std::fs::create_dir(folder.path().join("plain")).unwrap();
+    std::fs::File::create(folder.path().join("plain/file")).unwrap();
+    let mode = |path: &str| std::fs::metadata(folder.path().join(path)).unwrap().permissions().mode();
+    assert_eq!(mode("out"), mode("plain"));
+    for file in ["out/part-00000-e0000000001-0000000001.csv", "out/one"] {
+        assert_eq!(mode(file), mode("plain/file"), "{file}");
+    }
+}

@@ -116,6 +116,17 @@ fn a_byte_order_mark_is_no_part_of_the_text() {
     }
 }
 
+/// A name among many others, or in a folder whose names this user may not read.
+#[test]
+fn one_file_is_found_without_its_neighbours() {
+    let input = Input::new(&[("a.txt", b"one\n")]);
+    // A listing refuses a name that is not UTF-8.
+    let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff");
+    std::fs::write(input.folder().join(odd), "").unwrap();
+    let make = in_frames_of(1, FileSource::lines(input.path("a.txt")));
+    assert_eq!(run_all(&make, 1), ["one"]);
+}
+
 #[test]
 fn files_are_read_in_the_order_of_their_paths() {
     let names: Vec<String> = (0..20).map(|n| format!("day-{n:02}.txt")).collect();

@@ -122,3 +122,25 @@ fn state_of_another_operator_is_refused() {
     let error = Instance::all(&make, 1, &saved).err().expect("refused").to_string();
     assert!(error.contains("state 'counts'"), "{error}");
 }
+
+/// Other processes may cut a file at any time, while it is read too: that is an error, not the end of this process.
+#[test]
+fn a_file_that_is_cut_while_it_is_read_is_an_error() {
+    let text = b"{\"id\": 1, \"text\": \"some words to make this line longer\"}\n".repeat(60_000);
+    for (name, compressed) in [("a.ndjson", false), ("a.ndjson.zst", true)] {
+        // What does not compress well is long.
+        let random: Vec<u8> =
+            (0..3_000_000u64).map(|n| (yeoul_frame::hash_bytes(&n.to_le_bytes()).0 >> 9) as u8).collect();
+        let file = if compressed { zstd::encode_all(&random[..], 1).unwrap() } else { text.clone() };
+        for len in [0, 5, file.len() / 2, file.len() - 1] {
+            let input = Input::new(&[(name, &file)]);
+            let source = FileSource::lines(input.path(name)).on_malformed(crate::OnMalformed::SideOutput);
+            let mut all = Instance::all(&in_frames_of(1024, source), 1, &Saved::new()).unwrap();
+            all[0].poll().unwrap();
+            std::fs::File::options().write(true).open(input.folder().join(name)).unwrap().set_len(len as u64).unwrap();
+            let error = all[0].run().unwrap_err().to_string();
+            let expected = if compressed { "is truncated" } else { "changed while the job was reading it" };
+            assert!(error.contains(expected) || error.contains("changed while"), "{name} cut to {len}: {error}");
+        }
+    }
+}

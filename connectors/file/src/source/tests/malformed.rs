@@ -101,3 +101,37 @@ fn a_file_of_garbage_is_reported_line_by_line() {
     let lines: Vec<u64> = instances[0].malformed.iter().map(|record| record.line).collect();
     assert_eq!(lines, (1..=3000).collect::<Vec<u64>>());
 }
+
+#[test]
+fn a_long_malformed_record_after_a_long_good_one_is_reported() {
+    let (good, bad) = ("g".repeat(1_100_000), "b".repeat(700_000));
+    let text = format!("{{\"id\": 1, \"text\": \"{good}\"}}\n{{\"id\": x, \"text\": \"{bad}\"}}\n{{\"id\": 3}}\n");
+    let zst = zstd::encode_all(text.as_bytes(), 1).unwrap();
+    let input = Input::new(&[("a.ndjson", text.as_bytes()), ("a.ndjson.zst", &zst)]);
+    for name in ["a.ndjson", "a.ndjson.zst"] {
+        let source = FileSource::ndjson::<Event>(input.path(name)).on_malformed(OnMalformed::SideOutput);
+        let mut instances = Instance::all(&in_frames_of(10, source), 1, &Saved::new()).unwrap();
+        instances[0].run().unwrap();
+        assert_eq!(instances[0].texts(), [format!("1:{good}"), "3:-".to_owned()]);
+        assert_eq!(instances[0].malformed.len(), 1);
+        assert_eq!((instances[0].malformed[0].line, instances[0].malformed[0].raw.len()), (2, bad.len() + 21));
+    }
+}
+
+#[test]
+fn a_quote_that_is_never_closed_costs_one_line() {
+    let rest = format!("7,{}\n", "x".repeat(1020)).repeat(66 << 10);
+    let text = format!("id,text\n1,one\n2,\"open\n{rest}");
+    let input = Input::new(&[("a.csv", text.as_bytes())]);
+    let source = FileSource::csv::<Event>(input.path("a.csv"));
+    let mut instances = Instance::all(&in_frames_of(1024, source.clone()), 1, &Saved::new()).unwrap();
+    let error = instances[0].run().unwrap_err().to_string();
+    assert!(error.contains("longer than 67108864 bytes"), "{error}");
+    let source = source.on_malformed(OnMalformed::SideOutput);
+    let mut instances = Instance::all(&in_frames_of(1024, source), 1, &Saved::new()).unwrap();
+    instances[0].run().unwrap();
+    assert_eq!(instances[0].records.len(), 1 + (66 << 10));
+    let found: Vec<_> = instances[0].malformed.iter().map(|record| (record.line, record.raw.as_str())).collect();
+    assert_eq!(found, [(3, "2,\"open")]);
+    assert!(instances[0].malformed[0].reason.contains("quote not closed"), "{}", instances[0].malformed[0].reason);
+}
