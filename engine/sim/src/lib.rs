@@ -44,6 +44,7 @@ pub mod oracle;
 pub mod compare;
 pub mod visible;
 
+pub mod json;
 pub mod report;
 pub mod shrink;
 
