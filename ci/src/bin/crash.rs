@@ -86,7 +86,9 @@ fn labels_of(subject: &Subject) -> std::io::Result<Vec<String>> {
         )));
     }
     if let Some((label, _)) = NOT_REACHED.iter().find(|(label, _)| !labels.iter().any(|known| known == label)) {
-        return Err(std::io::Error::other(format!("{name} has no point {label}; take it off the list of those not reached")));
+        return Err(std::io::Error::other(format!(
+            "{name} has no point {label}; take it off the list of those not reached"
+        )));
     }
     Ok(labels)
 }

@@ -16,13 +16,14 @@ const PART: u64 = 64 << 10;
 const SAVEPOINTS: usize = 2;
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1), "examples/data/nexmark-20k.ndjson.gz", "out/rolled_bids") {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("{message}");
-            return ExitCode::from(2);
-        }
-    };
+    let options =
+        match Options::parse(std::env::args().skip(1), "examples/data/nexmark-20k.ndjson.gz", "out/rolled_bids") {
+            Ok(options) => options,
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::from(2);
+            }
+        };
     if options.labels {
         yeoul::sys::failpoint::labels().iter().for_each(|label| println!("{label}"));
         return ExitCode::SUCCESS;

@@ -49,7 +49,10 @@ pub fn departures(seed: u64, lines: u64, to: &Path) -> std::io::Result<()> {
         let scheduled = Timestamp(reported.0 - late);
         let (origin, dest, number) = (random.below(60), random.below(200), random.below(9000));
         let delay = if random.one_in(40) { String::new() } else { random.below(90).to_string() };
-        writeln!(out, "{line},YL,{number},N{number},A{origin:02},D{dest},500,{scheduled},{delay},{reported},{delay},90")?;
+        writeln!(
+            out,
+            "{line},YL,{number},N{number},A{origin:02},D{dest},500,{scheduled},{delay},{reported},{delay},90"
+        )?;
     }
     out.flush()
 }

@@ -107,5 +107,8 @@ impl Job {
 /// Points that no job of the campaign comes to, and why. A label that is neither hit nor here fails a campaign of a hundred kills.
 pub const NOT_REACHED: &[(&str, &str)] = &[
     ("savepoint.before-copy-out", "met when a job begins from a savepoint; the tests of the state crate kill it there"),
-    ("savepoint.before-finish-copy", "met when a job begins from a savepoint; the tests of the state crate kill it there"),
+    (
+        "savepoint.before-finish-copy",
+        "met when a job begins from a savepoint; the tests of the state crate kill it there",
+    ),
 ];

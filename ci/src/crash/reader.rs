@@ -43,8 +43,10 @@ impl Reader {
     /// Names that were seen before others that belong before them.
     #[must_use]
     pub fn out_of_turn(&self, shows: Shows, end: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
-        let parts: Vec<(&str, u32, u64)> =
-            end.keys().filter_map(|name| part_of(name).map(|(instance, epoch)| (name.as_str(), instance, epoch))).collect();
+        let parts: Vec<(&str, u32, u64)> = end
+            .keys()
+            .filter_map(|name| part_of(name).map(|(instance, epoch)| (name.as_str(), instance, epoch)))
+            .collect();
         let mut found = BTreeSet::new();
         for look in &self.looks {
             // The last epoch seen, of each instance or of all.
@@ -140,7 +142,9 @@ mod tests {
         let check = |job, texts: &[((u32, u64), &str)], expected: usize| {
             let files = texts
                 .iter()
-                .map(|((instance, epoch), text)| (name(*instance, *epoch, *epoch), format!("key,order\n{text}").into_bytes()))
+                .map(|((instance, epoch), text)| {
+                    (name(*instance, *epoch, *epoch), format!("key,order\n{text}").into_bytes())
+                })
                 .collect();
             assert_eq!(out_of_order(job, &files).len(), expected, "{texts:?}");
         };

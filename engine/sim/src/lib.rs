@@ -34,6 +34,7 @@ pub mod schedule;
 
 mod files;
 mod parts;
+mod feed;
 mod world;
 
 pub mod row;
