@@ -219,9 +219,7 @@ fn one_attempt(
     match (stop, verdict.borrow_mut().take()) {
         (_, Some(Err(error))) => Over::Failed(error),
         (Stop::Ended, Some(Ok(Outcome::Finished))) => Over::Done,
-        (Stop::Ended, Some(Ok(Outcome::Stopped(_)))) if world.feed.as_ref().is_some_and(|feed| feed.drained) => {
-            Over::Done
-        }
+        (Stop::Ended, Some(Ok(Outcome::Stopped(_)))) if world.is_drained() => Over::Done,
         (Stop::Ended, Some(Ok(Outcome::Stopped(_)))) => Over::Stopped,
         (Stop::Stuck(why), _) => Over::Stuck(why),
         (stop, verdict) => Over::Stuck(format!("the parts ended without a verdict: {stop:?}, {verdict:?}")),

@@ -56,6 +56,8 @@ pub(crate) struct World {
     consumes: bool,
     /// What users ask of the job that runs.
     pub(crate) requests: Requests,
+    /// A user has stopped the attempt that runs.
+    stopped: bool,
     /// Gives a job that watches folders its input, and drains it at last.
     pub(crate) feed: Option<Feed>,
     /// Who is killed goes on as if nothing had been: a planted bug.
@@ -87,6 +89,7 @@ impl World {
             calls_at_look: u64::MAX,
             consumes: outside.consumes,
             requests: Requests::default(),
+            stopped: false,
             feed: outside.feed,
             kills_fail: false,
         }
@@ -114,7 +117,10 @@ impl World {
                     let (reply, _) = bounded(1);
                     self.ask(Request::Savepoint(format!("save/{step}"), reply));
                 }
-                Fault::Stop { .. } => self.ask(Request::Stop { savepoint: None, drain: false }),
+                Fault::Stop { .. } => {
+                    self.stopped = true;
+                    self.ask(Request::Stop { savepoint: None, drain: false });
+                }
                 Fault::Call { .. } => {}
             }
             if self.death.is_some() {
@@ -135,9 +141,15 @@ impl World {
         self.requests.borrow_mut().push_back(request);
     }
 
+    /// Whether what was asked of the attempt that has stopped is that it ran out, and nothing else before that.
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.stopped && self.feed.as_ref().is_some_and(|feed| feed.drained)
+    }
+
     /// An attempt begins: what was asked of the one before is forgotten.
     pub(crate) fn begins(&mut self) {
         self.requests.borrow_mut().clear();
+        self.stopped = false;
         if let Some(feed) = &mut self.feed {
             feed.begins(self.clock.monotonic_nanos());
         }
