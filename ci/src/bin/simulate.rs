@@ -7,7 +7,7 @@
 //! ci/simulate --planted              puts in one bug after the other and tells which seed caught it
 //! ```
 //!
-//! Further: `--first SEED`, `--threads N`, `--job KIND`, `--faults 'LINE;LINE'`, `--bug NAME`, `--shrink`, `--verbose`.
+//! Further: `--first SEED`, `--every N` (with `--sweep`: only each N-th call and way), `--threads N`, `--job KIND`, `--faults 'LINE;LINE'`, `--bug NAME`, `--shrink`, `--verbose`.
 
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,6 +41,8 @@ struct Arguments {
     planted: Option<Planted>,
     all_planted: bool,
     sweep: bool,
+    /// Of the sweep's lists, only each so-many-th; 0 is all.
+    every: usize,
     trace: bool,
     verbose: bool,
     shrink: bool,
@@ -86,6 +88,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--bug" => arguments.planted = Some(value()?.parse().map_err(|error| format!("{error}"))?),
             "--planted" => arguments.all_planted = true,
             "--sweep" => arguments.sweep = true,
+            "--every" => arguments.every = number(value()?)? as usize,
             "--trace" => arguments.trace = true,
             "--verbose" => arguments.verbose = true,
             "--shrink" => arguments.shrink = true,
@@ -184,7 +187,8 @@ fn sweep_calls(seed: u64, arguments: &Arguments) -> bool {
     let setting = Setting { records: SWEPT_RECORDS, ..setting(seed, arguments) };
     let options = Options { planted: arguments.planted, keep: 0, commit: commit() };
     let calm = run::run(&setting, &[], &options);
-    let lists: Vec<_> = sweep(&calm.extent).collect();
+    let every = arguments.every.max(1);
+    let lists: Vec<_> = sweep(&calm.extent).step_by(every).collect();
     let next = AtomicUsize::new(0);
     let summary = Mutex::new(Summary::default());
     let work = || {
@@ -229,23 +233,25 @@ fn replay(seed: u64, arguments: &Arguments) -> bool {
     verdicts.iter().all(|verdict| verdict.clean)
 }
 
-/// Puts each bug in, until a seed catches it.
+/// Puts each bug in, until a seed catches it: one that is not clean with the bug, and clean without.
 fn plant(arguments: &Arguments) -> bool {
     let mut all = true;
     for bug in Planted::ALL {
-        let options = Options { planted: Some(bug), ..Options::default() };
+        let planted = Options { planted: Some(bug), ..Options::default() };
         let caught = (0..arguments.seeds.unwrap_or(CAUGHT_WITHIN)).find_map(|seed| {
-            let mut setting = setting(seed, arguments);
-            judge(&mut setting, arguments, &options)
-                .into_iter()
-                .find(|verdict| !verdict.clean)
-                .map(|verdict| (seed, verdict))
+            let wrong = |options: &Options| {
+                judge(&mut setting(seed, arguments), arguments, options).into_iter().find(|verdict| !verdict.clean)
+            };
+            let verdict = wrong(&planted)?;
+            // What is wrong without the bug too shows nothing of it.
+            wrong(&Options::default()).is_none().then_some((seed, verdict))
         });
         match caught {
             Some((seed, verdict)) => println!(
-                "{bug}: caught by seed {seed}: {:?} {}",
+                "{bug}: caught by seed {seed}: {:?} {} {}",
                 verdict.run.report.ending,
-                verdict.run.difference.lines().next().unwrap_or("")
+                verdict.run.difference.lines().next().unwrap_or(""),
+                verdict.run.report.broken.first().map_or("", String::as_str)
             ),
             None => {
                 all = false;

@@ -31,3 +31,28 @@ pub fn bids(seed: u64, lines: u64, to: &Path) -> std::io::Result<()> {
     }
     out.flush()
 }
+
+/// Writes `lines` departures in the form of the example's flights, ten a minute; one in fifty is too late for its hour.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn departures(seed: u64, lines: u64, to: &Path) -> std::io::Result<()> {
+    let mut random = Random::new(seed);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(to)?);
+    writeln!(
+        out,
+        "flight_id,carrier,flight,tailnum,origin,dest,distance,sched_dep,dep_delay,reported_at,arr_delay,air_time"
+    )?;
+    for line in 0..lines {
+        let late = if random.one_in(50) { random.below(5 * 3_600_000) as i64 } else { random.below(3_000_000) as i64 };
+        let reported = Timestamp(START + line as i64 * 6_000);
+        let scheduled = Timestamp(reported.0 - late);
+        let (origin, dest, number) = (random.below(60), random.below(200), random.below(9000));
+        let delay = if random.one_in(40) { String::new() } else { random.below(90).to_string() };
+        writeln!(
+            out,
+            "{line},YL,{number},N{number},A{origin:02},D{dest},500,{scheduled},{delay},{reported},{delay},90"
+        )?;
+    }
+    out.flush()
+}

@@ -1,7 +1,10 @@
 //! What an outside reader sees of a job's results, and how it compares with the oracle.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+
+use yeoul::operator::Services;
+use yeoul::state::manifest::{Manifest, ManifestOptions};
 
 /// The visible files below a folder, by name, with their bytes. Names that begin with a dot are not visible.
 ///
@@ -32,6 +35,48 @@ pub fn left_over(folder: &Path) -> std::io::Result<Vec<String>> {
         Ok(())
     })?;
     Ok(names)
+}
+
+/// The names below a folder; hidden ones too, with their lengths, if `all`.
+///
+/// # Errors
+/// A folder cannot be listed.
+pub fn names(folder: &Path, all: bool) -> std::io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    walk(folder, "", &mut |name, path| {
+        if all {
+            // A name that is gone meanwhile has no length.
+            names.insert(format!("{name} {}", std::fs::metadata(path).map_or(0, |of| of.len())));
+        } else if !name.split('/').any(|part| part.starts_with('.')) {
+            names.insert(name.to_owned());
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// Files in a job's data folder that its retained checkpoints do not need. The folder is listed before the manifest is opened, which
+/// puts in order what a crash has left.
+///
+/// # Errors
+/// The folder cannot be listed, or the manifest not be opened.
+pub fn left_in_store(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut there = BTreeSet::new();
+    walk(folder, "", &mut |name, _| {
+        there.insert(name.to_owned());
+        Ok(())
+    })?;
+    let storage = Services::default().files.folder(folder)?;
+    let options = ManifestOptions { retained: usize::MAX, ..ManifestOptions::default() };
+    let (manifest, _) = Manifest::open(storage, "", options)?;
+    for commit in manifest.retained() {
+        for segment in commit.segments() {
+            there.remove(&segment.file_name());
+        }
+    }
+    there.remove(yeoul::state::manifest::MANIFEST);
+    there.remove("LOCK");
+    Ok(there.into_iter().collect())
 }
 
 fn walk(folder: &Path, prefix: &str, visit: &mut dyn FnMut(&str, &Path) -> std::io::Result<()>) -> std::io::Result<()> {

@@ -1,32 +1,28 @@
 //! One round: a job from its start to its end, killed on the way as often as the campaign wants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use yeoul::sys::Random;
-
-use super::output::{Difference, compare, left_over, lines, visible};
+use super::aim::{Aim, Kill};
+use super::job::Job;
+use super::output::{Difference, compare, left_in_store, left_over, lines, names, visible};
+use super::reader::{Reader, out_of_order};
 
 /// The program under test and what it works on.
 #[derive(Debug, Clone)]
 pub struct Subject {
+    /// The job.
+    pub job: Job,
     /// The binary.
     pub binary: PathBuf,
     /// Its input.
     pub input: PathBuf,
     /// Milliseconds between checkpoints.
     pub interval: u64,
-}
-
-/// When a process is killed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kill {
-    /// After this long.
-    At(Duration),
-    /// When it comes to this point for this time.
-    Label(String, u64),
 }
 
 /// What became of a round.
@@ -38,13 +34,17 @@ pub struct Report {
     pub difference: Difference,
     /// Visible files that changed or went.
     pub taken_back: usize,
-    /// Files left over.
+    /// Names seen before others that belong before them, and keys whose lines are out of order.
+    pub disorder: Vec<String>,
+    /// Files left over, in the folder for results and in that of the state.
     pub left_over: Vec<String>,
     /// Processes that neither ended nor died in time.
     pub stuck: u64,
-    /// Labels at which the process died.
-    pub labels: Vec<String>,
-    /// The longest time from a restart to the first new output, in milliseconds.
+    /// The kills that hit, in words.
+    pub landed: Vec<String>,
+    /// The longest time from a restart to the first change in the folder for results, in milliseconds.
+    pub recovery_ms: u64,
+    /// Processes that ended by themselves in another way than by being done.
     pub errors: Vec<String>,
 }
 
@@ -54,6 +54,7 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         self.difference == Difference::default()
             && self.taken_back == 0
+            && self.disorder.is_empty()
             && self.left_over.is_empty()
             && self.stuck == 0
             && self.errors.is_empty()
@@ -62,8 +63,21 @@ impl Report {
 
 /// A process that does not end in this time is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The reader looks this often while a process runs.
+const LOOK_EVERY: Duration = Duration::from_millis(7);
+/// The signal of a planned kill.
+const SIGKILL: i32 = 9;
 
-fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String>) -> std::io::Result<Child> {
+/// What a run without faults came to.
+#[derive(Debug, Clone)]
+pub struct Oracle {
+    /// The lines of its result, sorted.
+    pub lines: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String>) -> io::Result<Child> {
     let mut command = Command::new(&subject.binary);
     command
         .args(["--quiet", "--no-restart", "--interval", &subject.interval.to_string(), "--shards", &shards.to_string()])
@@ -81,106 +95,187 @@ fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String
     command.spawn()
 }
 
-/// Runs without a kill, in a folder of its own. Returns the lines of the result and how long it took.
+/// Runs without a kill, in a folder of its own.
 ///
 /// # Errors
-/// The process cannot be started, or fails.
-pub fn fault_free(subject: &Subject, folder: &Path, shards: u16) -> std::io::Result<(Vec<String>, Duration)> {
+/// The process cannot be started or fails, or its result is empty, out of order or leaves something over.
+pub fn fault_free(subject: &Subject, folder: &Path, shards: u16) -> io::Result<Oracle> {
     let begun = Instant::now();
     let output = start(subject, folder, shards, None)?.wait_with_output()?;
+    let took = begun.elapsed();
     if !output.status.success() {
-        return Err(std::io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    Ok((lines(&visible(&folder.join("out"))?), begun.elapsed()))
+    let files = visible(&folder.join("out"))?;
+    let mut wrong = out_of_order(subject.job, &files);
+    wrong.extend(left_over(&folder.join("out"))?);
+    wrong.extend(left_in_store(&folder.join("data"))?);
+    let lines = lines(&files);
+    if lines.is_empty() || !wrong.is_empty() {
+        let job = subject.job.name();
+        return Err(io::Error::other(format!("{job} without faults has {} lines; wrong: {wrong:?}", lines.len())));
+    }
+    Ok(Oracle { lines, took })
 }
 
-/// Runs a job to its end in `folder`, killing it as `kills` says, one kill a process, in order.
+/// How a process ended.
+enum End {
+    /// It was done.
+    Done,
+    /// By the kill that was meant for it.
+    Killed,
+    /// It did not end in time.
+    Stuck,
+    /// By itself, in this way.
+    Failed(String),
+}
+
+/// Says how a process ended. `struck`: the campaign has sent SIGKILL. `armed`: a label may have.
+fn end_of(status: ExitStatus, struck: bool, armed: bool) -> End {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => End::Done,
+        (Some(code), _) => End::Failed(format!("exit {code}")),
+        (None, Some(SIGKILL)) if struck || armed => End::Killed,
+        (None, signal) => End::Failed(format!("died by signal {signal:?}, which nobody sent")),
+    }
+}
+
+/// Follows a process to its end, looking at its results now and then.
+fn follow(child: &mut Child, kill: Option<&Kill>, look: &mut dyn FnMut() -> io::Result<()>) -> io::Result<End> {
+    let (deadline, planned) = match kill {
+        Some(Kill::At(after)) => (*after, true),
+        Some(Kill::Label(..)) | None => (PATIENCE, false),
+    };
+    let armed = matches!(kill, Some(Kill::Label(..)));
+    let begun = Instant::now();
+    let mut looked = begun;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(end_of(status, false, armed));
+        }
+        if begun.elapsed() >= deadline {
+            child.kill()?;
+            let status = child.wait()?;
+            return Ok(if planned { end_of(status, true, false) } else { End::Stuck });
+        }
+        if looked.elapsed() >= LOOK_EVERY {
+            look()?;
+            looked = Instant::now();
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// Runs a job to its end in `folder`, killing its processes as `aim` says, at most `most` times.
 ///
 /// # Errors
-/// The process cannot be started, or the folder not be read.
+/// A process cannot be started, or the folder not be read.
 pub fn round(
     subject: &Subject,
     folder: &Path,
     shards: &mut dyn FnMut() -> u16,
-    kills: &[Kill],
-    oracle: &[String],
-) -> std::io::Result<Report> {
+    aim: &mut Aim,
+    most: u64,
+    oracle: &Oracle,
+) -> io::Result<Report> {
     let out = folder.join("out");
     let mut report = Report::default();
     let mut seen: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut kills = kills.iter();
-    loop {
-        let kill = kills.next();
-        let label = match kill {
+    let mut reader = Reader::default();
+    let mut done = false;
+    while !done {
+        let kill = (report.kills < most).then(|| aim.draw(subject.job, oracle.took));
+        let label = match &kill {
             Some(Kill::Label(label, hit)) => Some(format!("{label}:{hit}")),
             _ => None,
         };
-        let mut child = start(subject, folder, shards(), label)?;
-        let deadline = match kill {
-            Some(Kill::At(after)) => *after,
-            _ => PATIENCE,
-        };
+        let before = names(&out, true)?;
         let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break Some(status);
+        let mut recovered = report.kills == 0;
+        let mut child = start(subject, folder, shards(), label)?;
+        let end = follow(&mut child, kill.as_ref(), &mut || {
+            let first = names(&out, false)?;
+            reader.look(first, names(&out, false)?);
+            if !recovered && names(&out, true)? != before {
+                recovered = true;
+                report.recovery_ms = report.recovery_ms.max(begun.elapsed().as_millis() as u64);
             }
-            if begun.elapsed() >= deadline {
-                child.kill()?;
-                child.wait()?;
-                break None;
-            }
-            std::thread::sleep(Duration::from_micros(500));
-        };
-        let killed = status.is_none_or(|status| status.code().is_none());
-        match (kill, killed) {
-            (None, true) | (Some(Kill::Label(..)), true) if status.is_none() => report.stuck += 1,
-            (Some(Kill::Label(label, _)), true) => {
+            Ok(())
+        })?;
+        if let Some(kill) = &kill {
+            aim.ended(kill, matches!(end, End::Killed));
+        }
+        match end {
+            End::Done => done = true,
+            End::Killed => {
                 report.kills += 1;
-                report.labels.push(label.clone());
+                report.landed.extend(kill.map(|kill| format!("{kill:?}")));
             }
-            (Some(Kill::At(_)), true) => report.kills += 1,
-            _ => {}
+            End::Stuck => report.stuck += 1,
+            End::Failed(how) => {
+                let mut text = String::new();
+                if let Some(mut stderr) = child.stderr.take() {
+                    io::Read::read_to_string(&mut stderr, &mut text)?;
+                }
+                report.errors.push(format!("{how}: {}", text.trim()));
+            }
         }
         // What was visible stays as it was.
         let now = visible(&out)?;
         report.taken_back += seen.iter().filter(|(name, bytes)| now.get(*name) != Some(*bytes)).count();
         seen = now;
-        if let Some(status) = status
-            && let Some(code) = status.code()
-        {
-            if code != 0 {
-                let mut text = String::new();
-                if let Some(mut stderr) = child.stderr.take() {
-                    std::io::Read::read_to_string(&mut stderr, &mut text)?;
-                }
-                report.errors.push(format!("exit {code}: {}", text.trim()));
-            }
-            break;
-        }
-        if report.stuck > 0 {
+        let shown: BTreeSet<String> = seen.keys().cloned().collect();
+        reader.look(shown.clone(), shown);
+        if report.stuck > 0 || !report.errors.is_empty() {
             break;
         }
     }
-    report.difference = compare(oracle, &lines(&seen));
-    report.left_over = left_over(&out)?;
+    report.difference = compare(&oracle.lines, &lines(&seen));
+    report.disorder = reader.out_of_turn(subject.job.shows(), &seen);
+    report.disorder.extend(out_of_order(subject.job, &seen));
+    if done {
+        report.left_over = left_over(&out)?;
+        report.left_over.extend(left_in_store(&folder.join("data"))?);
+    } else {
+        // It has not had its chance to show the rest.
+        report.difference.lost = 0;
+    }
     Ok(report)
 }
 
-/// Draws kills for a round: half at random times within `span`, half at labels.
-#[must_use]
-pub fn draw_kills(random: &mut Random, count: u64, span: Duration, labels: &[String]) -> Vec<Kill> {
-    (0..count)
-        .map(|_| {
-            if labels.is_empty() || random.one_in(2) {
-                Kill::At(Duration::from_micros(random.below(span.as_micros() as u64 + 1)))
-            } else {
-                let label = labels[random.below(labels.len() as u64) as usize].clone();
-                // Mostly soon, at times late in the run.
-                let most = if random.one_in(3) { 60 } else { 6 };
-                let hit = 1 + random.below(most);
-                Kill::Label(label, hit)
-            }
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sigkill_while_a_kill_was_planned_is_a_kill() {
+        let killed = |raw, struck, armed| matches!(end_of(ExitStatus::from_raw(raw), struck, armed), End::Killed);
+        let failed = |raw, struck, armed| matches!(end_of(ExitStatus::from_raw(raw), struck, armed), End::Failed(_));
+        assert!(killed(SIGKILL, true, false) && killed(SIGKILL, false, true));
+        assert!(failed(SIGKILL, false, false), "the system ran out of memory, perhaps");
+        for signal in [4, 6, 7, 11] {
+            assert!(failed(signal, true, true), "signal {signal}");
+        }
+        assert!(failed(1 << 8, true, true) && failed(101 << 8, false, true));
+        assert!(matches!(end_of(ExitStatus::from_raw(0), true, true), End::Done));
+    }
+
+    fn sleeper(script: &str, kill: Option<&Kill>) -> End {
+        let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        follow(&mut child, kill, &mut || Ok(())).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_dies_by_another_signal_has_failed() {
+        let at = Kill::At(Duration::from_secs(60));
+        let label = Kill::Label("log.before-write".to_owned(), 1);
+        for kill in [None, Some(&at), Some(&label)] {
+            assert!(matches!(sleeper("kill -SEGV $$", kill), End::Failed(how) if how.contains("11")));
+            assert!(matches!(sleeper("kill -ABRT $$", kill), End::Failed(how) if how.contains('6')));
+            assert!(matches!(sleeper("exit 0", kill), End::Done));
+        }
+        assert!(matches!(sleeper("kill -KILL $$", Some(&label)), End::Killed));
+        assert!(matches!(sleeper("kill -KILL $$", Some(&at)), End::Failed(_)), "the campaign had not struck yet");
+        assert!(matches!(sleeper("sleep 60", Some(&Kill::At(Duration::ZERO))), End::Killed));
+    }
 }

@@ -40,6 +40,7 @@ impl Calls {
                 Some(Armed { kind: *kind, path: path.clone(), nth: *nth, onwards: *onwards, effect: *effect, seen: 0 })
             }
             Fault::Kill { .. } | Fault::Power { .. } | Fault::Wall { .. } | Fault::Rot { .. } => None,
+            Fault::Savepoint { .. } | Fault::Stop { .. } => None,
         }));
     }
 

@@ -211,6 +211,15 @@ impl SimDisk {
         state.trace.note(format_args!("put {path} {} bytes {:016x}", bytes.len(), digest_of(bytes)));
     }
 
+    /// Takes a file away, durably, as an outside process does; counts as no call. Returns its bytes if it was there.
+    pub fn take(&self, path: &str) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        let bytes = state.tree.read(path)?;
+        state.tree.take(path).ok()?;
+        state.trace.note(format_args!("take {path}"));
+        Some(bytes)
+    }
+
     /// A file's bytes as an outside process sees them at this moment; counts as no call.
     #[must_use]
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {

@@ -103,6 +103,16 @@ pub enum Fault {
         /// By how much, forwards or back.
         by_millis: i64,
     },
+    /// A user asks for a savepoint before this step of the scheduler. Nothing goes wrong, but much is written.
+    Savepoint {
+        /// Counted from 0, across restarts.
+        step: u64,
+    },
+    /// A user stops the job before this step of the scheduler, and starts it again.
+    Stop {
+        /// Counted from 0, across restarts.
+        step: u64,
+    },
     /// A bit of a file is flipped at rest, before this step of the scheduler.
     Rot {
         /// Counted from 0, across restarts.
@@ -119,7 +129,7 @@ impl Fault {
         match self {
             Self::Call { effect, .. } => effect.is_crash(),
             Self::Kill { .. } | Self::Power { .. } => true,
-            Self::Wall { .. } | Self::Rot { .. } => false,
+            Self::Wall { .. } | Self::Rot { .. } | Self::Savepoint { .. } | Self::Stop { .. } => false,
         }
     }
 }
@@ -208,6 +218,8 @@ impl fmt::Display for Fault {
             Self::Power { step } => write!(f, "power {step}"),
             Self::Wall { step, by_millis } => write!(f, "wall {step} {by_millis}"),
             Self::Rot { step, at } => write!(f, "rot {step} {at}"),
+            Self::Savepoint { step } => write!(f, "savepoint {step}"),
+            Self::Stop { step } => write!(f, "stop {step}"),
         }
     }
 }
@@ -265,6 +277,8 @@ fn parse(line: &str) -> Option<Fault> {
         "kill" => Fault::Kill { step: words.next()?.parse().ok()? },
         "power" => Fault::Power { step: words.next()?.parse().ok()? },
         "wall" => Fault::Wall { step: words.next()?.parse().ok()?, by_millis: words.next()?.parse().ok()? },
+        "savepoint" => Fault::Savepoint { step: words.next()?.parse().ok()? },
+        "stop" => Fault::Stop { step: words.next()?.parse().ok()? },
         "rot" => Fault::Rot { step: words.next()?.parse().ok()?, at: words.next()?.parse().ok()? },
         _ => return None,
     };
@@ -287,6 +301,8 @@ mod tests {
             "power 0",
             "wall 5 -3600000",
             "rot 5 991",
+            "savepoint 7",
+            "stop 9",
         ];
         for line in lines {
             assert_eq!(line.parse::<Fault>().unwrap().to_string(), line);

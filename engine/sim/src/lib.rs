@@ -34,6 +34,7 @@ pub mod schedule;
 
 mod files;
 mod parts;
+mod feed;
 mod world;
 
 pub mod row;
@@ -44,6 +45,7 @@ pub mod oracle;
 pub mod compare;
 pub mod visible;
 
+pub mod json;
 pub mod report;
 pub mod shrink;
 

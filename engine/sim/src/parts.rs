@@ -20,6 +20,7 @@ use yeoul_sys::Clock;
 
 use crate::clock::SimClock;
 use crate::schedule::{Part, Step};
+use crate::world::Requests;
 
 /// Runs engine code; a panic becomes the error that a thread's own guard makes of it.
 pub(crate) fn guarded<R>(what: &str, work: impl FnOnce() -> Result<R, JobError>) -> Result<R, JobError> {
@@ -210,15 +211,20 @@ pub(crate) type Verdict = Rc<RefCell<Option<Result<Outcome, JobError>>>>;
 pub(crate) struct CoordinatorPart {
     coordinator: Coordinator,
     events: Receiver<Event>,
+    requests: Requests,
     verdict: Verdict,
 }
 
 impl CoordinatorPart {
-    pub(crate) fn new(coordinator: Coordinator, events: Receiver<Event>, verdict: Verdict) -> Self {
-        Self { coordinator, events, verdict }
+    pub(crate) fn new(coordinator: Coordinator, events: Receiver<Event>, requests: Requests, verdict: Verdict) -> Self {
+        Self { coordinator, events, requests, verdict }
     }
 
     fn advance(&mut self) -> Result<Tick, JobError> {
+        if let Some(request) = self.requests.borrow_mut().pop_front() {
+            self.coordinator.request(request);
+            return Ok(Tick::Worked);
+        }
         // One event at a time: what comes between two of them is the scheduler's to decide.
         if let Ok(event) = self.events.try_recv() {
             self.coordinator.event(event)?;
@@ -252,6 +258,6 @@ impl Part for CoordinatorPart {
     }
 
     fn is_called(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || !self.requests.borrow().is_empty()
     }
 }

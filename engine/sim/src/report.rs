@@ -1,8 +1,7 @@
 //! What a run and a campaign come to, as JSON lines.
 
-use std::fmt::Write;
-
 use crate::fault::Fault;
+use crate::json::{Object, text};
 use crate::workload::JobKind;
 
 /// How a run ended.
@@ -146,45 +145,6 @@ impl Summary {
         line.add("stuck", &self.stuck).add("failed", &self.failed).add("recovery_ms", &self.recovery_ms);
         line.close()
     }
-}
-
-/// A JSON object on one line.
-struct Object(String);
-
-impl Object {
-    fn new() -> Self {
-        Self(String::from("{"))
-    }
-
-    /// Adds a member; the value is JSON already.
-    fn add(&mut self, name: &str, value: &dyn std::fmt::Display) -> &mut Self {
-        let comma = if self.0.len() > 1 { "," } else { "" };
-        write!(self.0, "{comma}\"{name}\":{value}").expect("a string takes all text");
-        self
-    }
-
-    fn close(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-/// A JSON string.
-fn text(plain: &str) -> String {
-    let mut json = String::from("\"");
-    for c in plain.chars() {
-        match c {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            c if c < ' ' => write!(json, "\\u{:04x}", u32::from(c)).expect("a string takes all text"),
-            c => json.push(c),
-        }
-    }
-    json.push('"');
-    json
 }
 
 #[cfg(test)]

@@ -39,6 +39,22 @@ pub struct Setting {
     pub split_size: u64,
     /// Bytes after which an output part is complete; 0: each epoch is one.
     pub roll_bytes: u64,
+    /// After how long an output part is complete, also if it is not large enough.
+    pub roll_every: Option<Duration>,
+    /// Output is one file, which appears at the end.
+    pub single: bool,
+    /// A consumer takes parts away once it has read them, all but the newest of each instance.
+    pub consumed: bool,
+    /// Input is CSV, not NDJSON.
+    pub csv: bool,
+    /// Input is compressed.
+    pub gzip: bool,
+    /// Input folders are watched: files come one after the other, and a user drains the job at last.
+    pub watched: bool,
+    /// Files of a watched folder are moved away once they are read.
+    pub moved: bool,
+    /// Sources wait for one another when their times drift apart.
+    pub aligned: bool,
     /// Bytes in a segment of the log.
     pub segment_bytes: u32,
     /// Bytes after which the manifest is rewritten.
@@ -73,7 +89,7 @@ impl Setting {
             0 => vec![first],
             _ => (0..6).map(|at| if at == 0 { first } else { pick(&[1, 2, 3, 4]) as u16 }).collect(),
         };
-        Self {
+        let mut setting = Self {
             seed,
             kind,
             records: pick(&[2_000, 4_000]) as usize,
@@ -84,12 +100,29 @@ impl Setting {
             step_calls: pick(&[1, 2, 4, 32]) as usize,
             split_size: pick(&[700, 20_000, 1 << 24]),
             roll_bytes: pick(&[0, 0, 600]),
-            segment_bytes: pick(&[8 << 10, 16 << 10, 64 << 10]) as u32,
+            segment_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]) as u32,
             manifest_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]),
             retained: pick(&[1, 1, 2, 3]) as usize,
             state_memory: pick(&[1, 64 << 10, 64 << 20]) as usize,
             interval: Duration::from_micros(pick(&[200, 500, 1_000])),
+            roll_every: None,
+            single: false,
+            consumed: false,
+            csv: pick(&[0, 0, 1]) == 1,
+            gzip: pick(&[0, 0, 0, 1]) == 1,
+            watched: pick(&[0, 0, 0, 1]) == 1,
+            moved: pick(&[0, 1]) == 1,
+            aligned: pick(&[0, 0, 0, 1]) == 1,
+        };
+        // A source that waits for one whose next file is not there yet waits rightly, and is not done when it is quiet.
+        setting.aligned &= !setting.watched;
+        match pick(&[0, 1, 2, 3, 4, 5]) {
+            0 => setting.single = true,
+            1 => setting.roll_every = Some(Duration::from_millis(pick(&[1, 5, 20]))),
+            2 | 3 => setting.consumed = true,
+            _ => {}
         }
+        setting
     }
 
     /// How many shards a process has.

@@ -91,6 +91,8 @@ fn simpler(fault: &Fault) -> Vec<Fault> {
         Fault::Wall { step, by_millis } => {
             earlier(*step).map(|step| Fault::Wall { step, by_millis: *by_millis }).collect()
         }
+        Fault::Savepoint { step } => earlier(*step).map(|step| Fault::Savepoint { step }).collect(),
+        Fault::Stop { step } => earlier(*step).map(|step| Fault::Stop { step }).collect(),
         Fault::Rot { step, at } => earlier(*step).map(|step| Fault::Rot { step, at: *at }).collect(),
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct History {
 /// Why an attempt is over.
 enum Over {
     Done,
+    /// A user has stopped it, and will start it again.
+    Stopped,
     Failed(JobError),
     Down,
     /// It should be down, and goes on beside the next one: a planted bug.
@@ -93,6 +95,10 @@ pub(crate) fn run(
                 return history;
             }
             Over::Survived => {}
+            Over::Stopped => {
+                process.kill();
+                world.look(scheduler.steps());
+            }
             Over::Down => world.bury(scheduler.steps()),
             Over::Stuck(why) => {
                 history.ending = Ending::Stuck(why);
@@ -167,6 +173,7 @@ fn one_attempt(
     watch: &Watch,
     undead: &mut Vec<Box<dyn Part>>,
 ) -> Over {
+    world.begins();
     let run_seed = services.clock.monotonic_nanos() ^ (services.clock.wall_millis() as u64).rotate_left(32);
     let Attempt { seats, coordinator, events, told, .. } =
         match guarded("preparing", || prepare(graph, config, services, watch, run_seed)) {
@@ -183,7 +190,7 @@ fn one_attempt(
         parts.push(Box::new(WriterPart::new(number, writer, chunks, spent, bell, told.clone())));
     }
     drop(told);
-    parts.push(Box::new(CoordinatorPart::new(coordinator, events, verdict.clone())));
+    parts.push(Box::new(CoordinatorPart::new(coordinator, events, world.requests.clone(), verdict.clone())));
     parts.append(undead);
     let completed = watch.checkpoints().completed;
     let mut stop = scheduler.run(&mut parts, |step| world.before_step(step, watch, completed));
@@ -212,6 +219,8 @@ fn one_attempt(
     match (stop, verdict.borrow_mut().take()) {
         (_, Some(Err(error))) => Over::Failed(error),
         (Stop::Ended, Some(Ok(Outcome::Finished))) => Over::Done,
+        (Stop::Ended, Some(Ok(Outcome::Stopped(_)))) if world.is_drained() => Over::Done,
+        (Stop::Ended, Some(Ok(Outcome::Stopped(_)))) => Over::Stopped,
         (Stop::Stuck(why), _) => Over::Stuck(why),
         (stop, verdict) => Over::Stuck(format!("the parts ended without a verdict: {stop:?}, {verdict:?}")),
     }

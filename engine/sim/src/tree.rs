@@ -187,6 +187,14 @@ impl Tree {
         self.names.sync(dir);
     }
 
+    /// Takes a file away, durably.
+    pub(crate) fn take(&mut self, path: &str) -> io::Result<()> {
+        let dir = self.find(path.rsplit_once('/').map_or("", |(above, _)| above))?;
+        self.remove(path)?;
+        self.names.sync(dir);
+        Ok(())
+    }
+
     /// Makes folders, durably.
     pub(crate) fn put_folder(&mut self, path: &str) {
         self.make_folders(path, true).expect("the test's own folders have no file in their way");

@@ -13,18 +13,31 @@ use std::fmt;
 use crate::disk::SimDisk;
 use crate::trace::digest_of;
 
-/// Tells the epoch of an output file from its path, or `None` for files that are no finished output.
-pub type EpochOf = fn(&str) -> Option<u64>;
+/// What the name of a finished output file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Who wrote it.
+    pub instance: u32,
+    /// Its first epoch.
+    pub first: u64,
+    /// Its last epoch.
+    pub last: u64,
+}
+
+/// Tells what an output file is from its path, or `None` for files that are no finished output.
+pub type PartOf = fn(&str) -> Option<Part>;
 
 /// A reader that looks from outside.
 #[derive(Debug, Clone)]
 pub struct Watcher {
     folder: String,
-    epoch_of: EpochOf,
+    part_of: PartOf,
     looks: Vec<Look>,
     /// Every file ever seen, with a digest of its bytes.
     known: BTreeMap<String, u64>,
     broken: Vec<Broken>,
+    /// What a consumer took away, with its bytes. It counts as seen ever after.
+    consumed: BTreeMap<String, Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,6 +63,15 @@ pub enum Broken {
         /// When it was missed.
         step: u64,
     },
+    /// A file holds epochs that a consumer has taken away already.
+    Again {
+        /// The file.
+        path: String,
+        /// What was taken away.
+        taken: String,
+        /// When it was seen.
+        step: u64,
+    },
     /// A file of an epoch was seen while one of an earlier epoch, which is there at the end, was not.
     NotAPrefix {
         /// When it was seen.
@@ -64,16 +86,54 @@ pub enum Broken {
 impl Watcher {
     /// A reader of the files below a folder (`"out/"`).
     #[must_use]
-    pub fn new(folder: &str, epoch_of: EpochOf) -> Self {
-        Self { folder: folder.to_owned(), epoch_of, looks: Vec::new(), known: BTreeMap::new(), broken: Vec::new() }
+    pub fn new(folder: &str, part_of: PartOf) -> Self {
+        let (looks, known, broken, consumed) = (Vec::new(), BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { folder: folder.to_owned(), part_of, looks, known, broken, consumed }
+    }
+
+    fn epoch_of(&self, path: &str) -> Option<u64> {
+        (self.part_of)(path).map(|part| part.last)
+    }
+
+    /// Takes away what was seen at the last look, all but the newest part of each instance, as a consumer does that has read it.
+    pub fn consume(&mut self, disk: &SimDisk) {
+        let Some(last) = self.looks.last() else { return };
+        let mut newest = BTreeMap::new();
+        let parts: Vec<(String, Part)> =
+            last.paths.iter().filter_map(|path| Some((path.clone(), (self.part_of)(path)?))).collect();
+        for (_, part) in &parts {
+            let greatest = newest.entry(part.instance).or_insert(part.last);
+            *greatest = part.last.max(*greatest);
+        }
+        for (path, part) in parts {
+            if newest[&part.instance] != part.last
+                && !self.consumed.contains_key(&path)
+                && let Some(bytes) = disk.take(&path)
+            {
+                self.consumed.insert(path, bytes);
+            }
+        }
+    }
+
+    /// The bytes of a file, also of one that a consumer has taken away.
+    #[must_use]
+    pub fn read(&self, disk: &SimDisk, path: &str) -> Vec<u8> {
+        self.consumed.get(path).cloned().or_else(|| disk.read(path)).unwrap_or_default()
     }
 
     /// Looks at what is visible now.
     pub fn look(&mut self, disk: &SimDisk, step: u64) {
         let mut paths = BTreeSet::new();
         for (path, _) in disk.files() {
-            if !path.starts_with(&self.folder) || (self.epoch_of)(&path).is_none() {
-                continue;
+            let Some(part) = (self.part_of)(&path).filter(|_| path.starts_with(&self.folder)) else { continue };
+            let again = self.consumed.keys().find(|taken| {
+                (self.part_of)(taken).is_some_and(|taken| taken.instance == part.instance && taken.last >= part.first)
+            });
+            if let Some(taken) = again {
+                let again = Broken::Again { path: path.clone(), taken: taken.clone(), step };
+                if !self.broken.iter().any(|of| matches!(of, Broken::Again { path: known, .. } if *known == path)) {
+                    self.broken.push(again);
+                }
             }
             let digest = digest_of(&disk.read(&path).unwrap_or_default());
             if *self.known.entry(path.clone()).or_insert(digest) != digest {
@@ -81,6 +141,7 @@ impl Watcher {
             }
             paths.insert(path);
         }
+        paths.extend(self.consumed.keys().cloned());
         if let Some(last) = self.looks.last() {
             let gone = last.paths.difference(&paths);
             self.broken.extend(gone.map(|path| Broken::Vanished { path: path.clone(), step }));
@@ -100,7 +161,7 @@ impl Watcher {
     pub fn files(&self) -> Vec<String> {
         let mut files: Vec<String> =
             self.looks.last().into_iter().flat_map(|look| look.paths.iter().cloned()).collect();
-        files.sort_by_key(|path| ((self.epoch_of)(path), path.clone()));
+        files.sort_by_key(|path| (self.epoch_of(path), path.clone()));
         files
     }
 
@@ -114,9 +175,8 @@ impl Watcher {
         let order = self.files();
         for look in &self.looks {
             let Some(missing) = order.iter().position(|path| !look.paths.contains(path)) else { continue };
-            let epoch = (self.epoch_of)(&order[missing]);
-            let later =
-                order[missing..].iter().find(|path| (self.epoch_of)(path) > epoch && look.paths.contains(*path));
+            let epoch = self.epoch_of(&order[missing]);
+            let later = order[missing..].iter().find(|path| self.epoch_of(path) > epoch && look.paths.contains(*path));
             if let Some(seen) = later {
                 let (seen, missing) = (seen.clone(), order[missing].clone());
                 broken.push(Broken::NotAPrefix { step: look.step, seen, missing });
@@ -139,6 +199,9 @@ impl fmt::Display for Broken {
                 write!(f, "{path} had other bytes at step {step} than when it was first seen")
             }
             Self::Vanished { path, step } => write!(f, "{path} was seen, and gone at step {step}"),
+            Self::Again { path, taken, step } => {
+                write!(f, "{path} was shown at step {step}, and {taken} had been shown and taken away")
+            }
             Self::NotAPrefix { step, seen, missing } => {
                 write!(f, "{seen} was visible at step {step} before {missing} of an earlier epoch")
             }
@@ -154,14 +217,15 @@ mod tests {
     use crate::clock::SimClock;
     use crate::trace::Trace;
 
-    fn epoch_of(path: &str) -> Option<u64> {
-        path.strip_prefix("out/part-")?.split('-').next()?.parse().ok()
+    fn part_of(path: &str) -> Option<Part> {
+        let epoch = path.strip_prefix("out/part-")?.split('-').next()?.parse().ok()?;
+        Some(Part { instance: 0, first: epoch, last: epoch })
     }
 
     fn check(work: impl FnOnce(&SimDisk, &dyn Storage, &mut dyn FnMut(u64)), expected: &[&str]) {
         let disk = SimDisk::new(1, SimClock::new(0), Trace::keeping(0));
         let storage = disk.start().folder("out");
-        let mut watcher = Watcher::new("out/", epoch_of);
+        let mut watcher = Watcher::new("out/", part_of);
         work(&disk, &*storage, &mut |step| watcher.look(&disk, step));
         let broken: Vec<String> = watcher.judge().iter().map(ToString::to_string).collect();
         assert_eq!(broken, expected);
@@ -206,7 +270,7 @@ mod tests {
     #[test]
     fn after_a_power_loss_a_file_may_be_missing_until_the_end() {
         let disk = SimDisk::new(1, SimClock::new(0), Trace::keeping(0));
-        let mut watcher = Watcher::new("", epoch_of);
+        let mut watcher = Watcher::new("", part_of);
         disk.put("out/part-1", b"x");
         watcher.look(&disk, 1);
         let fresh = SimDisk::new(1, SimClock::new(0), Trace::keeping(0));
@@ -218,10 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_consumer_took_stays_seen_and_must_not_come_again() {
+        let disk = SimDisk::new(1, SimClock::new(0), Trace::keeping(0));
+        let mut watcher = Watcher::new("out/", part_of);
+        for path in ["out/part-1", "out/part-2", "out/part-3"] {
+            disk.put(path, path.as_bytes());
+            watcher.look(&disk, 1);
+            watcher.consume(&disk);
+        }
+        assert_eq!(disk.files().len(), 1);
+        assert_eq!((watcher.judge(), watcher.files().len()), (vec![], 3));
+        assert_eq!(watcher.read(&disk, "out/part-1"), b"out/part-1");
+        disk.put("out/part-2", b"out/part-2");
+        watcher.look(&disk, 9);
+        watcher.look(&disk, 10);
+        let told: Vec<String> = watcher.judge().iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["out/part-2 was shown at step 9, and out/part-2 had been shown and taken away"]);
+    }
+
+    #[test]
     fn what_nothing_accounts_for_is_left_over() {
         let disk = SimDisk::new(1, SimClock::new(0), Trace::keeping(0));
         disk.put("out/part-1", b"x");
         disk.put("out/.tmp", b"x");
-        assert_eq!(left_over(&disk, |path| epoch_of(path).is_some()), ["out/.tmp"]);
+        assert_eq!(left_over(&disk, |path| part_of(path).is_some()), ["out/.tmp"]);
     }
 }

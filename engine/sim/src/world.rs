@@ -4,20 +4,36 @@
 //! 1. Each fault at a step strikes once, before the first step at or after its own.
 //! 2. What a power loss keeps comes from the seed alone.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use crossbeam_channel::bounded;
 use yeoul_runtime::JobWatch;
+use yeoul_runtime::coordinator::Request;
 use yeoul_sys::Clock;
 
 use crate::clock::SimClock;
 use crate::disk::{Death, SimDisk};
 use crate::fault::Fault;
+use crate::feed::Feed;
 use crate::rng::Chance;
 use crate::trace::Trace;
 use crate::visible::Watcher;
 
 /// The reader outside looks once in so many steps.
 const LOOK_EVERY: u64 = 64;
+
+/// What users ask of the job that runs, until its coordinator hears of it.
+pub(crate) type Requests = Rc<RefCell<VecDeque<Request>>>;
+
+/// Who works with the job's files from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    pub(crate) consumes: bool,
+    pub(crate) feed: Option<Feed>,
+}
 
 /// The machine and its surroundings.
 pub(crate) struct World {
@@ -36,6 +52,14 @@ pub(crate) struct World {
     /// The longest time from a crash to the next commit, in nanoseconds.
     pub(crate) longest_recovery: u64,
     calls_at_look: u64,
+    /// Reads parts and takes them away.
+    consumes: bool,
+    /// What users ask of the job that runs.
+    pub(crate) requests: Requests,
+    /// A user has stopped the attempt that runs.
+    stopped: bool,
+    /// Gives a job that watches folders its input, and drains it at last.
+    pub(crate) feed: Option<Feed>,
     /// Who is killed goes on as if nothing had been: a planted bug.
     pub(crate) kills_fail: bool,
 }
@@ -47,6 +71,7 @@ impl World {
         trace: Trace,
         watchers: Vec<Watcher>,
         faults: &[Fault],
+        outside: Outside,
         chance: Box<dyn Chance>,
     ) -> Self {
         disk.arm(faults);
@@ -62,6 +87,10 @@ impl World {
             fell_at: None,
             longest_recovery: 0,
             calls_at_look: u64::MAX,
+            consumes: outside.consumes,
+            requests: Requests::default(),
+            stopped: false,
+            feed: outside.feed,
             kills_fail: false,
         }
     }
@@ -84,13 +113,46 @@ impl World {
                 Fault::Power { .. } => self.death = Some(Death::Power),
                 Fault::Wall { by_millis, .. } => self.clock.set_wall(self.clock.wall_millis() + by_millis),
                 Fault::Rot { at, .. } => self.rot(at),
+                Fault::Savepoint { .. } => {
+                    let (reply, _) = bounded(1);
+                    self.ask(Request::Savepoint(format!("save/{step}"), reply));
+                }
+                Fault::Stop { .. } => {
+                    self.stopped = true;
+                    self.ask(Request::Stop { savepoint: None, drain: false });
+                }
                 Fault::Call { .. } => {}
             }
             if self.death.is_some() {
                 return true;
             }
         }
+        let now = self.clock.monotonic_nanos();
+        if let Some(feed) = &mut self.feed
+            && feed.turn(&self.disk, now, watch.checkpoints().completed)
+        {
+            self.ask(Request::Stop { savepoint: None, drain: true });
+        }
         false
+    }
+
+    fn ask(&self, request: Request) {
+        self.trace.note(format_args!("a user asks: {request:?}"));
+        self.requests.borrow_mut().push_back(request);
+    }
+
+    /// Whether what was asked of the attempt that has stopped is that it ran out, and nothing else before that.
+    pub(crate) fn is_drained(&self) -> bool {
+        !self.stopped && self.feed.as_ref().is_some_and(|feed| feed.drained)
+    }
+
+    /// An attempt begins: what was asked of the one before is forgotten.
+    pub(crate) fn begins(&mut self) {
+        self.requests.borrow_mut().clear();
+        self.stopped = false;
+        if let Some(feed) = &mut self.feed {
+            feed.begins(self.clock.monotonic_nanos());
+        }
     }
 
     /// Whether the process is dead.
@@ -135,6 +197,9 @@ impl World {
         let calls = self.disk.calls();
         if std::mem::replace(&mut self.calls_at_look, calls) != calls {
             self.watchers.iter_mut().for_each(|watcher| watcher.look(&self.disk, step));
+            if self.consumes {
+                self.watchers.iter_mut().for_each(|watcher| watcher.consume(&self.disk));
+            }
         }
     }
 
@@ -162,6 +227,7 @@ fn step_of(fault: &Fault) -> Option<u64> {
         Fault::Kill { step } | Fault::Power { step } | Fault::Wall { step, .. } | Fault::Rot { step, .. } => {
             Some(*step)
         }
+        Fault::Savepoint { step } | Fault::Stop { step } => Some(*step),
         Fault::Call { .. } => None,
     }
 }

@@ -12,9 +12,12 @@ use yeoul_stream::{
 
 use super::functions::{CountAndSum, Pairs, Recently, RunningTotal};
 use super::records::{Input, Windowed};
-use super::{LATE, MAIN, input_path};
+use super::{LATE, MAIN, SINGLE, input_path};
 use crate::setting::Setting;
 use crate::workload::{JobKind, Workload};
+
+/// How often a watched folder is listed.
+const LISTED_EVERY: Duration = Duration::from_millis(50);
 
 /// The job of this workload.
 pub(super) fn build(workload: &Workload, setting: &Setting) -> Result<JobGraph, GraphError> {
@@ -54,20 +57,45 @@ impl Job<'_> {
     /// These sources, united and keyed.
     fn keyed(&self, sources: std::ops::Range<usize>) -> KeyedStream<u64, Input> {
         let streams = sources.map(|source| {
-            let files = FileSource::ndjson::<Input>(input_path(source)).split_size(self.setting.split_size);
-            let watermarks = WatermarkStrategy::for_bounded_out_of_orderness(millis(self.workload.bound))
+            let mut watermarks = WatermarkStrategy::for_bounded_out_of_orderness(millis(self.workload.bound))
                 .with_timestamp_assigner(|record: &rkyv::Archived<Input>| Timestamp(record.time()))
                 .with_granularity(Duration::ZERO);
-            self.env.from_source(files, watermarks, "Input").uid(&format!("source-{source}"))
+            if self.setting.aligned {
+                watermarks =
+                    watermarks.with_watermark_alignment("all", millis(self.workload.bound + self.workload.size));
+            }
+            let path = input_path(source, self.setting);
+            let stream = if self.setting.csv {
+                self.env.from_source(
+                    self.files(FileSource::csv::<Input>(path).no_newlines_in_quotes()),
+                    watermarks,
+                    "Input",
+                )
+            } else {
+                self.env.from_source(self.files(FileSource::ndjson::<Input>(path)), watermarks, "Input")
+            };
+            stream.uid(&format!("source-{source}"))
         });
         let all = streams.reduce(|all: DataStream<Input>, one| all.union(&one)).expect("a workload has sources");
         all.key_by(|record| record.key())
     }
 
+    fn files<F>(&self, files: FileSource<Input, F>) -> FileSource<Input, F> {
+        let files = files.split_size(self.setting.split_size);
+        if self.setting.watched { files.watch(LISTED_EVERY) } else { files }
+    }
+
     fn sink<T: Schema>(&self, stream: &DataStream<T>, folder: &str) {
-        let roll = match self.setting.roll_bytes {
-            0 => Roll::EveryEpoch,
-            bytes => Roll::Bytes(bytes),
+        if self.setting.single {
+            let file = FileSink::csv::<T>(format!("{folder}/{SINGLE}")).header(false).single();
+            stream.sink_to(file).uid(folder);
+            return;
+        }
+        let roll = match (self.setting.roll_bytes, self.setting.roll_every) {
+            (0, None) => Roll::EveryEpoch,
+            (0, Some(age)) => Roll::Every(age),
+            (bytes, None) => Roll::Bytes(bytes),
+            (bytes, Some(age)) => Roll::BytesOrEvery(bytes, age),
         };
         stream.sink_to(FileSink::csv::<T>(folder).header(false).roll(roll)).uid(folder);
     }

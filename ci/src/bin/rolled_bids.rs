@@ -1,0 +1,75 @@
+//! Bids per auction as the example counts them, under limits so small that a short run meets what takes days otherwise: parts of
+//! several epochs, many small segments that are compacted and removed, a manifest that is rewritten, state that does not fit into
+//! memory, and savepoints while it runs. Takes the options of the examples.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use yeoul::prelude::*;
+use yeoul_examples::jobs::hot_bids::{BOUND, BidsOfAuction, time_of};
+use yeoul_examples::options::Options;
+use yeoul_examples::records::AuctionEvent;
+
+/// Bytes of a part.
+const PART: u64 = 64 << 10;
+/// Savepoints of one process.
+const SAVEPOINTS: usize = 2;
+
+fn main() -> ExitCode {
+    let options =
+        match Options::parse(std::env::args().skip(1), "examples/data/nexmark-20k.ndjson.gz", "out/rolled_bids") {
+            Ok(options) => options,
+            Err(message) => {
+                eprintln!("{message}");
+                return ExitCode::from(2);
+            }
+        };
+    if options.labels {
+        yeoul::sys::failpoint::labels().iter().for_each(|label| println!("{label}"));
+        return ExitCode::SUCCESS;
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rolled_bids: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), yeoul::Error> {
+    let mut env = options.environment("rolled_bids");
+    let config = env.config_mut();
+    config.log_segment_bytes = 256 << 10;
+    config.manifest_rewrite_bytes = 4 << 10;
+    config.retained_checkpoints = 2;
+    config.state_memory = 64 << 10;
+    let events = env.from_source(
+        FileSource::ndjson::<AuctionEvent>(&options.input),
+        WatermarkStrategy::for_bounded_out_of_orderness(BOUND).with_timestamp_assigner(time_of),
+        "events",
+    );
+    events
+        .filter(|event| event.bid().is_some())
+        .key_by(|event| event.bid().map_or(0, |bid| bid.auction()))
+        .window(SlidingEventTimeWindows::of(Duration::from_secs(10), Duration::from_secs(2)))
+        .aggregate_with(Count::new(), |auction, window, bids, out| {
+            out.collect(BidsOfAuction { auction: *auction, start: window.start, end: window.end, bids });
+        })
+        .name("bids")
+        .sink_to(FileSink::csv::<BidsOfAuction>(options.result("bids")).roll(Roll::Bytes(PART)).overwrite())
+        .name("bids.csv");
+    let job = env.execute_async()?;
+    if let Some(data) = &options.data {
+        for number in 0..SAVEPOINTS {
+            let name = format!("savepoint-{}-{number}", std::process::id());
+            // A job that ends meanwhile takes no more; why it ended is told below.
+            let taken = job.savepoint(&data.with_file_name(name).display().to_string());
+            if let Err(error) = taken {
+                eprintln!("rolled_bids: no savepoint: {error}");
+            }
+        }
+    }
+    job.wait()?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Which process is killed when: half of the kills at random times, half at labelled points, each label as often as any other.
+//!
+//! Invariants:
+//! 1. No label is aimed at twice more often than another that the job comes to.
+//! 2. A label that was missed is aimed at next at its first arrival; so every label that is reached at all is hit.
+
+use std::time::Duration;
+
+use yeoul::sys::Random;
+
+use super::job::{Job, NOT_REACHED};
+
+/// When a process is killed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kill {
+    /// After this long.
+    At(Duration),
+    /// When it comes to this point for this time.
+    Label(String, u64),
+}
+
+/// What is known of a label.
+#[derive(Debug, Clone)]
+struct Target {
+    label: String,
+    tries: u64,
+    hits: u64,
+    missed: bool,
+}
+
+/// Draws the kills of a campaign.
+#[derive(Debug)]
+pub struct Aim {
+    random: Random,
+    targets: Vec<Target>,
+}
+
+impl Aim {
+    /// Over these labels; those that nothing reaches are left out.
+    #[must_use]
+    pub fn new(seed: u64, labels: &[String]) -> Self {
+        let reached = labels.iter().filter(|label| NOT_REACHED.iter().all(|(not, _)| not != label));
+        let targets = reached.map(|label| Target { label: label.clone(), tries: 0, hits: 0, missed: false }).collect();
+        Self { random: Random::new(seed), targets }
+    }
+
+    /// The next kill of this job, whose run without faults takes `span`.
+    pub fn draw(&mut self, job: Job, span: Duration) -> Kill {
+        let fewest = self.targets.iter().filter(|of| job.reaches(&of.label)).map(|of| of.tries).min();
+        let Some(fewest) = fewest.filter(|_| self.random.one_in(2)) else {
+            return Kill::At(Duration::from_micros(self.random.below(span.as_micros() as u64 + 1)));
+        };
+        let due: Vec<usize> = (0..self.targets.len())
+            .filter(|at| self.targets[*at].tries == fewest && job.reaches(&self.targets[*at].label))
+            .collect();
+        let at = due[self.random.below(due.len() as u64) as usize];
+        // Mostly soon, at times late in the run.
+        let most = if self.random.one_in(3) { 40 } else { 5 };
+        let hit = 1 + self.random.below(most);
+        let target = &mut self.targets[at];
+        target.tries += 1;
+        Kill::Label(target.label.clone(), if target.missed { 1 } else { hit })
+    }
+
+    /// Tells what became of a kill.
+    pub fn ended(&mut self, kill: &Kill, landed: bool) {
+        let Kill::Label(label, _) = kill else { return };
+        let Some(target) = self.targets.iter_mut().find(|of| of.label == *label) else { return };
+        target.hits += u64::from(landed);
+        target.missed = !landed;
+        if !landed && target.hits == 0 {
+            // It is owed its hit.
+            target.tries -= 1;
+        }
+    }
+
+    /// How many labels were hit, and those that were not though a job comes to them.
+    #[must_use]
+    pub fn hit_and_missed(&self) -> (usize, Vec<&str>) {
+        let missed: Vec<&str> = self.targets.iter().filter(|of| of.hits == 0).map(|of| of.label.as_str()).collect();
+        (self.targets.len() - missed.len(), missed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_kills_hit_every_label_though_late_arrivals_are_missed() {
+        let labels: Vec<String> = (0..36).map(|number| format!("part.moment-{number}")).collect();
+        let mut aim = Aim::new(1, &labels);
+        for _ in 0..130 {
+            let kill = aim.draw(Job::HotBids, Duration::from_secs(1));
+            // Nothing is passed more than three times.
+            let landed = !matches!(kill, Kill::Label(_, 4..));
+            aim.ended(&kill, landed);
+        }
+        assert_eq!(aim.hit_and_missed(), (36, vec![]));
+    }
+
+    #[test]
+    fn what_nothing_reaches_is_not_aimed_at() {
+        let labels: Vec<String> = NOT_REACHED.iter().map(|(label, _)| (*label).to_owned()).collect();
+        let mut aim = Aim::new(1, &labels);
+        let all_timed = (0..50).all(|_| matches!(aim.draw(Job::RolledBids, Duration::from_secs(1)), Kill::At(_)));
+        assert!(all_timed && aim.hit_and_missed() == (0, vec![]));
+    }
+}
