@@ -57,15 +57,6 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
-    /// Nothing follows on any input. (Event time has already run to its end if the input was drained.)
-    ///
-    /// # Errors
-    /// As for [`process`](Self::process).
-    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
-        let _ = cx;
-        Ok(Progress::Done)
-    }
-
     /// The barrier stands here: put what is not in a table into the snapshot. Tables are frozen by the caller.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId};
-use yeoul_operator::{Committer, JobGraph, NodeKind, Services};
+use yeoul_operator::{Committer, JobGraph, NodeKind, Partitioning, Services};
 use yeoul_ring::{Bell, Doorbell, Parker};
 use yeoul_state::commit::JobMeta;
 use yeoul_state::log::{Chunk, LogBuffer, LogOptions, RunId};
@@ -127,6 +127,10 @@ pub fn prepare(
             config.key_groups.count()
         )));
     }
+    if config.ring_capacity < 2 {
+        return Err(JobError::Settings(format!("rings of {} messages: take 2 or more", config.ring_capacity)));
+    }
+    check_keyed(graph, shards)?;
     let job = JobMeta { key_groups: config.key_groups, shards };
     let (store, restored) = match &config.data {
         Some(folder) => {
@@ -202,6 +206,23 @@ pub fn prepare(
         committed: epoch,
     });
     Ok(Attempt { seats, coordinator, events, told, clock })
+}
+
+/// Whether every keyed operator runs on all shards: by its shard the log knows to whom a key's state belongs.
+fn check_keyed(graph: &JobGraph, shards: u16) -> Result<(), JobError> {
+    for edge in &graph.edges {
+        let node = &graph.nodes[edge.to.0];
+        if let (Partitioning::Hash(_), Some(parallelism)) = (&edge.partitioning, node.parallelism)
+            && parallelism < shards
+        {
+            return Err(JobError::Graph(format!(
+                "operator '{}' is keyed and set to run on {parallelism} of {shards} shards; keyed operators run on all of them\n  hint: \
+                 leave out set_parallelism there, or give the job fewer shards",
+                node.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Makes the sinks' committers, and has each deliver what was committed but may not have reached it.
