@@ -74,7 +74,8 @@ pub trait Operator: Send {
     fn restore(&mut self, name: &str, from: crate::Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
         let _ = (from, bytes);
         Err(OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent())
     }
 
     /// Visits each of its state tables, always in the same order.

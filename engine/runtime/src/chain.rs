@@ -80,6 +80,8 @@ pub struct Noted {
     pub states: Vec<(OperatorId, String, Vec<u8>)>,
     /// Output for committers.
     pub sealed: Vec<(OperatorId, Arc<[u8]>)>,
+    /// The least watermark of its sources at the barrier.
+    pub watermark: Option<Timestamp>,
 }
 
 /// What running a chain came to.

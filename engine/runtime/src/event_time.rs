@@ -282,11 +282,17 @@ impl EventTime {
         bytes
     }
 
-    /// Takes back what `save` gave, of the splits that `owns` picks. May be called for several earlier instances.
+    /// Takes back what `save` gave, of the splits that `owns` picks. May be called for several earlier instances; only from one that `counts`
+    /// comes what was said.
     ///
     /// # Errors
     /// The bytes are cut short.
-    pub fn load(&mut self, mut bytes: &[u8], owns: impl Fn(SplitId) -> bool) -> Result<(), OperatorError> {
+    pub fn load(
+        &mut self,
+        mut bytes: &[u8],
+        counts: bool,
+        owns: impl Fn(SplitId) -> bool,
+    ) -> Result<(), OperatorError> {
         fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], OperatorError> {
             let (head, rest) = bytes.split_at_checked(n).ok_or_else(|| {
                 OperatorError::new(format!(
@@ -305,7 +311,9 @@ impl EventTime {
         };
         // All instances of one source: the lowest is certain.
         let sent = Timestamp(long(&mut bytes)?);
-        self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
+        if counts {
+            self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
+        }
         for _ in 0..int(&mut bytes)? {
             let id = SplitId(long(&mut bytes)? as u64);
             let watermark = Timestamp(long(&mut bytes)?);
@@ -519,7 +527,7 @@ mod tests {
         ended.exhausted(&mut out);
         assert_eq!(render(&mut out), "100 w89 wMAX");
         let mut again = bounded(10, 20);
-        again.load(&ended.save(), |_| true).unwrap();
+        again.load(&ended.save(), true, |_| true).unwrap();
         assert_eq!(again.watermark(), Timestamp::MAX);
         again.resume(&mut out);
         again.resume(&mut out);
@@ -531,11 +539,11 @@ mod tests {
         out.clear();
         for instances in [[&fresh, &ended], [&ended, &fresh]] {
             let mut again = bounded(10, 20);
-            instances.iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
+            instances.iter().for_each(|of| again.load(&of.save(), true, |_| false).unwrap());
             assert_eq!(again.watermark(), Timestamp::MIN);
         }
         let mut again = bounded(10, 20);
-        [&ended, &begun].iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
+        [&ended, &begun].iter().for_each(|of| again.load(&of.save(), true, |_| false).unwrap());
         again.records(SplitId(3), frame(&[100, 600]), &mut out);
         assert_eq!(render(&mut out), "100 w489 600 w589");
     }
@@ -548,7 +556,7 @@ mod tests {
         fast.records(SplitId(4), frame(&[400]), &mut out);
         out.clear();
         let mut again = bounded(10, 1);
-        [&slow, &fast].iter().for_each(|of| again.load(&of.save(), |_| true).unwrap());
+        [&slow, &fast].iter().for_each(|of| again.load(&of.save(), true, |_| true).unwrap());
         again.records(SplitId(1), frame(&[110]), &mut out);
         again.finished(SplitId(1), &mut out);
         for (split, time) in [(2, 200), (3, 300)] {
@@ -565,12 +573,12 @@ mod tests {
         time.records(SplitId(1), frame(&[100, 103, 101]), &mut out);
         let saved = time.save();
         let mut again = bounded(10, 20);
-        again.load(&saved, |_| true).unwrap();
+        again.load(&saved, true, |_| true).unwrap();
         let mut after = Vec::new();
         for time in [&mut time, &mut again] {
             time.records(SplitId(1), frame(&[110, 119, 120, 121]), &mut after);
         }
         assert_eq!(render(&mut after), "110 119 120 w109 121 110 119 120 w109 121");
-        assert!(again.load(&saved[..saved.len() - 1], |_| true).unwrap_err().to_string().contains("cut short"));
+        assert!(again.load(&saved[..saved.len() - 1], true, |_| true).unwrap_err().to_string().contains("cut short"));
     }
 }

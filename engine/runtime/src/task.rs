@@ -296,6 +296,7 @@ impl SourceHead {
             self.hand_on(chain)?;
         }
         let noted = &mut *env.noted;
+        noted.watermark = noted.watermark.into_iter().chain([self.event_time.watermark()]).min();
         let mut snapshot = Snapshot::new(barrier.epoch, self.id, &mut noted.states, &mut noted.sealed);
         snapshot.state(EVENT_TIME_STATE, self.event_time.save());
         guard(&self.name, || self.source.snapshot(&mut snapshot))?;
@@ -389,7 +390,7 @@ mod tests {
         before.records(SplitId(0), rows.finish(), &mut Vec::new());
         // What the next run makes of it, with a group that has said nothing yet.
         let mut event_time = EventTime::new(spec());
-        event_time.load(&before.save(), |_| true).unwrap();
+        event_time.load(&before.save(), true, |_| true).unwrap();
         let drift = Drift { group: crate::alignment::Group::new(2), member: 0, max_drift: 10 };
         let other = Drift { member: 1, ..drift.clone() };
         let (polls, id) = (Arc::<std::sync::atomic::AtomicU64>::default(), OperatorId::of("quiet"));

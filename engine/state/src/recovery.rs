@@ -195,8 +195,7 @@ pub fn sealed_outputs(
     })
 }
 
-/// Walks the blocks of the epochs after `after`, one writer after the other. Segments of which all blocks are older are
-/// not read: epochs only grow within what one shard wrote in one run.
+/// Walks the blocks of the epochs after `after`, one writer after the other.
 fn walk_since(
     storage: &dyn Storage,
     dir: &str,
@@ -204,6 +203,25 @@ fn walk_since(
     after: Epoch,
     visit: &mut dyn FnMut(&BlockView<'_>),
 ) -> io::Result<()> {
+    for segment in writers_since(storage, dir, commit, after)?.values().flatten() {
+        let mut at = BlockCursor::default();
+        while let Some(block) = segment.next_block(&mut at)? {
+            if block.epoch() > after && block.epoch() <= commit.epoch {
+                visit(&block);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The segments that hold the epochs after `after`, by who wrote them (shard and run). Segments of which all blocks are older are not
+/// read: epochs only grow within what one shard wrote in one run.
+pub(crate) fn writers_since(
+    storage: &dyn Storage,
+    dir: &str,
+    commit: &Commit,
+    after: Epoch,
+) -> io::Result<BTreeMap<(u16, u64), VecDeque<Segment>>> {
     let listed: BTreeMap<SegmentId, &SegmentRef> =
         commit.shards.iter().flat_map(|log| &log.segments).map(|of| (of.segment, of)).collect();
     let mut writers: BTreeMap<(u16, u64), VecDeque<Segment>> = BTreeMap::new();
@@ -220,13 +238,5 @@ fn walk_since(
             }
         }
     }
-    for segment in writers.values().flatten() {
-        let mut at = BlockCursor::default();
-        while let Some(block) = segment.next_block(&mut at)? {
-            if block.epoch() > after && block.epoch() <= commit.epoch {
-                visit(&block);
-            }
-        }
-    }
-    Ok(())
+    Ok(writers)
 }

@@ -93,7 +93,7 @@ fn last_operator(env: &StreamEnvironment, pool: &Pool) -> Box<dyn Operator> {
         services: &Services::default(),
         pool,
         counters: Arc::new(Counters::default()),
-        state_memory: usize::MAX,
+        waker: yeoul_operator::Waker::default(),
     };
     operator.open(&mut cx).unwrap();
     operator
@@ -155,7 +155,7 @@ fn a_collection_goes_on_at_its_exact_position_on_any_number_of_subtasks() {
             services: &Services::default(),
             pool: &Pool::new(),
             counters: Arc::new(Counters::default()),
-            state_memory: usize::MAX,
+            waker: yeoul_operator::Waker::default(),
         };
         source.open(&mut cx).unwrap();
         source

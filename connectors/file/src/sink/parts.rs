@@ -248,7 +248,7 @@ impl Committer for PartsCommitter {
         self.once(|committer| committer.deliver_all(epoch, outputs))
     }
 
-    fn retained_from(&self, delivered: Epoch) -> Epoch {
+    fn retained_from(&self, delivered: Epoch, _subtask: u16) -> Epoch {
         self.open.values().map(|open| open.part.first).fold(delivered.next(), Epoch::min)
     }
 

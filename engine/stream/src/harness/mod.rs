@@ -110,7 +110,7 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
             services: &Services::default(),
             pool: &harness.pool,
             counters: harness.counters.clone(),
-            state_memory: usize::MAX,
+            waker: yeoul_operator::Waker::default(),
         };
         harness.operator.open(&mut cx)?;
         harness.log.restore(&mut *harness.operator, from)?;
