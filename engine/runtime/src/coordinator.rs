@@ -128,6 +128,8 @@ struct Flight {
     started: u64,
     sealed: Vec<Option<Sealed>>,
     outputs: Vec<Option<Vec<(OperatorId, Arc<[u8]>)>>>,
+    /// Whether all sources had read everything when it started. (A drain makes them all look so.)
+    exhausted: bool,
     /// The least watermark of the job's sources at the barrier, as far as shards have said.
     watermark: Option<Timestamp>,
 }
@@ -339,6 +341,7 @@ impl Coordinator {
             started: now,
             sealed: (0..count).map(|_| None).collect(),
             outputs: (0..count).map(|_| None).collect(),
+            exhausted: self.exhausted.iter().all(|exhausted| *exhausted),
             watermark: None,
         });
         self.tell_all(&Command::Start(barrier));
@@ -368,7 +371,7 @@ impl Coordinator {
         }
         self.committed = epoch;
         self.pending.decided = is_last(flight.barrier.purpose).then(|| match flight.barrier.purpose {
-            Purpose::Drain if self.exhausted.iter().all(|exhausted| *exhausted) => Outcome::Finished,
+            Purpose::Drain if flight.exhausted => Outcome::Finished,
             _ => Outcome::Stopped(epoch),
         });
         let outputs = flight.outputs.into_iter().map(|of| of.expect("all shards have said")).enumerate();
@@ -465,3 +468,6 @@ pub fn serve(request: Request, store: Option<&Store>, commit: &Commit) {
     };
     request.answer(written.map(|()| commit.epoch));
 }
+
+#[cfg(test)]
+mod tests;
