@@ -158,6 +158,25 @@ fn sealed_output_and_operator_state_come_back_whole() {
     assert_eq!(found, [(0, 28), (0, 29), (0, 30), (1, 28), (1, 29), (1, 30)]);
     assert!(outputs[1].bytes == large && outputs[4].bytes == large);
     assert!(unkeyed(&storage, &commit, Epoch(30)).unwrap().1.is_empty());
+
+    // The same, an epoch at a time.
+    for after in [0, 27, 29, 30] {
+        let (_, outputs) = unkeyed(&storage, &commit, Epoch(after)).unwrap();
+        let Some(sink) = outputs.first().map(|output| output.sink) else { continue };
+        let mut epochs = crate::sealed::SealedEpochs::open(&storage, DIR, &commit, sink, Epoch(after)).unwrap();
+        let (mut streamed, mut last) = (Vec::new(), Epoch(after));
+        while let Some((epoch, outputs)) = epochs.next_epoch().unwrap() {
+            assert!(epoch > last && outputs.iter().all(|output| output.epoch == epoch));
+            last = epoch;
+            streamed.extend(outputs);
+        }
+        assert_eq!(last, Epoch(30));
+        streamed.sort_by_key(|output| (output.subtask, output.epoch, output.sequence));
+        assert!(streamed == outputs, "after {after}");
+        let mut other =
+            crate::sealed::SealedEpochs::open(&storage, DIR, &commit, yeoul_frame::OperatorId(1), Epoch(after)).unwrap();
+        assert!(other.next_epoch().unwrap().is_none(), "no other sink's");
+    }
 }
 
 #[test]
