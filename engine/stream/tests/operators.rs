@@ -294,7 +294,8 @@ fn operators_made_of_one_windowed_stream_have_side_outputs_of_their_own() {
     use yeoul_stream::{Count, OutputTag, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy};
     let env = StreamEnvironment::new("windows");
     let numbers = env.from_collection(0..3u64, WatermarkStrategy::no_watermarks());
-    let windows = numbers.key_by(|n| n.to_native()).window(TumblingEventTimeWindows::of(std::time::Duration::from_secs(1)));
+    let windows =
+        numbers.key_by(|n| n.to_native()).window(TumblingEventTimeWindows::of(std::time::Duration::from_secs(1)));
     let count = || windows.aggregate_with(Count::new(), |_: &u64, _, count: u64, out| out.collect(count));
     let (first, second) = (count(), count());
     // One name, and in each operator another type.

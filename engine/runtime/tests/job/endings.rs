@@ -143,10 +143,8 @@ fn what_cannot_begin_is_not_tried_again() {
         error
     };
     let ahead = |graph: &mut yeoul_operator::JobGraph| {
-        graph.nodes[2].kind = NodeKind::Sink {
-            make: Arc::new(|| Box::<Lines>::default()),
-            committer: Arc::new(|| Box::new(Ahead)),
-        };
+        graph.nodes[2].kind =
+            NodeKind::Sink { make: Arc::new(|| Box::<Lines>::default()), committer: Arc::new(|| Box::new(Ahead)) };
     };
     let error = run(&ahead, Arc::new(|_| Ok(())));
     assert!(error.contains("sink 'sink' has delivered up to epoch 9, and the job goes on from epoch 0"), "{error}");

@@ -174,7 +174,8 @@ fn sealed_output_and_operator_state_come_back_whole() {
         streamed.sort_by_key(|output| (output.subtask, output.epoch, output.sequence));
         assert!(streamed == outputs, "after {after}");
         let mut other =
-            crate::sealed::SealedEpochs::open(&storage, DIR, &commit, yeoul_frame::OperatorId(1), Epoch(after)).unwrap();
+            crate::sealed::SealedEpochs::open(&storage, DIR, &commit, yeoul_frame::OperatorId(1), Epoch(after))
+                .unwrap();
         assert!(other.next_epoch().unwrap().is_none(), "no other sink's");
     }
 }

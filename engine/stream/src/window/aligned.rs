@@ -143,8 +143,9 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Self { settings, keys, sort, gathered, again, late, results, fired, behind, key_groups, .. } = self;
         // Until all keys have caught up after a restore, some have fired further than others.
-        let fired_for =
-            |fired: i64, key: &K| if behind.is_empty() { fired } else { fired.max(fired_before(behind, *key_groups, key.routing())) };
+        let fired_for = |fired: i64, key: &K| {
+            if behind.is_empty() { fired } else { fired.max(fired_before(behind, *key_groups, key.routing())) }
+        };
         let panes = opened(&mut self.panes);
         let (keys, hashes) = keys.read(frame);
         let rows = RowNumbers::of(frame);
