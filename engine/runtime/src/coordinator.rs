@@ -30,7 +30,7 @@ use crate::catalog::Catalog;
 use crate::chain::guard;
 use crate::error::JobError;
 use crate::request::{Outcome, Pending, Request};
-use crate::shard::{Command, Event, is_last};
+use crate::shard::{Command, Event};
 use crate::store::Store;
 use crate::watch::JobWatch;
 
@@ -370,10 +370,11 @@ impl Coordinator {
                 .map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
         }
         self.committed = epoch;
-        self.pending.decided = is_last(flight.barrier.purpose).then(|| match flight.barrier.purpose {
-            Purpose::Drain if flight.exhausted => Outcome::Finished,
-            _ => Outcome::Stopped(epoch),
-        });
+        self.pending.decided = match flight.barrier.purpose {
+            Purpose::Drain if flight.exhausted => Some(Outcome::Finished),
+            Purpose::Drain | Purpose::Stop => Some(Outcome::Stopped(epoch)),
+            Purpose::Checkpoint | Purpose::Savepoint => None,
+        };
         let outputs = flight.outputs.into_iter().map(|of| of.expect("all shards have said")).enumerate();
         let subtask = |shard: usize| Subtask { index: shard as u16, parallelism: self.job.shards };
         let outputs: Vec<_> = outputs

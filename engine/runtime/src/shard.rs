@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use yeoul_frame::signal::{Barrier, Purpose};
+use yeoul_frame::signal::Barrier;
 use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, TableId, Timestamp};
 use yeoul_state::log::{Chunk, LogBuffer, SegmentRef};
 use yeoul_sys::Clock;
@@ -331,10 +331,4 @@ impl Shard {
         // Without a coordinator the attempt is over, and this shard is told to quit or is dropped.
         let _ = self.links.events.send(event);
     }
-}
-
-/// Whether an epoch of this purpose is the job's last.
-#[must_use]
-pub fn is_last(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::Stop | Purpose::Drain)
 }

@@ -278,7 +278,8 @@ fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
     match bytes.try_into() {
         Ok(bytes) if name == FIRED => Ok(i64::from_le_bytes(bytes)),
         _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a window operator's", bytes.len()))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint")),
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent()),
     }
 }
 
@@ -286,6 +287,7 @@ fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
 pub(crate) fn no_event_time() -> OperatorError {
     OperatorError::new("a record has no event time, and windows in event time need one")
         .hint("give the source's watermark strategy a timestamp assigner, or use windows in processing time")
+        .permanent()
 }
 
 /// Fires one key's window, with what its panes hold of the key.
