@@ -85,7 +85,7 @@ fn run(mut operator: Box<dyn Operator>, frames: &[Frame], bound: i64) -> (Durati
         services: &Services::default(),
         pool: &pool,
         counters: counters.clone(),
-        state_memory: usize::MAX,
+        waker: yeoul_operator::Waker::default(),
     };
     operator.open(&mut cx).expect("it opens");
     let mut emitted: Vec<(OutputId, Frame)> = Vec::new();

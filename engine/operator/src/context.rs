@@ -34,8 +34,38 @@ pub struct OpenContext<'a> {
     pub pool: &'a Pool,
     /// Named counters of this instance.
     pub counters: Arc<Counters>,
-    /// How many bytes the state of this operator instance may keep in memory.
-    pub state_memory: usize,
+    /// Wakes the shard, for I/O threads of the operator's own.
+    pub waker: Waker,
+}
+
+/// Wakes a parked shard, from any thread. Push what there is to take, then wake: the shard looks again after it.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// Wakes by this call.
+    #[must_use]
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Wakes the shard if it is parked. A shard that has ended meanwhile is not there to be woken, and that is all.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}
+
+impl Default for Waker {
+    /// Wakes nobody: for tests of operators.
+    fn default() -> Self {
+        Self::new(|| {})
+    }
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
+    }
 }
 
 /// What an operator may do during a call: emit, look at the times, count.

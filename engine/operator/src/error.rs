@@ -11,13 +11,14 @@ pub struct OperatorError {
     what: String,
     hint: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    permanent: bool,
 }
 
 impl OperatorError {
     /// An error that says `what` failed, with which value.
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None, source: None }
+        Self { what: what.into(), hint: None, source: None, permanent: false }
     }
 
     /// Adds what the reader can do.
@@ -32,6 +33,19 @@ impl OperatorError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says that another attempt would end the same way (a setting that cannot be, state of another operator): the job is not restarted.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.permanent = true;
+        self
+    }
+
+    /// Whether another attempt would end the same way.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
     }
 }
 

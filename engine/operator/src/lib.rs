@@ -15,7 +15,7 @@ pub mod source;
 pub mod watermark;
 pub mod typed;
 
-pub use context::{Context, OpenContext, Subtask};
+pub use context::{Context, OpenContext, Subtask, Waker};
 pub use counters::Counters;
 pub use error::OperatorError;
 pub use graph::{Edge, InputId, JobGraph, Node, NodeId, NodeKind, OutputId, Partitioning, Router};

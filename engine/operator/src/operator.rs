@@ -57,15 +57,6 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
-    /// Nothing follows on any input. (Event time has already run to its end if the input was drained.)
-    ///
-    /// # Errors
-    /// As for [`process`](Self::process).
-    fn finish(&mut self, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
-        let _ = cx;
-        Ok(Progress::Done)
-    }
-
     /// The barrier stands here: put what is not in a table into the snapshot. Tables are frozen by the caller.
     ///
     /// # Errors
@@ -83,7 +74,8 @@ pub trait Operator: Send {
     fn restore(&mut self, name: &str, from: crate::Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
         let _ = (from, bytes);
         Err(OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"))
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent())
     }
 
     /// Visits each of its state tables, always in the same order.

@@ -37,8 +37,10 @@ pub trait Committer: Send {
     /// The target refuses. The job fails and delivers again after a restart.
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError>;
 
-    /// All epochs up to this one need no longer be kept in the log: the target has them durably. By default, all that was delivered.
-    fn retained_from(&self, delivered: Epoch) -> Epoch {
+    /// The first epoch whose output of this subtask must be kept in the log: the target has all before it durably. By default, all that
+    /// was delivered. Each shard is told its own, so that a slow part does not keep the logs of all.
+    fn retained_from(&self, delivered: Epoch, subtask: u16) -> Epoch {
+        let _ = subtask;
         delivered.next()
     }
 

@@ -21,7 +21,7 @@ impl SplitId {
 pub enum SourcePoll {
     /// It emitted something, or may do so at once.
     Ready,
-    /// Nothing to read now. It is polled again at `until` (processing time) or when something wakes the shard.
+    /// Nothing to read now. It is polled again at `until` (processing time) or when the source's [`Waker`](crate::Waker) is called.
     Pending {
         /// When to look again, if nothing else happens.
         until: Option<Timestamp>,
@@ -30,7 +30,8 @@ pub enum SourcePoll {
     End,
 }
 
-/// One instance of a source. It never blocks: what must wait lives on an I/O thread and wakes the shard.
+/// One instance of a source. It never blocks: what must wait lives on an I/O thread, which pushes what it has and then calls the
+/// [`Waker`](crate::Waker) that the source was opened with.
 pub trait Source: Send {
     /// Called once, before `restore` and `poll`.
     ///

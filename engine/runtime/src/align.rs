@@ -78,12 +78,6 @@ impl Align {
         self.channels[channel] != Channel::Open
     }
 
-    /// Whether some but not all inputs have delivered a barrier.
-    #[must_use]
-    pub fn is_aligning(&self) -> bool {
-        self.pending.is_some()
-    }
-
     fn complete(&mut self) -> Action {
         let Some(barrier) = self.pending else { return Action::Continue };
         if self.channels.contains(&Channel::Open) {

@@ -8,19 +8,24 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId};
-use yeoul_operator::{Committer, JobGraph, NodeKind, Services};
+use yeoul_operator::{JobGraph, NodeKind, Partitioning, Services, Waker};
 use yeoul_ring::{Bell, Doorbell, Parker};
 use yeoul_state::commit::JobMeta;
 use yeoul_state::log::{Chunk, LogBuffer, LogOptions, RunId};
 use yeoul_sys::planted::{Bug, is_planted};
 use yeoul_sys::{Clock, Storage};
 
+use crate::attention::Attention;
+use crate::bells::ring;
 use crate::build::{Built, build};
+use crate::catalog::Catalog;
+use crate::chain::guard;
 use crate::compact::Compactor;
 use crate::config::{JobConfig, LOG_CHUNKS};
-use crate::coordinator::{Charge, Coordinator, Timing};
+use crate::coordinator::{Charge, Coordinator, Outlet, Timing, finish, serve};
 use crate::error::JobError;
 use crate::plan::Plan;
+use crate::request::{Pending, Request};
 use crate::restore::{Restored, check_operators, open_and_restore};
 use crate::shard::{Command, Event, Links, Parts, Shard};
 use crate::store::Store;
@@ -65,6 +70,8 @@ pub struct Seed {
     id: ShardId,
     tasks: Vec<Task>,
     log: LogOptions,
+    /// Wakes the shard: for threads that its sources have of their own.
+    bell: Bell,
     links: Links,
     services: Services,
     key_groups: KeyGroups,
@@ -73,7 +80,7 @@ pub struct Seed {
     restored: Arc<Restored>,
     /// Of the job's own store.
     storage: Option<Arc<dyn Storage>>,
-    shards: u16,
+    attention: Arc<Attention>,
     allow_non_restored: bool,
 }
 
@@ -88,14 +95,18 @@ impl Seed {
         let open = crate::restore::Open {
             allow_non_restored: self.allow_non_restored,
             shard: self.id,
-            shards: self.shards,
             key_groups: self.key_groups,
             services: &self.services,
             pool: &pool,
-            state_memory: self.state_memory,
+            waker: Waker::new({
+                let bell = self.bell.clone();
+                move || ring(&bell)
+            }),
         };
-        let segments = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
+        let (segments, tables) = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
         let compactor = Compactor::new(self.storage, segments, self.state_memory);
+        // Without a coordinator the attempt is over, and this shard is told to quit.
+        let _ = self.links.events.send(Event::Opened { shard: self.id, tables });
         Ok(Shard::new(Parts {
             id: self.id,
             tasks: self.tasks,
@@ -104,6 +115,7 @@ impl Seed {
             pool,
             clock: self.services.clock.clone(),
             compactor,
+            attention: self.attention,
         }))
     }
 }
@@ -127,6 +139,10 @@ pub fn prepare(
             config.key_groups.count()
         )));
     }
+    if config.ring_capacity < 2 {
+        return Err(JobError::Settings(format!("rings of {} messages: take 2 or more", config.ring_capacity)));
+    }
+    check_keyed(graph, shards)?;
     let job = JobMeta { key_groups: config.key_groups, shards };
     let (store, restored) = match &config.data {
         Some(folder) => {
@@ -143,7 +159,7 @@ pub fn prepare(
     if is_planted(Bug::EpochReused) {
         epoch = Epoch(epoch.0.saturating_sub(1));
     }
-    let committers = deliver_committed(graph, services, &restored)?;
+    let outlets = deliver_committed(graph, services, &restored, shards)?;
 
     let plan = Plan::of(graph, shards);
     let doorbells: Vec<(Parker, Bell)> = (0..shards)
@@ -155,6 +171,7 @@ pub fn prepare(
     watch.attempt(watched.clone(), sources);
 
     let restored = Arc::new(restored);
+    let attention = Arc::<Attention>::default();
     let (told, events) = unbounded();
     let mut seats = Vec::new();
     let mut to_shards = Vec::new();
@@ -168,6 +185,8 @@ pub fn prepare(
             None => {
                 let mut options = LogOptions::single(RunId(run_seed));
                 (options.shard, options.shards, options.epoch) = (id, shards, epoch.next());
+                // What a savepoint left in tables has addresses there: this log, which nobody writes, goes on above them.
+                options.first_segment = restored.next_segment();
                 (options, Writer::Nothing(id))
             }
         };
@@ -176,6 +195,7 @@ pub fn prepare(
             id,
             tasks,
             log,
+            bell: bell.clone(),
             links: Links { commands: obeyed, events: told.clone(), chunks: to_writer, spent: recycled },
             services: services.clone(),
             key_groups: config.key_groups,
@@ -183,7 +203,7 @@ pub fn prepare(
             frame_rows: config.frame_rows,
             restored: restored.clone(),
             storage: store.as_ref().map(Store::storage),
-            shards,
+            attention: attention.clone(),
             allow_non_restored: config.allow_non_restored_state,
         };
         seats.push(Seat { seed, parker, bell, writer, chunks, spent, commands });
@@ -198,28 +218,85 @@ pub fn prepare(
         watched,
         watch: watch.clone(),
         store,
-        committers,
+        outlets,
         committed: epoch,
+        catalog: Catalog::of(graph),
+        attention,
+        files: services.files.clone(),
     });
     Ok(Attempt { seats, coordinator, events, told, clock })
 }
 
-/// Makes the sinks' committers, and has each deliver what was committed but may not have reached it.
+/// Whether every keyed operator runs on all shards: by its shard the log knows to whom a key's state belongs.
+fn check_keyed(graph: &JobGraph, shards: u16) -> Result<(), JobError> {
+    for edge in &graph.edges {
+        let node = &graph.nodes[edge.to.0];
+        if let (Partitioning::Hash(_), Some(parallelism)) = (&edge.partitioning, node.parallelism)
+            && parallelism < shards
+        {
+            return Err(JobError::Graph(format!(
+                "operator '{}' is keyed and set to run on {parallelism} of {shards} shards; keyed operators run on all of them\n  hint: \
+                 leave out set_parallelism there, or give the job fewer shards",
+                node.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Ends a job whose last epoch is committed: delivers what may not have been delivered, and does what was asked to follow it.
+///
+/// # Errors
+/// The store cannot be opened, or a sink cannot deliver.
+pub fn settle(
+    graph: &JobGraph,
+    config: &JobConfig,
+    services: &Services,
+    pending: &mut Pending,
+    run_seed: u64,
+) -> Result<(), JobError> {
+    let Some(folder) = &config.data else { return Ok(()) };
+    let job = JobMeta { key_groups: config.key_groups, shards: config.shards };
+    let (store, restored) = Store::open(services, folder, config, job, run_seed)?;
+    let mut outlets = deliver_committed(graph, services, &restored, config.shards)?;
+    finish(&mut outlets)?;
+    if let Some(commit) = restored.commit()
+        && let Some(Request::Stop { .. }) = pending.requests.front()
+        && let Some(request) = pending.requests.pop_front()
+    {
+        serve(request, Some(&store), commit);
+    }
+    Ok(())
+}
+
+/// Makes the sinks' committers, and has each deliver what was committed but may not have reached it, an epoch at a time.
 fn deliver_committed(
     graph: &JobGraph,
     services: &Services,
     restored: &Restored,
-) -> Result<BTreeMap<OperatorId, Box<dyn Committer>>, JobError> {
-    let mut committers = BTreeMap::new();
+    shards: u16,
+) -> Result<BTreeMap<OperatorId, Outlet>, JobError> {
+    let mut outlets = BTreeMap::new();
     for node in &graph.nodes {
         let NodeKind::Sink { committer, .. } = &node.kind else { continue };
-        let failed = |cause| JobError::Operator { operator: node.name.clone(), cause };
         let mut committer = committer();
-        let delivered = committer.recover(services, restored.epoch()).map_err(failed)?;
-        for (epoch, outputs) in restored.outputs_after(node.id(), delivered)? {
-            committer.deliver(epoch, &outputs).map_err(failed)?;
+        let committed = restored.epoch();
+        let delivered = guard(&node.name, || committer.recover(services, committed))?;
+        if delivered > committed {
+            return Err(JobError::Settings(format!(
+                "sink '{}' has delivered up to epoch {}, and the job goes on from epoch {}: its target belongs to another run, or the data \
+                 folder is older than it\n  hint: give the job the data folder that its output came from, or the sink a new target",
+                node.name, delivered.0, committed.0
+            )));
         }
-        committers.insert(node.id(), committer);
+        restored.outputs_after(node.id(), delivered, &mut |epoch, outputs| {
+            guard(&node.name, || committer.deliver(epoch, &outputs))
+        })?;
+        let mut retained_from = committed.next();
+        for subtask in 0..shards {
+            retained_from = retained_from.min(guard(&node.name, || Ok(committer.retained_from(committed, subtask)))?);
+        }
+        outlets.insert(node.id(), Outlet { name: node.name.clone(), committer, retained_from });
     }
-    Ok(committers)
+    Ok(outlets)
 }

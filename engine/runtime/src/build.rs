@@ -99,7 +99,7 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
                         }
                         _ => Spread::Single,
                     };
-                    edges.push(Outbox::new(spread, lanes));
+                    edges.push(Outbox::new(graph.nodes[edge.to.0].name.clone(), spread, lanes));
                     Target::Edge(edges.len() - 1)
                 };
                 targets.entry(edge.from).or_default().push((edge.output, target));

@@ -80,6 +80,8 @@ pub struct Noted {
     pub states: Vec<(OperatorId, String, Vec<u8>)>,
     /// Output for committers.
     pub sealed: Vec<(OperatorId, Arc<[u8]>)>,
+    /// The least watermark of its sources at the barrier.
+    pub watermark: Option<Timestamp>,
 }
 
 /// What running a chain came to.
@@ -138,13 +140,17 @@ impl Chain {
     }
 
     /// Sends a frame of the source's `output` to where that goes.
-    pub fn from_source(&mut self, output: OutputId, frame: &Frame) {
+    ///
+    /// # Errors
+    /// The user's key selector panicked.
+    pub fn from_source(&mut self, output: OutputId, frame: &Frame) -> Result<(), JobError> {
         for at in 0..self.source.len() {
             let (from, target) = self.source[at];
             if from == output {
-                self.send(target, frame.clone());
+                self.send(target, frame.clone())?;
             }
         }
+        Ok(())
     }
 
     /// Sends a signal of the source to all that it goes to.
@@ -211,8 +217,7 @@ impl Chain {
         })?;
         self.acted = true;
         self.slots[at].timing = (progress == Progress::More).then_some(now);
-        self.distribute(at);
-        Ok(())
+        self.distribute(at)
     }
 
     /// Whether anything was sent that had waited, or a time has come, since the last call.
@@ -235,7 +240,7 @@ impl Chain {
             Arrival::Frame(input, frame) => {
                 self.slots[at].counters.records_in.add(frame.len() as u64);
                 self.call(at, env, |operator, cx| operator.process(input, &frame, cx))?;
-                self.distribute(at);
+                self.distribute(at)?;
             }
             Arrival::Signal(signal) => {
                 let mut progress = Progress::Done;
@@ -249,14 +254,10 @@ impl Chain {
                             Ok(())
                         })?;
                     }
-                    Signal::End => self.call(at, env, |operator, cx| {
-                        progress = operator.finish(cx)?;
-                        Ok(())
-                    })?,
                     Signal::Barrier(barrier) => self.snapshot(at, barrier, env)?,
-                    Signal::Start | Signal::Idle => {}
+                    Signal::Start | Signal::Idle | Signal::End => {}
                 }
-                self.distribute(at);
+                self.distribute(at)?;
                 if progress == Progress::More {
                     self.slots[at].queue.push_front(Arrival::Signal(signal));
                     return Ok(());
@@ -320,24 +321,26 @@ impl Chain {
         guard(&slot.name, || f(&mut *slot.operator, &mut cx))
     }
 
-    fn distribute(&mut self, at: usize) {
+    fn distribute(&mut self, at: usize) -> Result<(), JobError> {
         let mut emitted = std::mem::take(&mut self.emitted);
         for (output, frame) in emitted.drain(..) {
             for index in 0..self.slots[at].targets.len() {
                 let (from, target) = self.slots[at].targets[index];
                 if from == output {
-                    self.send(target, frame.clone());
+                    self.send(target, frame.clone())?;
                 }
             }
         }
         self.emitted = emitted;
+        Ok(())
     }
 
-    fn send(&mut self, target: Target, frame: Frame) {
+    fn send(&mut self, target: Target, frame: Frame) -> Result<(), JobError> {
         match target {
             Target::Operator(slot, input) => self.slots[slot].queue.push_back(Arrival::Frame(input, frame)),
-            Target::Edge(edge) => self.edges[edge].frame(frame),
+            Target::Edge(edge) => self.edges[edge].frame(frame)?,
         }
+        Ok(())
     }
 
     /// A signal goes once to each place that any output goes to.

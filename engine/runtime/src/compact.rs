@@ -43,6 +43,8 @@ impl Compactor {
     /// For a shard whose restored segments are mapped already. Without storage there is nothing to compact.
     #[must_use]
     pub fn new(storage: Option<Arc<dyn Storage>>, segments: Vec<Segment>, state_memory: usize) -> Self {
+        // Without a log of its own nothing is evicted: what is in the segments of a savepoint stays where it is.
+        let segments = if storage.is_some() { segments } else { Vec::new() };
         let mapped = Mapped(segments.into_iter().map(|segment| (segment.reference().segment, segment)).collect());
         Self { storage, mapped, relocation: None, delivered: Epoch(0), state_memory, look: false }
     }
@@ -62,11 +64,12 @@ impl Compactor {
         let Some(storage) = &self.storage else { return Ok(()) };
         for reference in complete {
             let segment = Segment::open(&**storage, "", reference)
-                .map_err(|cause| JobError::Storage { doing: "mapping a segment of the state log", cause })?;
+                .map_err(|cause| JobError::reading("mapping a segment of the state log", cause))?;
             self.mapped.0.insert(reference.segment, segment);
         }
         // Regions of dropped segments that tables still read stay mapped by their own handles.
-        self.mapped.0.retain(|id, _| live.iter().any(|of| of.segment == *id));
+        // A log's list is in the order of ids.
+        self.mapped.0.retain(|id, _| live.binary_search_by_key(id, |of| of.segment).is_ok());
         Ok(())
     }
 

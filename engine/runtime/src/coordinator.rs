@@ -6,51 +6,36 @@
 //! 1. A manifest entry is written only after everything that it names is durable; it is the only commit point.
 //! 2. Output is delivered only after its epoch is committed, in the order of epochs; the next epoch's delivery waits for this one's.
 //! 3. One epoch is in flight at a time; epochs are numbered without gaps from the last committed one.
+//! 4. No epoch is started before every shard has restored its state.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use yeoul_frame::signal::{Barrier, Purpose};
 use yeoul_frame::{Epoch, OperatorId, Timestamp};
-use yeoul_operator::{Committer, SealedOutput, Subtask};
+use yeoul_operator::{Committer, Files, SealedOutput, Subtask};
 use yeoul_ring::Bell;
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
 use yeoul_state::log::Sealed;
 use yeoul_sys::{Clock, failpoint};
 
+use crate::attention::Attention;
 use crate::bells::ring;
 use crate::build::Watched;
+use crate::catalog::Catalog;
+use crate::chain::guard;
 use crate::error::JobError;
-use crate::shard::{Command, Event, is_last};
+use crate::request::{Outcome, Pending, Request};
+use crate::shard::{Command, Event};
 use crate::store::Store;
 use crate::watch::JobWatch;
 
-/// What a user may ask of a running job.
-#[derive(Debug)]
-pub enum Request {
-    /// Take a savepoint into this folder; the job goes on.
-    Savepoint(String, Sender<Result<Epoch, JobError>>),
-    /// Stop after an epoch of its own, with a savepoint if a folder is given; `drain` lets event time run to its end first.
-    Stop {
-        /// Where to put the savepoint.
-        savepoint: Option<String>,
-        /// Whether windows and timers fire first.
-        drain: bool,
-    },
-    /// End at once; what is not committed is lost to this run and found again by the next.
-    Cancel,
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All input was read and all output delivered.
-    Finished,
-    /// It was stopped on request, after this epoch.
-    Stopped(Epoch),
-}
+/// With nothing to do, a look at the counters now and then, should all else fail (nanoseconds).
+const IDLE_LOOK: u64 = 1_000_000_000;
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +74,25 @@ pub struct Charge {
     /// The data folder, if the job has one.
     pub store: Option<Store>,
     /// The sinks' outside halves.
-    pub committers: BTreeMap<OperatorId, Box<dyn Committer>>,
+    pub outlets: BTreeMap<OperatorId, Outlet>,
     /// The epoch from which the shards were restored.
     pub committed: Epoch,
+    /// What checkpoints say of the job; shards add their tables.
+    pub catalog: Catalog,
+    /// Asks the shards to say when they have something to do.
+    pub attention: Arc<Attention>,
+    /// Opens the folders of savepoints.
+    pub files: Arc<dyn Files>,
+}
+
+/// A sink's outside half.
+pub struct Outlet {
+    /// The sink's name, for messages.
+    pub name: String,
+    /// Makes its output visible.
+    pub committer: Box<dyn Committer>,
+    /// The first epoch whose sealed output it may still ask for.
+    pub retained_from: Epoch,
 }
 
 /// The coordinator of one attempt.
@@ -103,10 +104,17 @@ pub struct Coordinator {
     watched: Vec<Watched>,
     watch: Arc<JobWatch>,
     store: Option<Store>,
-    committers: BTreeMap<OperatorId, Box<dyn Committer>>,
+    outlets: BTreeMap<OperatorId, Outlet>,
     committed: Epoch,
+    catalog: Catalog,
+    attention: Arc<Attention>,
+    files: Arc<dyn Files>,
+    /// Which shards have opened their operators.
+    opened: Vec<bool>,
     flight: Option<Flight>,
-    requests: VecDeque<Request>,
+    /// What the epoch in flight answers.
+    serving: Option<Request>,
+    pending: Pending,
     exhausted: Vec<bool>,
     ended: usize,
     last_start: u64,
@@ -120,14 +128,18 @@ struct Flight {
     started: u64,
     sealed: Vec<Option<Sealed>>,
     outputs: Vec<Option<Vec<(OperatorId, Arc<[u8]>)>>>,
-    savepoint: Option<(String, Option<Sender<Result<Epoch, JobError>>>)>,
+    /// Whether all sources had read everything when it started. (A drain makes them all look so.)
+    exhausted: bool,
+    /// The least watermark of the job's sources at the barrier, as far as shards have said.
+    watermark: Option<Timestamp>,
 }
 
 impl Coordinator {
     /// For shards that stand ready.
     #[must_use]
     pub fn new(charge: Charge) -> Self {
-        let Charge { job, timing, clock, shards, watched, watch, store, committers, committed } = charge;
+        let Charge { job, timing, clock, shards, watched, watch, store, outlets, committed, catalog, attention, files } =
+            charge;
         let last_start = clock.monotonic_nanos();
         let count = shards.len();
         Self {
@@ -138,10 +150,15 @@ impl Coordinator {
             watched,
             watch,
             store,
-            committers,
+            outlets,
             committed,
+            catalog,
+            attention,
+            files,
+            opened: vec![false; count],
             flight: None,
-            requests: VecDeque::new(),
+            serving: None,
+            pending: Pending::default(),
             exhausted: vec![false; count],
             ended: 0,
             last_start,
@@ -150,9 +167,47 @@ impl Coordinator {
         }
     }
 
-    /// Takes note of what a user asks.
+    /// Takes over what an earlier attempt left to be done.
+    #[must_use]
+    pub fn with_pending(mut self, pending: Pending) -> Self {
+        self.pending = pending;
+        self
+    }
+
+    /// What this attempt leaves to the next, if it is over and the job is not.
+    #[must_use]
+    pub fn into_pending(mut self) -> Pending {
+        if let Some(request) = self.serving.take() {
+            self.pending.requests.push_front(request);
+        }
+        self.pending
+    }
+
+    /// Takes note of what a user asks; refuses at once what cannot be done.
     pub fn request(&mut self, request: Request) {
-        self.requests.push_back(request);
+        match request.savepoint().map_or(Ok(()), |folder| self.check_folder(folder)) {
+            Ok(()) => self.pending.requests.push_back(request),
+            Err(error) => request.answer(Err(error)),
+        }
+    }
+
+    /// Whether a savepoint can be put into this folder.
+    fn check_folder(&self, folder: &str) -> Result<(), JobError> {
+        if self.store.is_none() {
+            return Err(JobError::Settings("a savepoint needs a data folder; set one for the job".to_owned()));
+        }
+        let held = match self.files.existing(Path::new(folder)) {
+            Ok(found) => found.list(""),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => Err(error),
+        };
+        match held.map_err(|cause| JobError::Storage { doing: "looking at the savepoint's folder", cause })?.first() {
+            None => Ok(()),
+            Some(entry) => Err(JobError::Settings(format!(
+                "the folder '{folder}' holds '{}'; a savepoint needs an empty folder, or one that does not exist",
+                entry.name
+            ))),
+        }
     }
 
     /// Takes note of what a shard or writer says.
@@ -161,9 +216,18 @@ impl Coordinator {
     /// The failure that it reports.
     pub fn event(&mut self, event: Event) -> Result<(), JobError> {
         match event {
+            Event::Opened { shard, tables } => {
+                self.opened[usize::from(shard.0)] = true;
+                self.catalog.tables.extend(tables);
+                if self.opened.iter().all(|opened| *opened) {
+                    // Time spent on restoring is no part of a checkpoint's.
+                    self.last_start = self.clock.monotonic_nanos();
+                }
+            }
             Event::Exhausted(shard) => self.exhausted[usize::from(shard.0)] = true,
-            Event::Outputs { shard, epoch, outputs } => {
+            Event::Outputs { shard, epoch, outputs, watermark } => {
                 let flight = self.flight_of(epoch);
+                flight.watermark = flight.watermark.into_iter().chain(watermark).min();
                 let place = &mut flight.outputs[usize::from(shard.0)];
                 assert!(place.is_none(), "a shard says once what its sinks sealed in an epoch");
                 *place = Some(outputs);
@@ -175,7 +239,13 @@ impl Coordinator {
                 flight.sealed[shard] = Some(sealed);
             }
             Event::Active(_) => {}
+            // All is committed and delivered, and every writer has done its last: this is a shard on its way out.
+            Event::Failed(_) | Event::Refused(_) if self.outcome.is_some() => self.ended += 1,
             Event::Failed(error) => return Err(error),
+            Event::Refused(error) => {
+                self.pending.refused = true;
+                return Err(error);
+            }
             Event::Ended(_) => self.ended += 1,
         }
         Ok(())
@@ -187,9 +257,9 @@ impl Coordinator {
     /// The attempt has failed.
     pub fn step(&mut self) -> Result<Tick, JobError> {
         if let Some(outcome) = self.outcome {
-            return Ok(if self.ended == self.shards.len() { Tick::Ended(outcome) } else { Tick::Idle(None) });
+            return Ok(if self.ended >= self.shards.len() { Tick::Ended(outcome) } else { Tick::Idle(None) });
         }
-        if matches!(self.requests.front(), Some(Request::Cancel)) {
+        if self.pending.requests.iter().any(|request| matches!(request, Request::Cancel)) {
             return Err(JobError::Cancelled);
         }
         let now = self.clock.monotonic_nanos();
@@ -202,25 +272,31 @@ impl Coordinator {
             let deadline = flight.started.saturating_add(self.timing.timeout.as_nanos() as u64);
             if now >= deadline {
                 let missing: Vec<_> = (0..self.shards.len()).filter(|at| flight.sealed[*at].is_none()).collect();
-                return Err(JobError::Settings(format!(
-                    "checkpoint {} took longer than {:?}; shards {missing:?} have not sealed it\n  hint: raise the checkpoint timeout, \
-                     or look for an operator that takes long for a single frame",
-                    flight.barrier.epoch.0, self.timing.timeout
-                )));
+                return Err(JobError::Timeout { epoch: flight.barrier.epoch, missing, limit: self.timing.timeout });
             }
             return Ok(Tick::Idle(Some(deadline)));
+        }
+        if !self.opened.iter().all(|opened| *opened) {
+            return Ok(Tick::Idle(None));
         }
         if let Some(barrier) = self.next_epoch(now) {
             self.start(barrier, now);
             return Ok(Tick::Worked);
         }
-        Ok(Tick::Idle(self.next_start(now)))
-    }
-
-    /// The last committed epoch.
-    #[must_use]
-    pub fn committed(&self) -> Epoch {
-        self.committed
+        let Some(interval) = self.timing.interval else { return Ok(Tick::Idle(None)) };
+        let due = self.last_start.saturating_add(interval.as_nanos() as u64);
+        if now < due {
+            return Ok(Tick::Idle(Some(due)));
+        }
+        // The interval ended without work. The next shard that has some says so, if it has not begun just now.
+        self.attention.ask();
+        match self.next_epoch(now) {
+            Some(barrier) => {
+                self.start(barrier, now);
+                Ok(Tick::Worked)
+            }
+            None => Ok(Tick::Idle(Some(now + IDLE_LOOK))),
+        }
     }
 
     fn flight_of(&mut self, epoch: Epoch) -> &mut Flight {
@@ -232,7 +308,7 @@ impl Coordinator {
     /// The epoch that is due now, if one is.
     fn next_epoch(&mut self, now: u64) -> Option<Barrier> {
         let barrier = |purpose| Some(Barrier { epoch: self.committed.next(), purpose });
-        match self.requests.front() {
+        match self.pending.requests.front() {
             Some(Request::Savepoint(..)) => return barrier(Purpose::Savepoint),
             Some(Request::Stop { drain: true, .. }) => return barrier(Purpose::Drain),
             Some(Request::Stop { drain: false, .. }) => return barrier(Purpose::Stop),
@@ -246,13 +322,6 @@ impl Coordinator {
             .then_some(Barrier { epoch: self.committed.next(), purpose: Purpose::Checkpoint })
     }
 
-    /// When to look again: at the interval's end if anything happened, else after a while (or when a shard becomes active).
-    fn next_start(&self, now: u64) -> Option<u64> {
-        const IDLE_LOOK: u64 = 1_000_000_000;
-        let due = self.last_start.saturating_add(self.timing.interval?.as_nanos() as u64);
-        Some(if now < due { due } else { now + IDLE_LOOK })
-    }
-
     /// Grows with all that changes what a checkpoint would hold.
     fn worked(&self) -> u64 {
         self.watched
@@ -263,12 +332,7 @@ impl Coordinator {
     }
 
     fn start(&mut self, barrier: Barrier, now: u64) {
-        let savepoint = match self.requests.pop_front() {
-            Some(Request::Savepoint(folder, reply)) => Some((folder, Some(reply))),
-            Some(Request::Stop { savepoint, .. }) => savepoint.map(|folder| (folder, None)),
-            Some(Request::Cancel) => unreachable!("a cancelled job starts no epoch"),
-            None => None,
-        };
+        self.serving = self.pending.requests.pop_front();
         self.last_start = now;
         self.worked_at_start = self.worked();
         let count = self.shards.len();
@@ -277,7 +341,8 @@ impl Coordinator {
             started: now,
             sealed: (0..count).map(|_| None).collect(),
             outputs: (0..count).map(|_| None).collect(),
-            savepoint,
+            exhausted: self.exhausted.iter().all(|exhausted| *exhausted),
+            watermark: None,
         });
         self.tell_all(&Command::Start(barrier));
     }
@@ -287,12 +352,13 @@ impl Coordinator {
         let sealed: Vec<Sealed> =
             flight.sealed.into_iter().map(|sealed| sealed.expect("all shards have sealed")).collect();
         let bytes = sealed.iter().map(|sealed| sealed.bytes).sum();
+        self.catalog.sinks = self.outlets.iter().map(|(sink, outlet)| (*sink, outlet.retained_from)).collect();
         let commit = Commit {
             epoch,
             job: self.job,
-            watermark: self.least_watermark(),
+            watermark: flight.watermark.unwrap_or(Timestamp::MIN),
             shards: sealed.iter().map(|of| ShardLog { shard: of.shard, segments: of.segments.clone() }).collect(),
-            blobs: BTreeMap::new(),
+            blobs: self.catalog.encode(),
         };
         if let Some(store) = &mut self.store {
             failpoint!("commit.before-manifest")
@@ -304,6 +370,11 @@ impl Coordinator {
                 .map_err(|cause| JobError::Storage { doing: "committing an epoch", cause })?;
         }
         self.committed = epoch;
+        self.pending.decided = match flight.barrier.purpose {
+            Purpose::Drain if flight.exhausted => Some(Outcome::Finished),
+            Purpose::Drain | Purpose::Stop => Some(Outcome::Stopped(epoch)),
+            Purpose::Checkpoint | Purpose::Savepoint => None,
+        };
         let outputs = flight.outputs.into_iter().map(|of| of.expect("all shards have said")).enumerate();
         let subtask = |shard: usize| Subtask { index: shard as u16, parallelism: self.job.shards };
         let outputs: Vec<_> = outputs
@@ -318,63 +389,53 @@ impl Coordinator {
             bytes,
             self.clock.wall_millis(),
         );
-        if let Some((folder, reply)) = flight.savepoint {
-            let result = match &self.store {
-                Some(store) => store
-                    .savepoint(&commit, &folder)
-                    .map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause }),
-                None => Err(JobError::Settings("a savepoint needs a data folder; set one for the job".to_owned())),
-            };
-            match reply {
-                Some(reply) => drop(reply.send(result.map(|()| epoch))),
-                None => result?,
-            }
-        }
-        for ((commands, bell), of) in self.shards.iter().zip(sealed) {
+        for (((commands, bell), of), retained_from) in self.shards.iter().zip(sealed).zip(retained_from) {
             // A shard that is gone has said why; the next event brings it.
             let _ =
                 commands.send(Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments });
             ring(bell);
         }
-        if is_last(flight.barrier.purpose) {
-            for committer in self.committers.values_mut() {
-                committer
-                    .finish()
-                    .map_err(|cause| JobError::Operator { operator: "a sink's committer".to_owned(), cause })?;
-            }
-            self.outcome = Some(match flight.barrier.purpose {
-                Purpose::Drain if self.exhausted.iter().all(|exhausted| *exhausted) => Outcome::Finished,
-                _ => Outcome::Stopped(epoch),
-            });
+        if let Some(outcome) = self.pending.decided {
+            finish(&mut self.outlets)?;
+            self.outcome = Some(outcome);
+        }
+        if let Some(request) = self.serving.take() {
+            serve(request, self.store.as_ref(), &commit);
+        }
+        if self.outcome.is_some() {
             self.tell_all(&Command::Quit);
         }
         Ok(())
     }
 
-    /// Has each sink make the epoch's output visible. Returns the first epoch whose sealed output the log must keep.
-    fn deliver(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Epoch, JobError> {
+    /// Has each sink make the epoch's output visible. Returns for each shard the first epoch whose sealed output its log must keep.
+    fn deliver(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Vec<Epoch>, JobError> {
         let mut by_sink: BTreeMap<OperatorId, Vec<SealedOutput>> = BTreeMap::new();
         for (sink, output) in outputs {
             by_sink.entry(sink).or_default().push(output);
         }
-        let mut retained = epoch.next();
-        for (sink, committer) in &mut self.committers {
+        let mut retained = vec![epoch.next(); self.shards.len()];
+        for (sink, outlet) in &mut self.outlets {
             failpoint!("commit.before-delivery")
                 .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
             let outputs = by_sink.remove(sink).unwrap_or_default();
-            committer
-                .deliver(epoch, &outputs)
-                .map_err(|cause| JobError::Operator { operator: "a sink's committer".to_owned(), cause })?;
-            retained = retained.min(committer.retained_from(epoch));
+            guard(&outlet.name, || outlet.committer.deliver(epoch, &outputs))?;
+            outlet.retained_from = epoch.next();
+            for (subtask, retained) in retained.iter_mut().enumerate() {
+                let from = guard(&outlet.name, || Ok(outlet.committer.retained_from(epoch, subtask as u16)))?;
+                *retained = (*retained).min(from);
+                outlet.retained_from = outlet.retained_from.min(from);
+            }
         }
         failpoint!("commit.after-delivery")
             .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
-        assert!(by_sink.is_empty(), "sealed output belongs to a sink with a committer");
-        Ok(retained)
-    }
-
-    fn least_watermark(&self) -> Timestamp {
-        self.watch.source_watermark()
+        match by_sink.keys().next() {
+            None => Ok(retained),
+            Some(operator) => Err(JobError::Graph(format!(
+                "{} sealed output, and is no sink; only sinks have a committer that could deliver it",
+                self.catalog.name_of(*operator)
+            ))),
+        }
     }
 
     fn tell_all(&self, command: &Command) {
@@ -385,3 +446,29 @@ impl Coordinator {
         }
     }
 }
+
+/// Tells the sinks that the job is at its orderly end.
+///
+/// # Errors
+/// A sink's target refuses.
+pub fn finish(outlets: &mut BTreeMap<OperatorId, Outlet>) -> Result<(), JobError> {
+    for outlet in outlets.values_mut() {
+        guard(&outlet.name, || outlet.committer.finish())?;
+    }
+    Ok(())
+}
+
+/// Does what was asked to follow an epoch, and answers. A savepoint that cannot be written is the answer, and no failure of the job.
+pub fn serve(request: Request, store: Option<&Store>, commit: &Commit) {
+    let written = match (request.savepoint(), store) {
+        (None, _) => Ok(()),
+        (Some(folder), Some(store)) => {
+            store.savepoint(commit, folder).map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause })
+        }
+        (Some(_), None) => Err(JobError::Settings("a savepoint needs a data folder; set one for the job".to_owned())),
+    };
+    request.answer(written.map(|()| commit.epoch));
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
+use yeoul_frame::Epoch;
 use yeoul_operator::OperatorError;
 
 /// Why a job, or one attempt at it, ended before its time.
@@ -34,6 +36,15 @@ pub enum JobError {
     },
     /// What is on disk is not what was written.
     Corrupt(String),
+    /// A checkpoint took longer than it may.
+    Timeout {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The shards that have not sealed it.
+        missing: Vec<usize>,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// A setting does not fit the state or the machine.
     Settings(String),
     /// The user cancelled the job.
@@ -54,6 +65,12 @@ impl fmt::Display for JobError {
                 f,
                 "the stored state is damaged: {what}\n  hint: restore from a savepoint or an older checkpoint; nothing was changed"
             ),
+            Self::Timeout { epoch, missing, limit } => write!(
+                f,
+                "checkpoint {} took longer than {limit:?}; shards {missing:?} have not sealed it\n  hint: raise the checkpoint timeout, or look \
+                 for an operator that takes long for a single frame",
+                epoch.0
+            ),
             Self::Cancelled => f.write_str("the job was cancelled"),
         }
     }
@@ -65,7 +82,20 @@ impl JobError {
     /// Whether another attempt could end otherwise.
     #[must_use]
     pub fn is_worth_a_restart(&self) -> bool {
-        matches!(self, Self::Operator { .. } | Self::Panic { .. } | Self::Storage { .. })
+        match self {
+            Self::Operator { cause, .. } => !cause.is_permanent(),
+            Self::Panic { .. } | Self::Storage { .. } | Self::Timeout { .. } => true,
+            Self::Graph(_) | Self::Corrupt(_) | Self::Settings(_) | Self::Cancelled => false,
+        }
+    }
+
+    /// Something on disk could not be read. What is there but is not what was written will not mend itself.
+    #[must_use]
+    pub fn reading(doing: &'static str, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::InvalidData => Self::Corrupt(format!("{doing} failed: {cause}")),
+            _ => Self::Storage { doing, cause },
+        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! Invariants:
 //! 1. The watermark that leaves never goes back, across restarts included.
 //! 2. A record leaves before the watermark that it caused.
+//! 3. Only time in which the source was asked counts towards idleness: not backpressure, not waiting for other sources, not a machine that
+//!    slept.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +19,18 @@ use crate::message::Message;
 struct Split {
     generator: Generator,
     watermark: Timestamp,
-    /// When its last record came, in processing time.
-    last_record: Timestamp,
+    /// When its last record came, in counted time. None: it was restored, and its patience has not begun.
+    last_record: Option<Counted>,
     idle: bool,
     /// Restored, and not read from yet: its turn may come after splits that were not begun.
     dormant: bool,
 }
+
+/// Milliseconds in which the source was asked, since it began.
+type Counted = i64;
+
+/// From one look to the next at most this part of the patience counts: a split is idle only after its source was asked several times.
+const LOOKS: i64 = 4;
 
 enum Generator {
     None,
@@ -53,13 +61,53 @@ pub struct EventTime {
     /// To what an earlier run had come, if there was one: nothing lower leaves.
     floor: Option<Timestamp>,
     idle: bool,
+    /// When the source was last asked, by the clock.
+    seen: Option<Timestamp>,
+    counted: Counted,
+    /// Since when there has been no split at all.
+    bare_since: Option<Counted>,
 }
 
 impl EventTime {
     /// By this specification.
     #[must_use]
     pub fn new(spec: WatermarkSpec) -> Self {
-        Self { spec, splits: BTreeMap::new(), sent: Timestamp::MIN, floor: None, idle: false }
+        Self {
+            spec,
+            splits: BTreeMap::new(),
+            sent: Timestamp::MIN,
+            floor: None,
+            idle: false,
+            seen: None,
+            counted: 0,
+            bare_since: None,
+        }
+    }
+
+    /// What an earlier run had said is said again, right after the start: whoever merges watermarks begins anew, and what it waits for may
+    /// not come again for long.
+    pub fn resume(&mut self, out: &mut Vec<Message>) {
+        self.send(Timestamp::MIN, out);
+    }
+
+    /// The source is about to be asked.
+    pub fn tick(&mut self, now: Timestamp) {
+        if let Some(patience) = self.patience() {
+            let passed = self.seen.map_or(0, |seen| now.0.saturating_sub(seen.0));
+            self.counted += passed.clamp(0, (patience / LOOKS).max(1));
+        }
+        self.seen = Some(now);
+    }
+
+    /// The source could not be asked since the last look.
+    pub fn skip(&mut self, now: Timestamp) {
+        self.seen = Some(now);
+    }
+
+    /// Whether it has said that it is idle, and nothing since.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// The last watermark that left, in this run or the one before it.
@@ -68,28 +116,14 @@ impl EventTime {
         self.above_floor(self.sent)
     }
 
-    /// How its source waits for others, if it does.
-    #[must_use]
-    pub fn alignment(&self) -> Option<&yeoul_operator::Alignment> {
-        self.spec.alignment.as_ref()
-    }
-
     /// Records of a split. Appends frames and watermarks to `out`, in order.
-    pub fn records(&mut self, id: SplitId, frame: Frame, now: Timestamp, out: &mut Vec<Message>) {
+    pub fn records(&mut self, id: SplitId, frame: Frame, out: &mut Vec<Message>) {
         let frame = match &self.spec.assigner {
             Some(assigner) => frame.assign_times(|frame, times| assigner.assign(frame, times)),
             None => frame,
         };
-        let strategy = &self.spec.strategy;
-        let split = self.splits.entry(id).or_insert_with(|| Split {
-            generator: Generator::new(strategy),
-            watermark: Timestamp::MIN,
-            last_record: now,
-            idle: false,
-            dormant: false,
-        });
-        (split.last_record, split.idle, split.dormant) = (now, false, false);
-        self.idle = false;
+        self.wake(out);
+        let split = split_of(&mut self.splits, id, &self.spec.strategy, self.counted);
 
         // The generator is chosen once a frame; the loops run over plain times.
         let mut cut = 0;
@@ -147,17 +181,10 @@ impl EventTime {
     }
 
     /// A split's watermark, as the source itself knows it.
-    pub fn watermark_of(&mut self, id: SplitId, watermark: Timestamp, now: Timestamp, out: &mut Vec<Message>) {
-        let strategy = &self.spec.strategy;
-        let split = self.splits.entry(id).or_insert_with(|| Split {
-            generator: Generator::new(strategy),
-            watermark: Timestamp::MIN,
-            last_record: now,
-            idle: false,
-            dormant: false,
-        });
+    pub fn watermark_of(&mut self, id: SplitId, watermark: Timestamp, out: &mut Vec<Message>) {
+        self.wake(out);
+        let split = split_of(&mut self.splits, id, &self.spec.strategy, self.counted);
         split.watermark = split.watermark.max(watermark);
-        (split.last_record, split.idle, split.dormant) = (now, false, false);
         self.rise(out);
     }
 
@@ -181,31 +208,52 @@ impl EventTime {
         }
     }
 
-    /// Looks for splits that have been silent for longer than the idleness allows. Returns when to look again.
+    /// Looks for splits that have been silent for longer than the idleness allows, after all that the source said was taken. If nobody is
+    /// left to speak, the source itself is idle. Returns when to look again.
     pub fn check_idle(&mut self, now: Timestamp, out: &mut Vec<Message>) -> Option<Timestamp> {
-        let patience = i64::try_from(self.spec.idleness?.as_millis()).unwrap_or(i64::MAX);
-        let mut next: Option<Timestamp> = None;
+        let patience = self.patience()?;
+        let mut next: Option<Counted> = None;
+        let mut silent = |since: Counted| {
+            let left = since.saturating_add(patience) - self.counted;
+            if left > 0 {
+                next = Some(next.map_or(left, |next: Counted| next.min(left)));
+            }
+            left <= 0
+        };
         let mut changed = false;
         for split in self.splits.values_mut().filter(|split| !split.idle) {
-            if split.last_record == Timestamp::MIN {
-                // Restored, and not read from yet: its patience begins now.
-                split.last_record = now;
-            }
-            let due = split.last_record.plus(patience);
-            if due <= now {
+            // Of a restored one that was not read from yet, the patience begins now.
+            if silent(*split.last_record.get_or_insert(self.counted)) {
                 (split.idle, changed) = (true, true);
-            } else {
-                next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
             }
         }
+        // A source that watches for splits and has none is silent, too.
+        let bare = self.splits.is_empty();
+        self.bare_since = if bare { self.bare_since.or(Some(self.counted)) } else { None };
+        let quiet = match self.bare_since {
+            Some(since) => !self.idle && silent(since),
+            None => self.splits.values().all(|split| split.idle),
+        };
         if changed {
             self.rise(out);
-            if !self.idle && self.splits.values().all(|split| split.idle) {
-                self.idle = true;
-                out.push(Message::Signal(Signal::Idle));
-            }
         }
-        next
+        if quiet && !self.idle {
+            self.idle = true;
+            out.push(Message::Signal(Signal::Idle));
+        }
+        // No later than what may count until then.
+        next.map(|left| now.plus(left.min((patience / LOOKS).max(1))))
+    }
+
+    fn patience(&self) -> Option<i64> {
+        Some(i64::try_from(self.spec.idleness?.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Something was said: whoever was told that this source is idle must hear that it is not, before anything else.
+    fn wake(&mut self, out: &mut Vec<Message>) {
+        if std::mem::take(&mut self.idle) && self.sent > Timestamp::MIN {
+            out.push(Message::Signal(Signal::Watermark(self.sent)));
+        }
     }
 
     /// Nothing more will be read: event time runs to its end.
@@ -234,11 +282,17 @@ impl EventTime {
         bytes
     }
 
-    /// Takes back what `save` gave, of the splits that `owns` picks. May be called for several earlier instances.
+    /// Takes back what `save` gave, of the splits that `owns` picks. May be called for several earlier instances; only from one that `counts`
+    /// comes what was said.
     ///
     /// # Errors
     /// The bytes are cut short.
-    pub fn load(&mut self, mut bytes: &[u8], owns: impl Fn(SplitId) -> bool) -> Result<(), OperatorError> {
+    pub fn load(
+        &mut self,
+        mut bytes: &[u8],
+        counts: bool,
+        owns: impl Fn(SplitId) -> bool,
+    ) -> Result<(), OperatorError> {
         fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], OperatorError> {
             let (head, rest) = bytes.split_at_checked(n).ok_or_else(|| {
                 OperatorError::new(format!(
@@ -257,7 +311,9 @@ impl EventTime {
         };
         // All instances of one source: the lowest is certain.
         let sent = Timestamp(long(&mut bytes)?);
-        self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
+        if counts {
+            self.floor = Some(self.floor.map_or(sent, |floor| floor.min(sent)));
+        }
         for _ in 0..int(&mut bytes)? {
             let id = SplitId(long(&mut bytes)? as u64);
             let watermark = Timestamp(long(&mut bytes)?);
@@ -273,8 +329,7 @@ impl EventTime {
                 Generator::Highest { highest: at, .. } => *at = highest,
                 Generator::Custom(generator) => generator.load(custom),
             }
-            self.splits
-                .insert(id, Split { generator, watermark, last_record: Timestamp::MIN, idle: false, dormant: true });
+            self.splits.insert(id, Split { generator, watermark, last_record: None, idle: false, dormant: true });
         }
         Ok(())
     }
@@ -303,6 +358,24 @@ impl EventTime {
             out.push(Message::Signal(Signal::Watermark(watermark)));
         }
     }
+}
+
+/// The split, which has just spoken.
+fn split_of<'a>(
+    splits: &'a mut BTreeMap<SplitId, Split>,
+    id: SplitId,
+    strategy: &Strategy,
+    counted: Counted,
+) -> &'a mut Split {
+    let split = splits.entry(id).or_insert_with(|| Split {
+        generator: Generator::new(strategy),
+        watermark: Timestamp::MIN,
+        last_record: None,
+        idle: false,
+        dormant: false,
+    });
+    (split.last_record, split.idle, split.dormant) = (Some(counted), false, false);
+    split
 }
 
 #[cfg(test)]
@@ -345,14 +418,14 @@ mod tests {
         let times = [100, 103, 101, 130, 90, 131, 150, 151, 149, 180];
         let whole = {
             let (mut time, mut out) = (bounded(10, 20), Vec::new());
-            time.records(SplitId(1), frame(&times), Timestamp(0), &mut out);
+            time.records(SplitId(1), frame(&times), &mut out);
             render(&mut out)
         };
         assert_eq!(whole, "100 w89 103 101 130 w119 90 131 150 w139 151 149 180 w169");
         for size in 1..times.len() {
             let (mut time, mut out) = (bounded(10, 20), Vec::new());
             for part in times.chunks(size) {
-                time.records(SplitId(1), frame(part), Timestamp(0), &mut out);
+                time.records(SplitId(1), frame(part), &mut out);
             }
             assert_eq!(render(&mut out), whole, "frames of {size}");
         }
@@ -362,45 +435,116 @@ mod tests {
     fn the_slowest_split_counts_until_it_ends_or_falls_idle() {
         let (mut time, mut out) = (bounded(0, 1), Vec::new());
         time.spec.idleness = Some(Duration::from_millis(50));
-        time.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
-        time.records(SplitId(2), frame(&[20, 30]), Timestamp(0), &mut out);
-        time.records(SplitId(1), frame(&[200]), Timestamp(0), &mut out);
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        time.records(SplitId(2), frame(&[20, 30]), &mut out);
+        time.records(SplitId(1), frame(&[200]), &mut out);
         // The second split came after the first had set the watermark: it does not go back.
         assert_eq!(render(&mut out), "100 w99 20 30 200");
-        time.records(SplitId(2), frame(&[150]), Timestamp(10), &mut out);
+        time.records(SplitId(2), frame(&[150]), &mut out);
         time.finished(SplitId(2), &mut out);
         assert_eq!(render(&mut out), "150 w149 w199");
-        assert_eq!(time.check_idle(Timestamp(40), &mut out), Some(Timestamp(50)));
-        assert_eq!(time.check_idle(Timestamp(50), &mut out), None);
+        assert_eq!(wait(&mut time, 0, 40, &mut out), Some(Timestamp(50)));
+        assert_eq!(wait(&mut time, 40, 50, &mut out), None);
         time.exhausted(&mut out);
         assert_eq!(render(&mut out), "idle wMAX");
+    }
+
+    /// Asks at each millisecond, and hears nothing.
+    fn wait(time: &mut EventTime, from: i64, to: i64, out: &mut Vec<Message>) -> Option<Timestamp> {
+        let mut next = None;
+        for now in from..=to {
+            time.tick(Timestamp(now));
+            next = time.check_idle(Timestamp(now), out);
+        }
+        next
+    }
+
+    #[test]
+    fn only_time_in_which_a_source_was_asked_counts_towards_idleness() {
+        let (mut time, mut out) = (bounded(0, 1), Vec::new());
+        time.spec.idleness = Some(Duration::from_millis(40));
+        wait(&mut time, 0, 0, &mut out);
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        time.records(SplitId(2), frame(&[20]), &mut out);
+        out.clear();
+        // Backpressure for a minute; then the machine sleeps for an hour.
+        time.skip(Timestamp(60_000));
+        assert_eq!(time.check_idle(Timestamp(60_000), &mut out), Some(Timestamp(60_010)));
+        time.tick(Timestamp(3_600_000));
+        assert_eq!(time.check_idle(Timestamp(3_600_000), &mut out), Some(Timestamp(3_600_010)));
+        assert_eq!(render(&mut out), "");
+        // Split 1 speaks, split 2 does not: that is what idleness is for.
+        for turn in 1..=4 {
+            time.tick(Timestamp(3_600_000 + turn * 10));
+            time.records(SplitId(1), frame(&[100 + turn]), &mut out);
+            time.check_idle(Timestamp(3_600_000 + turn * 10), &mut out);
+        }
+        assert_eq!(render(&mut out), "101 102 103 w102 104 w103");
+    }
+
+    #[test]
+    fn a_source_with_nobody_left_to_speak_is_idle() {
+        let patient = || {
+            let mut time = bounded(0, 1);
+            time.spec.idleness = Some(Duration::from_millis(40));
+            time
+        };
+        // It never had a split.
+        let (mut time, mut out) = (patient(), Vec::new());
+        wait(&mut time, 0, 39, &mut out);
+        assert_eq!(render(&mut out), "");
+        assert_eq!(wait(&mut time, 40, 40, &mut out), None);
+        assert_eq!(render(&mut out), "idle");
+        wait(&mut time, 41, 200, &mut out);
+        assert_eq!(render(&mut out), "");
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        assert_eq!(render(&mut out), "100 w99");
+        // Its last active split ends beside an idle one, and whoever heard that it is idle hears that it is not.
+        let mut time = patient();
+        wait(&mut time, 0, 0, &mut out);
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        time.records(SplitId(2), frame(&[50]), &mut out);
+        wait(&mut time, 1, 20, &mut out);
+        time.records(SplitId(1), frame(&[110]), &mut out);
+        wait(&mut time, 21, 40, &mut out);
+        assert_eq!(render(&mut out), "100 w99 50 110 w109");
+        time.finished(SplitId(1), &mut out);
+        wait(&mut time, 41, 41, &mut out);
+        assert_eq!(render(&mut out), "idle");
+        time.records(SplitId(2), frame(&[60]), &mut out);
+        assert_eq!(render(&mut out), "w109 60");
+        // Without configured idleness it waits for ever, as in Flink.
+        let mut time = bounded(0, 1);
+        wait(&mut time, 0, 1_000, &mut out);
+        assert_eq!(render(&mut out), "");
     }
 
     #[test]
     fn after_a_restart_what_was_said_is_said_again() {
         // Whoever merges watermarks begins anew: without the word of a source that had ended, it would wait for ever.
         let (mut ended, mut out) = (bounded(10, 20), Vec::new());
-        ended.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
+        ended.records(SplitId(1), frame(&[100]), &mut out);
         ended.exhausted(&mut out);
         assert_eq!(render(&mut out), "100 w89 wMAX");
         let mut again = bounded(10, 20);
-        again.load(&ended.save(), |_| true).unwrap();
+        again.load(&ended.save(), true, |_| true).unwrap();
         assert_eq!(again.watermark(), Timestamp::MAX);
-        again.exhausted(&mut out);
+        again.resume(&mut out);
+        again.resume(&mut out);
         assert_eq!(render(&mut out), "wMAX");
 
         // Of several instances the lowest counts, also if that is one which had not begun; and nothing lower leaves.
         let (fresh, mut begun) = (bounded(10, 20), bounded(10, 20));
-        begun.records(SplitId(2), frame(&[500]), Timestamp(0), &mut out);
+        begun.records(SplitId(2), frame(&[500]), &mut out);
         out.clear();
         for instances in [[&fresh, &ended], [&ended, &fresh]] {
             let mut again = bounded(10, 20);
-            instances.iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
+            instances.iter().for_each(|of| again.load(&of.save(), true, |_| false).unwrap());
             assert_eq!(again.watermark(), Timestamp::MIN);
         }
         let mut again = bounded(10, 20);
-        [&ended, &begun].iter().for_each(|of| again.load(&of.save(), |_| false).unwrap());
-        again.records(SplitId(3), frame(&[100, 600]), Timestamp(0), &mut out);
+        [&ended, &begun].iter().for_each(|of| again.load(&of.save(), true, |_| false).unwrap());
+        again.records(SplitId(3), frame(&[100, 600]), &mut out);
         assert_eq!(render(&mut out), "100 w489 600 w589");
     }
 
@@ -408,33 +552,33 @@ mod tests {
     fn a_restored_split_does_not_let_the_watermark_pass_those_that_come_before_it() {
         // Two instances read splits 1, 3, … and 2, 4, …; the second is far ahead. Then one instance has them all.
         let (mut slow, mut fast, mut out) = (bounded(10, 1), bounded(10, 1), Vec::new());
-        slow.records(SplitId(1), frame(&[100]), Timestamp(0), &mut out);
-        fast.records(SplitId(4), frame(&[400]), Timestamp(0), &mut out);
+        slow.records(SplitId(1), frame(&[100]), &mut out);
+        fast.records(SplitId(4), frame(&[400]), &mut out);
         out.clear();
         let mut again = bounded(10, 1);
-        [&slow, &fast].iter().for_each(|of| again.load(&of.save(), |_| true).unwrap());
-        again.records(SplitId(1), frame(&[110]), Timestamp(0), &mut out);
+        [&slow, &fast].iter().for_each(|of| again.load(&of.save(), true, |_| true).unwrap());
+        again.records(SplitId(1), frame(&[110]), &mut out);
         again.finished(SplitId(1), &mut out);
         for (split, time) in [(2, 200), (3, 300)] {
-            again.records(SplitId(split), frame(&[time]), Timestamp(0), &mut out);
+            again.records(SplitId(split), frame(&[time]), &mut out);
             again.finished(SplitId(split), &mut out);
         }
-        again.records(SplitId(4), frame(&[410]), Timestamp(0), &mut out);
+        again.records(SplitId(4), frame(&[410]), &mut out);
         assert_eq!(render(&mut out), "110 w99 200 w189 300 w289 410 w399");
     }
 
     #[test]
     fn a_restart_goes_on_where_it_stopped() {
         let (mut time, mut out) = (bounded(10, 20), Vec::new());
-        time.records(SplitId(1), frame(&[100, 103, 101]), Timestamp(0), &mut out);
+        time.records(SplitId(1), frame(&[100, 103, 101]), &mut out);
         let saved = time.save();
         let mut again = bounded(10, 20);
-        again.load(&saved, |_| true).unwrap();
+        again.load(&saved, true, |_| true).unwrap();
         let mut after = Vec::new();
         for time in [&mut time, &mut again] {
-            time.records(SplitId(1), frame(&[110, 119, 120, 121]), Timestamp(0), &mut after);
+            time.records(SplitId(1), frame(&[110, 119, 120, 121]), &mut after);
         }
         assert_eq!(render(&mut after), "110 119 120 w109 121 110 119 120 w109 121");
-        assert!(again.load(&saved[..saved.len() - 1], |_| true).unwrap_err().to_string().contains("cut short"));
+        assert!(again.load(&saved[..saved.len() - 1], true, |_| true).unwrap_err().to_string().contains("cut short"));
     }
 }

@@ -25,6 +25,20 @@ pub struct Channel {
     pub bell: Option<Bell>,
 }
 
+impl Channel {
+    /// Takes a message, and wakes the sender if it may wait for room.
+    fn pop(&mut self) -> Option<Message> {
+        // Both sides fence (the bell does) between moving their index and looking at the other's, so it is enough to ring while the ring is
+        // seen to be half full or more: if this sees it emptier than it is, a later look sees it as it is.
+        let crowded = self.consumer.len() >= self.consumer.capacity() / 2;
+        let message = self.consumer.try_pop()?;
+        if crowded && let Some(bell) = &self.bell {
+            ring(bell);
+        }
+        Some(message)
+    }
+}
+
 /// What a task has to work on next.
 #[derive(Debug)]
 pub enum Arrival {
@@ -44,8 +58,6 @@ pub struct Inbox {
     silent: Vec<usize>,
     /// Whether the task's own start has left.
     started: bool,
-    /// A watermark that rose by the same event that completed a barrier: it leaves right after it.
-    after: Option<Signal>,
 }
 
 impl Inbox {
@@ -60,7 +72,6 @@ impl Inbox {
             next: 0,
             silent: (0..count).collect(),
             started: false,
-            after: None,
         }
     }
 
@@ -77,9 +88,6 @@ impl Inbox {
 
     /// The next thing to work on, if any channel that may be read holds one. Channels take turns.
     pub fn take(&mut self) -> Option<Arrival> {
-        if let Some(signal) = self.after.take() {
-            return Some(Arrival::Signal(signal));
-        }
         if !self.started {
             return self.take_start();
         }
@@ -92,21 +100,14 @@ impl Inbox {
                 looked += 1;
                 continue;
             }
-            let channel = &mut self.channels[at];
-            // The sender may wait for room. Both sides fence (the bell does) between moving their index and looking at the other's, so it is
-            // enough to ring while the ring is seen to be half full or more: if this sees it emptier than it is, a later look sees it as it is.
-            let crowded = channel.consumer.len() >= channel.consumer.capacity() / 2;
-            let Some(message) = channel.consumer.try_pop() else {
+            let Some(message) = self.channels[at].pop() else {
                 looked += 1;
                 continue;
             };
-            if crowded && let Some(bell) = &channel.bell {
-                ring(bell);
-            }
             match message {
                 Message::Frame(frame) => {
                     self.merge.frame(at);
-                    return Some(Arrival::Frame(channel.input, frame));
+                    return Some(Arrival::Frame(self.channels[at].input, frame));
                 }
                 Message::Signal(signal) => {
                     if let Some(signal) = self.signal(at, signal) {
@@ -123,7 +124,7 @@ impl Inbox {
     /// Listens to the channels that have not started, and to no other; then starts.
     fn take_start(&mut self) -> Option<Arrival> {
         while let Some(at) = self.silent.last().copied() {
-            match self.channels[at].consumer.try_pop() {
+            match self.channels[at].pop() {
                 None => {
                     // Let the others speak meanwhile.
                     let heard = (0..self.silent.len())
@@ -155,14 +156,13 @@ impl Inbox {
                 Action::Continue | Action::Ended => None,
             },
             Signal::End => {
-                let risen = self.merge.end(at);
+                self.merge.end(at);
                 match self.align.end(at) {
                     Action::Ended => Some(Signal::End),
-                    Action::Complete(barrier) => {
-                        self.after = risen;
-                        Some(Signal::Barrier(barrier))
+                    Action::Continue => None,
+                    Action::Complete(_) => {
+                        panic!("an end follows the last barrier, which is complete before anything after it is read")
                     }
-                    Action::Continue => risen,
                 }
             }
         }

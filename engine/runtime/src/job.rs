@@ -10,10 +10,10 @@ use yeoul_frame::Epoch;
 use yeoul_operator::{JobGraph, Services};
 use yeoul_sys::thread::spawn_pinned;
 
-use crate::attempt::prepare;
+use crate::attempt::{prepare, settle};
 use crate::config::JobConfig;
-use crate::coordinator::{Outcome, Request};
 use crate::error::JobError;
+use crate::request::{Outcome, Pending, Request};
 use crate::restart::{RestartStrategy, Restarts};
 use crate::threads;
 use crate::watch::JobWatch;
@@ -49,11 +49,18 @@ impl JobHandle {
         answer.recv().map_err(|_| gone())?
     }
 
-    /// Stops the job after an epoch of its own, with a savepoint if a folder is given. With `drain`, event time runs to its end first, so that
-    /// windows and timers fire; then the savepoint should not be used to go on.
-    pub fn stop(&self, savepoint: Option<&str>, drain: bool) {
-        // If the job has ended already, there is nothing to stop.
-        let _ = self.requests.send(Request::Stop { savepoint: savepoint.map(str::to_owned), drain });
+    /// Stops the job after an epoch of its own, with a savepoint if a folder is given, and returns that epoch once it is committed, delivered
+    /// and saved. With `drain`, event time runs to its end first, so that windows and timers fire; then the savepoint should not be used to
+    /// go on. A failure in between does not make the job forget that it is to stop.
+    ///
+    /// # Errors
+    /// The folder cannot take a savepoint (then the job goes on), the savepoint could not be written, or the job had ended or failed.
+    pub fn stop(&self, savepoint: Option<&str>, drain: bool) -> Result<Epoch, JobError> {
+        let (reply, answer) = bounded(1);
+        let gone = || JobError::Settings("the job ended before it was stopped".to_owned());
+        let request = Request::Stop { savepoint: savepoint.map(str::to_owned), drain, reply };
+        self.requests.send(request).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
     }
 
     /// Ends the job at once. What is not committed is found again by the next run.
@@ -100,21 +107,36 @@ pub fn run(
     // Without a data folder there is nothing to restart from that would not deliver output twice.
     let strategy = if config.data.is_some() { config.restart.clone() } else { RestartStrategy::None };
     let mut restarts = Restarts::new(strategy);
+    let mut pending = Pending::default();
+    let mut first = true;
     loop {
         // Only names the run in its log blocks, so that blocks of different runs are told apart.
         let run_seed = services.clock.monotonic_nanos() ^ (services.clock.wall_millis() as u64).rotate_left(32);
-        let result = prepare(graph, config, services, watch, run_seed)
-            .and_then(|attempt| threads::run(attempt, requests, config.pin));
+        let mut refused = false;
+        let result = match pending.decided {
+            // The last epoch is committed. No shard runs again; what is left is to deliver it.
+            Some(outcome) => settle(graph, config, services, &mut pending, run_seed).map(|()| outcome),
+            None => match prepare(graph, config, services, watch, run_seed) {
+                Ok(attempt) => threads::run(attempt, requests, &mut pending, config.pin),
+                Err(error) => {
+                    refused = true;
+                    Err(error)
+                }
+            },
+        };
         let error = match result {
             Ok(outcome) => return Ok(outcome),
             Err(error) => error,
         };
-        if !error.is_worth_a_restart() {
+        // What cannot even begin has something wrong with it that a person must see.
+        let refused = std::mem::replace(&mut pending.refused, false) || refused;
+        if !error.is_worth_a_restart() || (refused && first) {
             return Err(error);
         }
+        first = false;
         let now = Duration::from_nanos(services.clock.monotonic_nanos());
         let Some(delay) = restarts.failed(now) else { return Err(error) };
         watch.failed(&error, delay);
-        threads::pause(delay, requests)?;
+        threads::pause(delay, requests, &mut pending, &*services.clock)?;
     }
 }

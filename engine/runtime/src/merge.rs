@@ -5,7 +5,8 @@
 //! Invariants:
 //! 1. The merged watermark never goes back, across restarts included.
 //! 2. Idle and ended channels do not hold it back; a channel that speaks again is active again.
-//! 3. If all channels are idle, so is the task; idleness alone never raises the watermark past what an active channel allowed.
+//! 3. If no channel that has more to say is active, and one is idle, so is the task; idleness and an end alone never raise the watermark.
+//! 4. Event time has come to its end only when no channel is idle: an idle one may speak again, and then its records are not late.
 
 use yeoul_frame::{Signal, Timestamp};
 
@@ -50,8 +51,11 @@ impl Merge {
         let (at, activity) = &mut self.channels[channel];
         *at = (*at).max(watermark);
         *activity = Activity::Active;
-        self.idle = false;
-        self.rise()
+        let was_idle = self.idle;
+        let said = self.rise();
+        // Whoever was told that this task is idle must hear that it is not.
+        let again = was_idle && !self.idle && said.is_none() && self.merged > Timestamp::MIN;
+        if again { Some(Signal::Watermark(self.merged)) } else { said }
     }
 
     /// `channel` is idle. Returns what the task is to say now.
@@ -62,39 +66,28 @@ impl Merge {
         self.rise()
     }
 
-    /// `channel` has ended. Returns what the task is to say now.
-    pub fn end(&mut self, channel: usize) -> Option<Signal> {
+    /// `channel` has ended: it has said its last word. That alone says nothing about event time.
+    pub fn end(&mut self, channel: usize) {
         self.channels[channel].1 = Activity::Ended;
-        self.rise()
     }
 
     fn rise(&mut self) -> Option<Signal> {
-        let active = self.channels.iter().filter(|(_, activity)| *activity == Activity::Active);
-        match active.map(|(at, _)| *at).min() {
-            Some(least) if least > self.merged => {
-                self.merged = least;
-                Some(Signal::Watermark(least))
+        let with = |wanted| self.channels.iter().filter(move |(_, activity)| *activity == wanted).map(|(at, _)| *at);
+        // A channel at the end of event time has no more to say, so it holds nothing back, and speaks for nobody else.
+        let reading = with(Activity::Active).filter(|at| *at < Timestamp::MAX).min();
+        let least = match reading {
+            Some(least) => least,
+            None if with(Activity::Idle).next().is_some() => {
+                let said_before = std::mem::replace(&mut self.idle, true);
+                return (!said_before).then_some(Signal::Idle);
             }
-            Some(_) => None,
-            None => {
-                // Nobody is active. An ended channel has said its last word and takes no part; among idle ones only what all
-                // of them had reached is certain.
-                let idle = self.channels.iter().filter(|(_, activity)| *activity == Activity::Idle);
-                let ended = self.channels.iter().all(|(_, activity)| *activity == Activity::Ended);
-                let certain = if ended { None } else { idle.map(|(at, _)| *at).min() };
-                match certain {
-                    Some(at) if at > self.merged => {
-                        self.merged = at;
-                        Some(Signal::Watermark(at))
-                    }
-                    _ if !self.idle && !ended => {
-                        self.idle = true;
-                        Some(Signal::Idle)
-                    }
-                    _ => None,
-                }
-            }
-        }
+            None => with(Activity::Active).next()?,
+        };
+        self.idle = false;
+        (least > self.merged).then(|| {
+            self.merged = least;
+            Signal::Watermark(least)
+        })
     }
 }
 
@@ -119,8 +112,37 @@ mod tests {
         assert_eq!(merge.watermark(), at(20));
         assert_eq!(merge.watermark_from(0, at(30)), None);
         assert_eq!(merge.watermark_from(1, at(25)), Some(Signal::Watermark(at(25))));
-        assert_eq!(merge.end(1), Some(Signal::Watermark(at(30))));
-        assert_eq!(merge.end(0), None);
+        merge.end(1);
+        assert_eq!(merge.watermark(), at(25), "an end raises nothing");
+    }
+
+    #[test]
+    fn an_idle_channel_is_waited_for_although_all_others_have_read_all() {
+        let mut merge = Merge::new(2, Timestamp::MIN);
+        assert_eq!(merge.watermark_from(0, at(10)), None);
+        assert_eq!(merge.watermark_from(1, at(7)), Some(Signal::Watermark(at(7))));
+        assert_eq!(merge.watermark_from(0, Timestamp::MAX), None);
+        assert_eq!(merge.idle(1), Some(Signal::Idle));
+        assert_eq!(merge.watermark(), at(7));
+        // It speaks again: its records are not late.
+        merge.frame(1);
+        assert_eq!(merge.watermark_from(1, at(9)), Some(Signal::Watermark(at(9))));
+        assert_eq!(merge.idle(1), Some(Signal::Idle));
+        assert_eq!(merge.watermark_from(1, Timestamp::MAX), Some(Signal::Watermark(Timestamp::MAX)));
+
+        let mut merge = Merge::new(2, at(3));
+        assert_eq!(merge.idle(0), None);
+        assert_eq!(merge.watermark_from(1, Timestamp::MAX), Some(Signal::Idle));
+        assert_eq!(merge.watermark(), at(3));
+    }
+
+    #[test]
+    fn who_was_told_of_idleness_is_told_of_its_end() {
+        let mut merge = Merge::new(2, at(3));
+        merge.idle(0);
+        assert_eq!(merge.idle(1), Some(Signal::Idle));
+        assert_eq!(merge.watermark_from(0, at(2)), Some(Signal::Watermark(at(3))));
+        assert_eq!(merge.watermark_from(0, at(2)), None);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use yeoul_ring::{Bell, Producer};
 use yeoul_sys::planted::{Bug, is_planted};
 
 use crate::bells::ring;
+use crate::chain::guard;
+use crate::error::JobError;
 use crate::message::Message;
 
 /// One destination shard of an edge.
@@ -93,6 +95,8 @@ pub enum Spread {
 
 /// The sending end of one edge.
 pub struct Outbox {
+    /// The operator that receives, whose keys are the user's code.
+    receiver: String,
     spread: Spread,
     lanes: Vec<Lane>,
     hashes: Vec<KeyHash>,
@@ -102,13 +106,16 @@ pub struct Outbox {
 impl Outbox {
     /// Over these lanes, one for each subtask of the receiver, in order.
     #[must_use]
-    pub fn new(spread: Spread, lanes: Vec<Lane>) -> Self {
+    pub fn new(receiver: String, spread: Spread, lanes: Vec<Lane>) -> Self {
         let scatter = Scatter::new(lanes.len());
-        Self { spread, lanes, hashes: Vec::new(), scatter }
+        Self { receiver, spread, lanes, hashes: Vec::new(), scatter }
     }
 
     /// Sends a frame, or leaves it waiting.
-    pub fn frame(&mut self, frame: Frame) {
+    ///
+    /// # Errors
+    /// The user's key selector panicked.
+    pub fn frame(&mut self, frame: Frame) -> Result<(), JobError> {
         match &mut self.spread {
             Spread::Single => self.lanes[0].send(Message::Frame(frame)),
             Spread::Broadcast => {
@@ -122,7 +129,10 @@ impl Outbox {
             }
             Spread::Hash { router, groups } => {
                 self.hashes.clear();
-                router.hash(&frame, &mut self.hashes);
+                guard(&self.receiver, || {
+                    router.hash(&frame, &mut self.hashes);
+                    Ok(())
+                })?;
                 debug_assert_eq!(self.hashes.len(), frame.len());
                 let shards = self.lanes.len() as u16;
                 let lanes = &mut self.lanes;
@@ -134,6 +144,7 @@ impl Outbox {
                 );
             }
         }
+        Ok(())
     }
 
     /// Sends a signal to every destination.

@@ -2,7 +2,7 @@
 //!
 //! Pure. An operator is chained to the one before it if a FORWARD edge is its only input and both have the same parallelism.
 
-use yeoul_operator::{InputId, JobGraph, NodeId, NodeKind, OutputId, Partitioning};
+use yeoul_operator::{JobGraph, NodeId, NodeKind, Partitioning};
 
 /// One task: a chain of operators, run by a subtask on each of the first `parallelism` shards.
 #[derive(Debug, Clone)]
@@ -52,27 +52,6 @@ impl Plan {
             plan.place.push((task, plan.tasks[task].nodes.len() - 1));
         }
         plan
-    }
-
-    /// The plan as text: a line a task, then its edges.
-    #[must_use]
-    pub fn render(&self, graph: &JobGraph) -> String {
-        let mut text = String::new();
-        for (at, task) in self.tasks.iter().enumerate() {
-            let names: Vec<_> = task.nodes.iter().map(|id| graph.nodes[id.0].name.as_str()).collect();
-            text += &format!("task {at} × {}: {}\n", task.parallelism, names.join(" → "));
-            for (edge, chained) in graph.edges.iter().zip(&self.chained) {
-                if !chained && self.place[edge.from.0].0 == at {
-                    let side =
-                        if edge.output == OutputId::MAIN { String::new() } else { format!(" side {}", edge.output.0) };
-                    let second =
-                        if edge.input == InputId(0) { String::new() } else { format!(" input {}", edge.input.0) };
-                    text +=
-                        &format!("  {}{side} → task {}{second}\n", edge.partitioning.name(), self.place[edge.to.0].0);
-                }
-            }
-        }
-        text
     }
 
     /// Whether the node is a source.

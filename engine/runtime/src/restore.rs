@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId, TableId, Timestamp};
-use yeoul_operator::{JobGraph, OpenContext, SealedOutput, Services, Subtask};
+use yeoul_operator::{JobGraph, OpenContext, SealedOutput, Services, SplitId, Subtask, Waker};
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
-use yeoul_state::log::{Corrupt, LogBuffer, Segment};
-use yeoul_state::recovery::{Replay, RestoredState, operator_states, sealed_outputs};
+use yeoul_state::log::{Corrupt, LogBuffer, Segment, SegmentId};
+use yeoul_state::recovery::{Replay, RestoredState, operator_states};
+use yeoul_state::sealed::SealedEpochs;
+use yeoul_state::state_table::TableDescription;
 use yeoul_sys::Storage;
 
+use crate::catalog::{Catalog, TableEntry};
 use crate::chain::{WATERMARK_STATE, guard};
 use crate::error::JobError;
 use crate::task::{EVENT_TIME_STATE, Head, Task};
@@ -27,6 +30,7 @@ struct From {
     commit: Commit,
     logs: Vec<ShardLog>,
     states: Vec<RestoredState>,
+    catalog: Catalog,
 }
 
 impl Restored {
@@ -49,10 +53,11 @@ impl Restored {
                 commit.job.key_groups.count()
             )));
         }
-        let failed = |cause| JobError::Storage { doing: "reading the state log", cause };
+        let failed = |cause| JobError::reading("reading the state log", cause);
         let states = operator_states(&*storage, "", &commit).map_err(failed)?;
         let logs = commit.assign(job.shards);
-        Ok(Self { from: Some(From { storage, commit, logs, states }) })
+        let catalog = Catalog::decode(&commit.blobs)?;
+        Ok(Self { from: Some(From { storage, commit, logs, states, catalog }) })
     }
 
     /// The epoch from which the job goes on; 0 for one that begins anew.
@@ -67,37 +72,44 @@ impl Restored {
         self.from.as_ref()?.logs.iter().find(|log| log.shard == shard)
     }
 
-    /// Where its files are.
+    /// The commit, if there is one.
     #[must_use]
-    pub fn storage(&self) -> Option<Arc<dyn Storage>> {
-        self.from.as_ref().map(|from| from.storage.clone())
+    pub fn commit(&self) -> Option<&Commit> {
+        self.from.as_ref().map(|from| &from.commit)
     }
 
-    /// What a sink sealed in the epochs after `delivered`, in order.
+    /// The first segment id that the commit does not name.
+    #[must_use]
+    pub fn next_segment(&self) -> SegmentId {
+        let greatest = self.from.as_ref().and_then(|from| from.commit.segments().last().copied());
+        SegmentId(greatest.map_or(0, |id| id.0) + 1)
+    }
+
+    /// Gives what a sink sealed in the epochs after `delivered` to `deliver`, an epoch at a time and in their order. What it said it would
+    /// not ask for again is not read.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// The log cannot be read, or `deliver` failed.
     pub fn outputs_after(
         &self,
         sink: OperatorId,
         delivered: Epoch,
-    ) -> Result<BTreeMap<Epoch, Vec<SealedOutput>>, JobError> {
-        let mut outputs: BTreeMap<Epoch, Vec<SealedOutput>> = BTreeMap::new();
-        let Some(from) = &self.from else { return Ok(outputs) };
-        sealed_outputs(&*from.storage, "", &from.commit, delivered, &mut |output| {
-            if output.sink == sink {
+        deliver: &mut dyn FnMut(Epoch, Vec<SealedOutput>) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
+        let Some(from) = &self.from else { return Ok(()) };
+        let retained = from.catalog.sinks.get(&sink).map_or(Epoch(0), |retained| Epoch(retained.0.saturating_sub(1)));
+        let failed = |cause| JobError::reading("reading sealed output from the log", cause);
+        let after = delivered.max(retained);
+        let mut epochs = SealedEpochs::open(&*from.storage, "", &from.commit, sink, after).map_err(failed)?;
+        while let Some((epoch, outputs)) = epochs.next_epoch().map_err(failed)? {
+            let sealed = outputs.into_iter().map(|output| {
                 // Of the run that sealed it, which may not be the last one: sinks tell by it where a run with other shards began.
                 let subtask = Subtask { index: output.subtask.0, parallelism: output.shards };
-                let sealed = SealedOutput { epoch: output.epoch, subtask, bytes: output.bytes.into() };
-                outputs.entry(output.epoch).or_default().push(sealed);
-            }
-        })
-        .map_err(|cause| JobError::Storage { doing: "reading sealed output from the log", cause })?;
-        for epoch in outputs.values_mut() {
-            // Stable: within a subtask the order of sealing stays.
-            epoch.sort_by_key(|output| output.subtask.index);
+                SealedOutput { epoch, subtask, bytes: output.bytes.into() }
+            });
+            deliver(epoch, sealed.collect())?;
         }
-        Ok(outputs)
+        Ok(())
     }
 }
 
@@ -112,7 +124,8 @@ pub fn check_operators(restored: &Restored, graph: &JobGraph, allow_non_restored
         Some(state) if !allow_non_restored => Err(JobError::Settings(format!(
             "the checkpoint holds state '{}' of {}, which this job does not have\n  hint: give the operator that wrote it its old uid, or allow \
              non-restored state to leave it behind",
-            state.name, state.operator
+            state.name,
+            from.catalog.name_of(state.operator)
         ))),
         _ => Ok(()),
     }
@@ -124,19 +137,17 @@ pub struct Open<'a> {
     pub allow_non_restored: bool,
     /// The shard.
     pub shard: ShardId,
-    /// How many there are.
-    pub shards: u16,
     /// Of the job.
     pub key_groups: KeyGroups,
     /// Clock and files.
     pub services: &'a Services,
     /// Where frames get their memory.
     pub pool: &'a Pool,
-    /// Bytes of state that this shard may keep in memory.
-    pub state_memory: usize,
+    /// Wakes the shard.
+    pub waker: Waker,
 }
 
-/// Opens a shard's operators and gives them their state. Returns the mapped segments, from which evicted state is read.
+/// Opens a shard's operators and gives them their state. Returns the mapped segments, from which evicted state is read, and the tables.
 ///
 /// # Errors
 /// An operator cannot open, or its state cannot be read.
@@ -145,15 +156,23 @@ pub fn open_and_restore(
     tasks: &mut [Task],
     log: &mut LogBuffer,
     restored: &Restored,
-) -> Result<Vec<Segment>, JobError> {
+) -> Result<(Vec<Segment>, BTreeMap<TableId, TableEntry>), JobError> {
+    let mut declared = BTreeMap::new();
     for task in tasks.iter_mut() {
         open_task(open, task)?;
+        for slot in &mut task.chain.slots {
+            slot.operator.tables(&mut |table| {
+                let TableDescription { id, name, layout } = table.describe();
+                declared.insert(id, TableEntry { operator: slot.id, name, layout });
+            });
+        }
     }
-    let Some(from) = &restored.from else { return Ok(Vec::new()) };
+    let Some(from) = &restored.from else { return Ok((Vec::new(), declared)) };
+    from.catalog.check(&declared)?;
     for task in tasks.iter_mut() {
         restore_notes(task, from)?;
     }
-    restore_tables(open, tasks, log, from)
+    Ok((restore_tables(open, tasks, log, from)?, declared))
 }
 
 fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
@@ -166,7 +185,7 @@ fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
         services: open.services,
         pool: open.pool,
         counters,
-        state_memory: open.state_memory,
+        waker: open.waker.clone(),
     };
     if let Head::Source(head) = &mut task.head {
         let mut cx = cx(head.id, &head.name, head.counters.clone());
@@ -184,11 +203,18 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
     let subtask = task.subtask;
     let earlier = |state: &RestoredState| Subtask { index: state.shard.0, parallelism: from.commit.job.shards };
     let of = |id: OperatorId| from.states.iter().filter(move |state| state.operator == id);
+    // Each instance notes its event time. If there were as many as now, each goes on from its own; else from the least, which is certain.
+    let counts = move |id: OperatorId, name: &'static str| {
+        let as_before = of(id).filter(|state| state.name == name).count() == usize::from(subtask.parallelism);
+        move |state: &RestoredState| !as_before || state.shard.0 == subtask.index
+    };
     if let Head::Source(head) = &mut task.head {
+        let own = counts(head.id, EVENT_TIME_STATE);
         for state in of(head.id) {
             guard(&head.name, || match state.name.as_str() {
                 EVENT_TIME_STATE => {
-                    head.event_time.load(&state.bytes, |split| split.owner(subtask.parallelism) == subtask.index)
+                    let owned = |split: SplitId| split.owner(subtask.parallelism) == subtask.index;
+                    head.event_time.load(&state.bytes, own(state), owned)
                 }
                 name => head.source.restore(name, earlier(state), &state.bytes),
             })?;
@@ -197,8 +223,12 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
     }
     for slot in &mut task.chain.slots {
         let mut watermark: Option<Timestamp> = None;
+        let own = counts(slot.id, WATERMARK_STATE);
         for state in of(slot.id) {
             if state.name == WATERMARK_STATE {
+                if !own(state) {
+                    continue;
+                }
                 let bytes = state.bytes.as_slice().try_into().map_err(|_| {
                     JobError::Corrupt(format!(
                         "the watermark of '{}' has {} bytes, not 8",
@@ -207,7 +237,6 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
                     ))
                 })?;
                 let at = Timestamp(i64::from_le_bytes(bytes));
-                // Barriers are aligned, so all subtasks had come to the same watermark; the least is certain in any case.
                 watermark = Some(watermark.map_or(at, |least| least.min(at)));
             } else {
                 guard(&slot.name, || slot.operator.restore(&state.name, earlier(state), &state.bytes))?;
@@ -247,9 +276,9 @@ fn restore_tables(
                     return Ok(());
                 }
                 return Err(Corrupt::new(format!(
-                    "the checkpoint holds {} which no operator of this job has; give the operator that wrote it its old uid, \
+                    "the checkpoint holds {}, which no operator of this job has; give the operator that wrote it its old uid, \
                      or allow non-restored state to leave it behind",
-                    block.table()
+                    from.catalog.name_of_table(block.table())
                 )));
             };
             let mut result = Ok(());
@@ -260,6 +289,6 @@ fn restore_tables(
             });
             result
         })
-        .map_err(|cause| JobError::Storage { doing: "restoring state", cause })?;
+        .map_err(|cause| JobError::reading("restoring state", cause))?;
     Ok(replay.into_segments())
 }

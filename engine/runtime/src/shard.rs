@@ -9,14 +9,17 @@
 //!    the barrier passes their operator, and drained before the epoch is sealed.
 //! 3. One epoch is in flight at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
-use yeoul_frame::signal::{Barrier, Purpose};
-use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, Timestamp};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use yeoul_frame::signal::Barrier;
+use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, TableId, Timestamp};
 use yeoul_state::log::{Chunk, LogBuffer, SegmentRef};
 use yeoul_sys::Clock;
 
+use crate::attention::Attention;
+use crate::catalog::TableEntry;
 use crate::chain::{Env, Noted};
 use crate::compact::Compactor;
 use crate::drain::Drain;
@@ -46,6 +49,13 @@ pub enum Command {
 /// What a shard tells.
 #[derive(Debug)]
 pub enum Event {
+    /// A shard's operators are open and have their state; these are their tables.
+    Opened {
+        /// The shard.
+        shard: ShardId,
+        /// Its tables.
+        tables: BTreeMap<TableId, TableEntry>,
+    },
     /// All its sources have read all they will ever read.
     Exhausted(ShardId),
     /// All that this shard has to say of an epoch is with its writer; this is what its sinks sealed.
@@ -56,12 +66,16 @@ pub enum Event {
         epoch: Epoch,
         /// What its sinks sealed, in order.
         outputs: Vec<(OperatorId, Arc<[u8]>)>,
+        /// The least watermark of its sources at the barrier.
+        watermark: Option<Timestamp>,
     },
     /// The epoch of a shard is durable.
     Sealed(yeoul_state::log::Sealed),
     /// A shard or writer has failed.
     Failed(JobError),
-    /// A shard that had nothing to do has something again.
+    /// A shard's operators could not be opened.
+    Refused(JobError),
+    /// A shard has done something since the coordinator [asked](crate::attention).
     Active(ShardId),
     /// A shard has ended.
     Ended(ShardId),
@@ -106,6 +120,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Keeps its log and memory within bounds.
     pub compactor: Compactor,
+    /// By which the coordinator asks to be told of work.
+    pub attention: Arc<Attention>,
 }
 
 /// One shard.
@@ -120,7 +136,9 @@ pub struct Shard {
     noted: Noted,
     flight: Option<Flight>,
     exhausted_told: bool,
-    idle_told: bool,
+    attention: Arc<Attention>,
+    /// Something was done that the coordinator was not told of.
+    unsaid: bool,
     quit: bool,
 }
 
@@ -141,7 +159,7 @@ impl Shard {
     /// A shard whose operators have been opened and restored.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { id, tasks, log, links, pool, clock, compactor } = parts;
+        let Parts { id, tasks, log, links, pool, clock, compactor, attention } = parts;
         Self {
             id,
             tasks,
@@ -153,7 +171,8 @@ impl Shard {
             noted: Noted::default(),
             flight: None,
             exhausted_told: false,
-            idle_told: false,
+            attention,
+            unsaid: false,
             quit: false,
         }
     }
@@ -199,19 +218,27 @@ impl Shard {
         let snapshot = self.snapshot_slice()?;
         let compaction = self.flight.is_none() && self.compactor.step(&mut self.tasks, &mut self.log)?;
         self.tell_exhausted();
+        self.unsaid |= worked;
+        // In an idle step, too: the one before it may have been too early to see that it was asked.
+        if self.unsaid && self.attention.take() {
+            self.unsaid = false;
+            self.tell(Event::Active(self.id));
+        }
         if worked || snapshot || compaction {
-            if std::mem::take(&mut self.idle_told) {
-                self.tell(Event::Active(self.id));
-            }
             return Ok(Progress::Worked);
         }
-        self.idle_told = true;
         Ok(Progress::Idle(until))
     }
 
     fn obey(&mut self) -> Result<bool, JobError> {
         let mut any = false;
-        while let Ok(command) = self.links.commands.try_recv() {
+        loop {
+            let command = match self.links.commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return Ok(any),
+                // Whoever would tell it is gone: the attempt is over.
+                Err(TryRecvError::Disconnected) => Command::Quit,
+            };
             any = true;
             match command {
                 Command::Start(barrier) => {
@@ -236,10 +263,12 @@ impl Shard {
                     );
                     self.compactor.committed(retained_from, &complete, &live)?;
                 }
-                Command::Quit => self.quit = true,
+                Command::Quit => {
+                    self.quit = true;
+                    return Ok(true);
+                }
             }
         }
-        Ok(any)
     }
 
     /// A slice of the snapshot in flight: drains frozen records, hands full chunks to the writer, seals at the end.
@@ -286,7 +315,8 @@ impl Shard {
         let outputs = flight.outputs.take().unwrap_or_default();
         flight.held = Some(self.log.seal(epoch));
         flight.sealed = true;
-        self.tell(Event::Outputs { shard: self.id, epoch, outputs });
+        let watermark = self.noted.watermark.take();
+        self.tell(Event::Outputs { shard: self.id, epoch, outputs, watermark });
         Ok(true)
     }
 
@@ -301,10 +331,4 @@ impl Shard {
         // Without a coordinator the attempt is over, and this shard is told to quit or is dropped.
         let _ = self.links.events.send(event);
     }
-}
-
-/// Whether an epoch of this purpose is the job's last.
-#[must_use]
-pub fn is_last(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::Stop | Purpose::Drain)
 }

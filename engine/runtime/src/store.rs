@@ -9,7 +9,7 @@ use yeoul_operator::Services;
 use yeoul_state::commit::{Commit, JobMeta};
 use yeoul_state::log::{LogOptions, LogWriter};
 use yeoul_state::manifest::{Manifest, ManifestOptions};
-use yeoul_state::savepoint::{copy_savepoint, import_savepoint, read_savepoint};
+use yeoul_state::savepoint::{copy_savepoint, open_or_import, read_savepoint};
 use yeoul_sys::{Storage, failpoint};
 
 use crate::config::JobConfig;
@@ -45,19 +45,18 @@ impl Store {
             store: run_seed,
             rewrite_bytes: config.manifest_rewrite_bytes,
         };
-        let mut opened = Manifest::open(storage.clone(), "", options).map_err(failed("opening the manifest"));
-        if let Some(from) = &config.from_savepoint
-            && !matches!(&opened, Ok((_, Some(_))))
-        {
-            // A store without a checkpoint is as good as none: make it anew from the savepoint.
-            drop(opened);
-            let savepoint = services.files.folder(from).map_err(failed("opening the savepoint"))?;
-            clear_empty_store(&*storage).map_err(failed("preparing the data folder for the savepoint"))?;
-            opened = import_savepoint(&*savepoint, "", storage.clone(), "", options)
-                .map(|(manifest, commit)| (manifest, Some(commit)))
-                .map_err(failed("importing the savepoint"));
-        }
-        let (manifest, commit) = opened?;
+        let (manifest, commit) = match &config.from_savepoint {
+            None => Manifest::open(storage.clone(), "", options)
+                .map_err(|cause| JobError::reading("opening the manifest", cause))?,
+            Some(from) => {
+                let savepoint = || services.files.existing(from);
+                let (manifest, commit) =
+                    open_or_import(savepoint, "", storage.clone(), "", options).map_err(|cause| {
+                        JobError::reading("opening the manifest, or importing the savepoint if there is none", cause)
+                    })?;
+                (manifest, Some(commit))
+            }
+        };
         let restored = match commit {
             None => Restored::nothing(),
             Some(commit) => Restored::read(storage.clone(), commit, job)?,
@@ -73,8 +72,8 @@ impl Store {
     /// # Errors
     /// The folder is no savepoint, or is damaged.
     pub fn read_savepoint(services: &Services, folder: &Path, job: JobMeta) -> Result<Restored, JobError> {
-        let failed = |cause| JobError::Storage { doing: "reading the savepoint", cause };
-        let storage = services.files.folder(folder).map_err(failed)?;
+        let failed = |cause| JobError::reading("reading the savepoint", cause);
+        let storage = services.files.existing(folder).map_err(failed)?;
         let commit = read_savepoint(&*storage, "").map_err(failed)?;
         Restored::read(storage, commit, job)
     }
@@ -115,14 +114,4 @@ impl Store {
         let to = self.services.files.folder(Path::new(folder))?;
         copy_savepoint(&*self.storage, "", commit, to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
     }
-}
-
-/// Removes the manifest of a store that has no checkpoint, so that a savepoint can be imported.
-fn clear_empty_store(storage: &dyn Storage) -> io::Result<()> {
-    let entries = storage.list("")?;
-    if entries.iter().any(|entry| entry.name == yeoul_state::manifest::MANIFEST) {
-        storage.remove(yeoul_state::manifest::MANIFEST)?;
-        storage.sync_dir("")?;
-    }
-    Ok(())
 }

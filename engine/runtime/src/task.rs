@@ -36,6 +36,8 @@ pub struct SourceHead {
     pub drift: Option<Drift>,
     /// Whether its start has left.
     started: bool,
+    /// It was not asked in its last turn, or had none, because its task or its group held it.
+    held: bool,
     stage: Stage,
     barriers: VecDeque<Barrier>,
     items: Vec<SourceItem>,
@@ -72,6 +74,7 @@ impl SourceHead {
             counters,
             drift,
             started: false,
+            held: false,
             stage: Stage::Reading,
             barriers: VecDeque::new(),
             items: Vec::new(),
@@ -153,8 +156,12 @@ impl Task {
         loop {
             let before = budget;
             match self.chain.run(&mut budget, env)? {
-                Run::Blocked if worked || budget < before => return Ok(Standing::Worked),
-                Run::Blocked => return Ok(Standing::Blocked),
+                Run::Blocked => {
+                    if let Head::Source(head) = &mut self.head {
+                        head.hold(env.now);
+                    }
+                    return Ok(if worked || budget < before { Standing::Worked } else { Standing::Blocked });
+                }
                 Run::Busy => return Ok(Standing::Worked),
                 Run::Ready => worked |= budget < before,
             }
@@ -206,63 +213,90 @@ impl SourceHead {
         if self.stage != Stage::Reading {
             return Ok((false, None));
         }
-        let idle_check = self.event_time.check_idle(env.now, &mut self.messages);
-        if let Some(drift) = &self.drift
-            && !drift.may_read(self.event_time.watermark())
-        {
-            self.start(chain);
-            let took = self.hand_on(chain);
-            return Ok((took, Some(env.now.plus(1))));
+        if std::mem::take(&mut self.held) {
+            self.event_time.skip(env.now);
+        } else {
+            self.event_time.tick(env.now);
+        }
+        if let Some(drift) = &self.drift {
+            // It states its own watermark before it asks for the others': in a restored job nobody has said one yet.
+            self.publish();
+            let at = self.event_time.watermark();
+            if at < Timestamp::MAX && !drift.may_read(at) {
+                self.start(chain)?;
+                let took = self.hand_on(chain)?;
+                self.held = true;
+                return Ok((took, Some(env.now.plus(1))));
+            }
         }
         let mut cx = SourceContext::new(&mut self.items, env.now, env.pool, &self.counters);
         let poll = guard(&self.name, || self.source.poll(&mut cx))?;
         if !self.started && self.items.is_empty() && poll == SourcePoll::End {
             // It has nothing to say at all: its last word comes before the start, so that it does not count for a moment.
             self.event_time.exhausted(&mut self.messages);
-            self.hand_on(chain);
+            self.hand_on(chain)?;
         }
-        self.start(chain);
+        self.start(chain)?;
         for item in self.items.drain(..) {
+            // Event times and watermarks may be made by user code.
             match item {
-                SourceItem::Records(split, frame) => {
+                SourceItem::Records(split, frame) => guard(&self.name, || {
                     self.counters.records_out.add(frame.len() as u64);
-                    self.event_time.records(split, frame, env.now, &mut self.messages);
-                }
-                SourceItem::Side(output, frame) => chain.from_source(output, &frame),
-                SourceItem::Watermark(split, at) => {
-                    self.event_time.watermark_of(split, at, env.now, &mut self.messages);
-                }
+                    self.event_time.records(split, frame, &mut self.messages);
+                    Ok(())
+                })?,
+                SourceItem::Side(output, frame) => chain.from_source(output, &frame)?,
+                SourceItem::Watermark(split, at) => self.event_time.watermark_of(split, at, &mut self.messages),
                 SourceItem::Finished(split) => self.event_time.finished(split, &mut self.messages),
             }
         }
+        let mut idle_check = None;
         if poll == SourcePoll::End {
             self.stage = Stage::Exhausted;
             self.event_time.exhausted(&mut self.messages);
+        } else {
+            idle_check = self.event_time.check_idle(env.now, &mut self.messages);
         }
-        if let Some(drift) = &self.drift {
-            drift.publish(self.event_time.watermark());
-        }
+        self.publish();
         self.counters.set_watermark(self.event_time.watermark());
-        let took = self.hand_on(chain);
+        let took = self.hand_on(chain)?;
         Ok(match poll {
             SourcePoll::Ready | SourcePoll::End => (true, None),
             SourcePoll::Pending { until } => (took, min_of(until, idle_check)),
         })
     }
 
-    fn start(&mut self, chain: &mut Chain) {
+    /// The task cannot take from the source: time that passes from now on says nothing about the source.
+    fn hold(&mut self, now: Timestamp) {
+        if !std::mem::replace(&mut self.held, true) {
+            self.event_time.tick(now);
+        }
+    }
+
+    /// States its watermark to its group. Who is idle, or has read all, holds nobody back.
+    fn publish(&self) {
+        if let Some(drift) = &self.drift {
+            drift.publish(if self.event_time.is_idle() { Timestamp::MAX } else { self.event_time.watermark() });
+        }
+    }
+
+    fn start(&mut self, chain: &mut Chain) -> Result<(), JobError> {
         if !std::mem::replace(&mut self.started, true) {
             chain.signal_from_source(Signal::Start);
+            self.event_time.resume(&mut self.messages);
+            self.hand_on(chain)?;
         }
+        Ok(())
     }
 
     /// Notes the position, then sends the barrier on; ends if it was the last.
     fn pass(&mut self, barrier: Barrier, chain: &mut Chain, env: &mut Env<'_>) -> Result<(), JobError> {
         if barrier.purpose == Purpose::Drain && self.stage == Stage::Reading {
             self.event_time.exhausted(&mut self.messages);
-            self.hand_on(chain);
+            self.hand_on(chain)?;
         }
         let noted = &mut *env.noted;
+        noted.watermark = noted.watermark.into_iter().chain([self.event_time.watermark()]).min();
         let mut snapshot = Snapshot::new(barrier.epoch, self.id, &mut noted.states, &mut noted.sealed);
         snapshot.state(EVENT_TIME_STATE, self.event_time.save());
         guard(&self.name, || self.source.snapshot(&mut snapshot))?;
@@ -274,15 +308,15 @@ impl SourceHead {
         Ok(())
     }
 
-    fn hand_on(&mut self, chain: &mut Chain) -> bool {
+    fn hand_on(&mut self, chain: &mut Chain) -> Result<bool, JobError> {
         let any = !self.messages.is_empty();
         for message in self.messages.drain(..) {
             match message {
-                Message::Frame(frame) => chain.from_source(OutputId::MAIN, &frame),
+                Message::Frame(frame) => chain.from_source(OutputId::MAIN, &frame)?,
                 Message::Signal(signal) => chain.signal_from_source(signal),
             }
         }
-        any
+        Ok(any)
     }
 }
 
@@ -304,13 +338,13 @@ mod tests {
     #[test]
     fn sending_what_waited_is_work_although_more_waits() {
         let (producer, mut consumer) = ring(2);
-        let edge = Outbox::new(Spread::Single, vec![Lane::new(producer, None)]);
+        let edge = Outbox::new("next".to_owned(), Spread::Single, vec![Lane::new(producer, None)]);
         let mut chain = Chain::new(Vec::new(), vec![edge], vec![(OutputId::MAIN, Target::Edge(0))]);
         let pool = Pool::new();
         let mut rows = RowBuilder::<u64>::new(&pool, 1);
         for n in 0..4 {
             rows.push(&n, Timestamp(0), RowKind::Insert).unwrap();
-            chain.from_source(OutputId::MAIN, &rows.finish());
+            chain.from_source(OutputId::MAIN, &rows.finish()).unwrap();
         }
         let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), Timestamp::MIN));
         let mut task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 1 };
@@ -321,5 +355,65 @@ mod tests {
         // The shard must look at the ring's other end once more before it parks.
         assert_eq!(task.step(&mut env).unwrap(), Standing::Worked);
         assert_eq!(task.step(&mut env).unwrap(), Standing::Blocked);
+    }
+
+    /// A source that has nothing now, and counts how often it is asked.
+    struct Quiet(Arc<std::sync::atomic::AtomicU64>);
+
+    impl Source for Quiet {
+        fn open(&mut self, _: &mut yeoul_operator::OpenContext<'_>) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+
+        fn poll(&mut self, _: &mut SourceContext<'_>) -> Result<SourcePoll, yeoul_operator::OperatorError> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(SourcePoll::Pending { until: None })
+        }
+
+        fn snapshot(&mut self, _: &mut Snapshot<'_>) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+
+        fn restore(&mut self, _: &str, _: Subtask, _: &[u8]) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_restored_source_of_an_alignment_group_says_its_watermark_and_is_read() {
+        use yeoul_operator::{SplitId, Strategy, WatermarkSpec};
+        let spec = || WatermarkSpec { strategy: Strategy::Monotonous, granularity: 1, ..WatermarkSpec::default() };
+        let pool = Pool::new();
+        let mut rows = RowBuilder::<u64>::new(&pool, 1);
+        rows.push(&7, Timestamp(101), RowKind::Insert).unwrap();
+        let mut before = EventTime::new(spec());
+        before.records(SplitId(0), rows.finish(), &mut Vec::new());
+        // What the next run makes of it, with a group that has said nothing yet.
+        let mut event_time = EventTime::new(spec());
+        event_time.load(&before.save(), true, |_| true).unwrap();
+        let drift = Drift { group: crate::alignment::Group::new(2), member: 0, max_drift: 10 };
+        let other = Drift { member: 1, ..drift.clone() };
+        let (polls, id) = (Arc::<std::sync::atomic::AtomicU64>::default(), OperatorId::of("quiet"));
+        let asked = || polls.load(std::sync::atomic::Ordering::Relaxed);
+        let source = Box::new(Quiet(polls.clone()));
+        let head = SourceHead::new(id, "quiet".to_owned(), source, event_time, Arc::default(), Some(drift));
+        let (producer, mut consumer) = ring(8);
+        let edge = Outbox::new("next".to_owned(), Spread::Single, vec![Lane::new(producer, None)]);
+        let chain = Chain::new(Vec::new(), vec![edge], vec![(OutputId::MAIN, Target::Edge(0))]);
+        let subtask = Subtask { index: 0, parallelism: 1 };
+        let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
+        let mut noted = Noted::default();
+        let mut step = |now: i64| {
+            let mut env = Env { now: Timestamp(now), pool: &pool, noted: &mut noted };
+            task.step(&mut env).unwrap();
+        };
+        step(0);
+        step(1);
+        assert_eq!(asked(), 0, "the other source is behind, as far as anyone knows");
+        other.publish(Timestamp(95));
+        step(2);
+        assert_eq!(asked(), 1);
+        let said: Vec<_> = std::iter::from_fn(|| consumer.try_pop()).map(|of| format!("{of:?}")).collect();
+        assert_eq!(said, ["Signal(Start)", "Signal(Watermark(Timestamp(100)))"]);
     }
 }

@@ -16,17 +16,27 @@ use yeoul_sys::thread::spawn_pinned;
 use crate::attempt::{Attempt, Seat};
 use crate::bells::ring;
 use crate::chain::panic_message;
-use crate::coordinator::{Coordinator, Outcome, Request, Tick};
+use crate::coordinator::{Coordinator, Tick};
 use crate::error::JobError;
+use crate::request::{Outcome, Pending, Request};
 use crate::shard::{Command, Event, Progress, Shard};
 use crate::writer::Writer;
+
+/// The longest a shard parks that waits for a time of day.
+const LONGEST_PARK: Duration = Duration::from_secs(1);
 
 /// Runs an attempt to its end.
 ///
 /// # Errors
 /// Why the attempt failed. All its threads have ended.
-pub fn run(attempt: Attempt, requests: &Receiver<Request>, pin: bool) -> Result<Outcome, JobError> {
-    let Attempt { seats, mut coordinator, events, told, clock } = attempt;
+pub fn run(
+    attempt: Attempt,
+    requests: &Receiver<Request>,
+    pending: &mut Pending,
+    pin: bool,
+) -> Result<Outcome, JobError> {
+    let Attempt { seats, coordinator, events, told, clock } = attempt;
+    let mut coordinator = coordinator.with_pending(std::mem::take(pending));
     let mut threads = Vec::new();
     let mut commands = Vec::new();
     let mut start = |thread: io::Result<JoinHandle<()>>| match thread {
@@ -42,34 +52,43 @@ pub fn run(attempt: Attempt, requests: &Receiver<Request>, pin: bool) -> Result<
         let (told_by_shard, told_by_writer, clock) = (told.clone(), told.clone(), clock.clone());
         let core = pin.then_some(number);
         start(spawn_pinned(format!("shard-{number}"), core, move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| match seed.open() {
-                Ok(shard) => drive(shard, parker, &*clock, &told_by_shard),
-                Err(error) => Err(error),
-            }));
-            let error = match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error,
-                Err(panic) => JobError::Panic { operator: format!("shard-{number}"), message: panic_message(&*panic) },
+            let name = format!("shard-{number}");
+            let event = match caught(&name, || seed.open()) {
+                Err(error) => Event::Refused(error),
+                Ok(shard) => match caught(&name, || drive(shard, parker, &*clock, &told_by_shard)) {
+                    Ok(()) => return,
+                    Err(error) => Event::Failed(error),
+                },
             };
-            let _ = told_by_shard.send(Event::Failed(error));
+            let _ = told_by_shard.send(event);
         }));
         start(spawn_pinned(format!("log-{number}"), None, move || {
-            write(writer, &chunks, &spent, &bell, &told_by_writer);
+            if let Err(error) =
+                caught(&format!("log-{number}"), || write(writer, &chunks, &spent, &bell, &told_by_writer))
+            {
+                let _ = told_by_writer.send(Event::Failed(error));
+            }
         }));
     }
     drop(told);
-    let result = coordinate(&mut coordinator, &events, requests, &*clock);
+    let result = caught("coordinator", || coordinate(&mut coordinator, &events, requests, &*clock));
     // Whatever the outcome: shards end, their writers see the channel close and end too.
     for (to_shard, bell) in commands {
         let _ = to_shard.send(Command::Quit);
         ring(&bell);
     }
-    drop(coordinator);
+    *pending = coordinator.into_pending();
     for thread in threads {
-        // A thread that panicked outside of its guard has said nothing; the attempt's own result stands.
+        // What a thread had to say it has said; the attempt's own result stands.
         let _ = thread.join();
     }
     result
+}
+
+/// Runs a part of the engine; its panic is the attempt's failure, not the process's.
+fn caught<R>(part: &str, work: impl FnOnce() -> Result<R, JobError>) -> Result<R, JobError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(JobError::Panic { operator: part.to_owned(), message: panic_message(&*panic) }))
 }
 
 fn coordinate(
@@ -125,8 +144,10 @@ fn drive(mut shard: Shard, mut parker: Parker, clock: &dyn Clock, told: &Sender<
                 armed = true;
             }
             Progress::Idle(until) => {
+                // The wall clock may be set meanwhile, so a time of day is not slept for at a stretch.
                 let patience = until.map(|until| {
-                    Duration::from_millis(u64::try_from(until.0.saturating_sub(clock.wall_millis())).unwrap_or(0))
+                    let left = u64::try_from(until.0.saturating_sub(clock.wall_millis())).unwrap_or(0);
+                    Duration::from_millis(left).min(LONGEST_PARK)
                 });
                 parker.park(patience).map_err(|cause| JobError::Storage { doing: "parking a shard", cause })?;
                 armed = false;
@@ -139,44 +160,49 @@ fn drive(mut shard: Shard, mut parker: Parker, clock: &dyn Clock, told: &Sender<
     }
 }
 
-fn write(mut writer: Writer, chunks: &Receiver<Chunk>, spent: &Sender<Vec<u8>>, bell: &Bell, told: &Sender<Event>) {
+fn write(
+    mut writer: Writer,
+    chunks: &Receiver<Chunk>,
+    spent: &Sender<Vec<u8>>,
+    bell: &Bell,
+    told: &Sender<Event>,
+) -> Result<(), JobError> {
     while let Ok(chunk) = chunks.recv() {
-        match writer.take(chunk) {
-            Ok((event, buffer)) => {
-                if let Some(buffer) = buffer {
-                    // If the shard has enough of them, this one is freed.
-                    let _ = spent.try_send(buffer);
-                }
-                if let Some(event) = event {
-                    let _ = told.send(event);
-                }
-                // The shard may have waited for room.
-                ring(bell);
-            }
-            Err(error) => {
-                let _ = told.send(Event::Failed(error));
-                return;
-            }
+        let (event, buffer) = writer.take(chunk)?;
+        if let Some(buffer) = buffer {
+            // If the shard has enough of them, this one is freed.
+            let _ = spent.try_send(buffer);
         }
+        if let Some(event) = event {
+            let _ = told.send(event);
+        }
+        // The shard may have waited for room.
+        ring(bell);
     }
+    Ok(())
 }
 
-/// Waits, or returns early if a request to end comes meanwhile.
+/// Waits. What is asked meanwhile is kept for the next attempt.
 ///
 /// # Errors
 /// [`JobError::Cancelled`] if the user cancelled.
-pub fn pause(delay: Duration, requests: &Receiver<Request>) -> Result<(), JobError> {
-    match requests.recv_timeout(delay) {
-        Ok(Request::Cancel | Request::Stop { .. }) => Err(JobError::Cancelled),
-        Ok(Request::Savepoint(_, reply)) => {
-            let refused = JobError::Settings("the job is between two attempts; ask again when it runs".to_owned());
-            let _ = reply.send(Err(refused));
-            pause(delay, requests)
-        }
-        Err(RecvTimeoutError::Timeout) => Ok(()),
-        Err(RecvTimeoutError::Disconnected) => {
-            std::thread::sleep(delay);
-            Ok(())
+pub fn pause(
+    delay: Duration,
+    requests: &Receiver<Request>,
+    pending: &mut Pending,
+    clock: &dyn Clock,
+) -> Result<(), JobError> {
+    let until = clock.monotonic_nanos().saturating_add(delay.as_nanos() as u64);
+    loop {
+        let left = Duration::from_nanos(until.saturating_sub(clock.monotonic_nanos()));
+        match requests.recv_timeout(left) {
+            Ok(Request::Cancel) => return Err(JobError::Cancelled),
+            Ok(request) => pending.requests.push_back(request),
+            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(left);
+                return Ok(());
+            }
         }
     }
 }

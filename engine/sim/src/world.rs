@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::bounded;
 use yeoul_runtime::JobWatch;
-use yeoul_runtime::coordinator::Request;
+use yeoul_runtime::request::Request;
 use yeoul_sys::Clock;
 
 use crate::clock::SimClock;
@@ -113,13 +113,10 @@ impl World {
                 Fault::Power { .. } => self.death = Some(Death::Power),
                 Fault::Wall { by_millis, .. } => self.clock.set_wall(self.clock.wall_millis() + by_millis),
                 Fault::Rot { at, .. } => self.rot(at),
-                Fault::Savepoint { .. } => {
-                    let (reply, _) = bounded(1);
-                    self.ask(Request::Savepoint(format!("save/{step}"), reply));
-                }
+                Fault::Savepoint { .. } => self.ask(Request::Savepoint(format!("save/{step}"), bounded(1).0)),
                 Fault::Stop { .. } => {
                     self.stopped = true;
-                    self.ask(Request::Stop { savepoint: None, drain: false });
+                    self.ask(Request::Stop { savepoint: None, drain: false, reply: bounded(1).0 });
                 }
                 Fault::Call { .. } => {}
             }
@@ -131,7 +128,7 @@ impl World {
         if let Some(feed) = &mut self.feed
             && feed.turn(&self.disk, now, watch.checkpoints().completed)
         {
-            self.ask(Request::Stop { savepoint: None, drain: true });
+            self.ask(Request::Stop { savepoint: None, drain: true, reply: bounded(1).0 });
         }
         false
     }

@@ -16,7 +16,8 @@ use yeoul_sim::trace::Trace;
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
 use yeoul_state::log::{BlockKind, Corrupt, Layout, LogAddress, LogBuffer, LogOptions, LogWriter};
 use yeoul_state::manifest::{Manifest, ManifestOptions};
-use yeoul_state::recovery::{Replay, sealed_outputs};
+use yeoul_state::recovery::Replay;
+use yeoul_state::sealed::SealedEpochs;
 use yeoul_sys::Storage;
 
 const TABLE: TableId = TableId(1);
@@ -75,12 +76,11 @@ impl Store {
             all.push(Shard { log, writer, cells, dirty: BTreeSet::new() });
         }
         if let Some(commit) = &commit {
-            let mut outputs = 0;
-            sealed_outputs(&**storage, "state", commit, Epoch(commit.epoch.0 - 1), &mut |output| {
-                assert_eq!(output.bytes, commit.epoch.0.to_le_bytes());
-                outputs += 1;
-            })?;
-            assert_eq!(outputs, commit.job.shards, "each shard sealed its output");
+            let last = Epoch(commit.epoch.0 - 1);
+            let outputs = SealedEpochs::open(&**storage, "state", commit, SINK, last)?.next_epoch()?;
+            let outputs = outputs.map_or(Vec::new(), |(_, outputs)| outputs);
+            assert!(outputs.iter().all(|output| output.bytes == commit.epoch.0.to_le_bytes()));
+            assert_eq!(outputs.len(), usize::from(commit.job.shards), "each shard sealed its output");
         }
         manifest.remove_obsolete()?;
         let epoch = commit.map_or(Epoch(0), |commit| commit.epoch);

@@ -1,6 +1,6 @@
 //! A commit: all that a checkpoint consists of, and its encoding.
 //!
-//! Encoded against the commit before it, because a long log has many segments and a short epoch changes one of them.
+//! Encoded against the commit before it, because a long log has many segments and a short epoch changes one of them, and no blob.
 //!
 //! Invariants:
 //! 1. A shard's segments are listed in the order of their ids, which is the order in which they were written.
@@ -15,6 +15,9 @@ use crate::log::{Corrupt, RunId, SegmentId, SegmentRef};
 /// Named blobs of a commit are small: together they may take this many bytes.
 pub const MAX_BLOB_BYTES: usize = 16 * 1024 * 1024;
 
+/// Stands for the length of a blob that the commit before has and this one has not.
+const GONE: u32 = u32::MAX;
+
 /// One durable checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -26,7 +29,7 @@ pub struct Commit {
     pub watermark: Timestamp,
     /// The log of each shard, in the order of shards.
     pub shards: Vec<ShardLog>,
-    /// Small named pieces: what the sources were, which epochs were delivered, …
+    /// Small named pieces: the names of operators and tables, which epochs were delivered, …
     pub blobs: BTreeMap<String, Vec<u8>>,
 }
 
@@ -108,12 +111,21 @@ impl Commit {
                 out.extend_from_slice(&of.groups.end.to_le_bytes());
             }
         }
-        put_u32(out, self.blobs.len());
-        for (name, bytes) in &self.blobs {
+        let none = BTreeMap::new();
+        let before = base.map_or(&none, |base| &base.blobs);
+        let set = self.blobs.iter().filter(|(name, bytes)| before.get(*name) != Some(*bytes));
+        let gone = before.keys().filter(|name| !self.blobs.contains_key(*name));
+        let changes: BTreeMap<&String, Option<&Vec<u8>>> =
+            set.map(|(name, bytes)| (name, Some(bytes))).chain(gone.map(|name| (name, None))).collect();
+        put_u32(out, changes.len());
+        for (name, bytes) in changes {
             put_u32(out, name.len());
-            put_u32(out, bytes.len());
+            match bytes {
+                Some(bytes) => put_u32(out, bytes.len()),
+                None => out.extend_from_slice(&GONE.to_le_bytes()),
+            }
             out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(bytes);
+            out.extend_from_slice(bytes.map_or(&[], Vec::as_slice));
         }
     }
 
@@ -149,16 +161,23 @@ impl Commit {
             }
             shards.push(ShardLog { shard, segments });
         }
-        let mut blobs = BTreeMap::new();
+        let mut blobs = base.map_or_else(BTreeMap::new, |base| base.blobs.clone());
+        let mut last: Option<&str> = None;
         for _ in 0..input.u32()? {
-            let (name, len) = (input.u32()? as usize, input.u32()? as usize);
+            let (name, len) = (input.u32()? as usize, input.u32()?);
             let name =
                 std::str::from_utf8(input.take(name)?).map_err(|_| Corrupt::new("a blob's name is not UTF-8"))?;
-            let bytes = input.take(len)?;
-            if blobs.last_key_value().is_some_and(|(last, _): (&String, _)| last.as_str() >= name) {
+            if last.replace(name).is_some_and(|last| last >= name) {
                 return Err(Corrupt::new(format!("the blob {name:?} is out of order")));
             }
-            blobs.insert(name.to_owned(), bytes.to_vec());
+            let bytes = if len == GONE { None } else { Some(input.take(len as usize)?.to_vec()) };
+            if blobs.get(name) == bytes.as_ref() {
+                return Err(Corrupt::new(format!("the blob {name:?} is listed, and has not changed")));
+            }
+            match bytes {
+                Some(bytes) => drop(blobs.insert(name.to_owned(), bytes)),
+                None => drop(blobs.remove(name)),
+            }
         }
         if !input.0.is_empty() {
             return Err(Corrupt::new(format!("{} bytes follow a commit's end", input.0.len())));
@@ -261,6 +280,14 @@ mod tests {
         .iter()
         .map(|segments| commit(1, &[segments, &[]]))
         .collect();
+        let more = |blobs: &[(&str, &[u8])]| Commit {
+            blobs: blobs.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect(),
+            ..commit(1, &[&[of(1, 64)], &[]])
+        };
+        let states: Vec<Commit> = states
+            .into_iter()
+            .chain([more(&[]), more(&[("a", b"1"), ("b", b""), ("c", b"3")]), more(&[("b", b"2"), ("c", b"3")])])
+            .collect();
         for base in states.iter().map(Some).chain([None]) {
             for state in &states {
                 let mut bytes = Vec::new();
@@ -274,9 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_segment_costs_no_bytes_in_the_next_commit() {
+    fn what_is_unchanged_costs_no_bytes_in_the_next_commit() {
         let many: Vec<SegmentRef> = (1..1000).map(|id| reference(id, 64, 0..128)).collect();
-        let (base, mut next) = (commit(1, &[&many]), commit(2, &[&many[1..]]));
+        let (mut base, mut next) = (commit(1, &[&many]), commit(2, &[&many[1..]]));
+        base.blobs.insert("tables".to_owned(), vec![7; 10_000]);
+        next.blobs.clone_from(&base.blobs);
         next.shards[0].segments.last_mut().unwrap().len += 64;
         let mut bytes = Vec::new();
         next.encode(Some(&base), &mut bytes);

@@ -21,6 +21,7 @@ pub mod commit;
 pub mod entry;
 pub mod manifest;
 pub mod recovery;
+pub mod sealed;
 pub mod savepoint;
 #[cfg(test)]
 mod log_tests;

@@ -58,7 +58,19 @@ pub struct Manifest {
     retained: VecDeque<Commit>,
     garbage: BTreeSet<SegmentId>,
     poisoned: bool,
-    _lock: Box<dyn Send>,
+    lock: StoreLock,
+}
+
+/// The right to change a store's folder, held as long as this lives.
+pub(crate) struct StoreLock(#[expect(dead_code, reason = "it is held, and does no more")] Box<dyn Send>);
+
+impl StoreLock {
+    /// Makes the folder, durably, and takes its lock. Who else holds it makes this fail at once.
+    pub(crate) fn take(storage: &dyn Storage, dir: &str) -> io::Result<Self> {
+        make_durable_folder(storage, dir)?;
+        let lock = storage.lock(&path_in(dir, LOCK)).map_err(|error| named(dir, "cannot be locked", &error))?;
+        Ok(Self(lock))
+    }
 }
 
 impl Manifest {
@@ -67,19 +79,19 @@ impl Manifest {
     /// # Errors
     /// If the folder is in use, a committed entry is damaged, or the disk fails.
     pub fn open(storage: Arc<dyn Storage>, dir: &str, options: ManifestOptions) -> io::Result<(Self, Option<Commit>)> {
-        Self::open_with(storage, dir, options, None)
+        let lock = StoreLock::take(&*storage, dir)?;
+        Self::open_locked(storage, dir, options, None, lock)
     }
 
     /// As [`open`](Self::open); `first` is the first commit of a store that must be new, all of whose segments are durable.
-    pub(crate) fn open_with(
+    pub(crate) fn open_locked(
         storage: Arc<dyn Storage>,
         dir: &str,
         options: ManifestOptions,
         first: Option<Commit>,
+        lock: StoreLock,
     ) -> io::Result<(Self, Option<Commit>)> {
         assert!(options.retained > 0, "at least one checkpoint is retained");
-        make_durable_folder(&*storage, dir)?;
-        let lock = storage.lock(&path_in(dir, LOCK)).map_err(|error| named(dir, "cannot be locked", &error))?;
         let on_disk = list_segments(&*storage, dir)?;
         let path = path_in(dir, MANIFEST);
         let (mut header, mut commits) = match read_file(&*storage, &path) {
@@ -123,9 +135,14 @@ impl Manifest {
             retained: commits,
             garbage,
             poisoned: false,
-            _lock: lock,
+            lock,
         };
         Ok((manifest, last))
+    }
+
+    /// Gives up the store, but not the right to change it.
+    pub(crate) fn into_lock(self) -> StoreLock {
+        self.lock
     }
 
     /// Commits an epoch. Returns once it is durable. Everything that the commit names must be.
@@ -314,7 +331,7 @@ pub(crate) fn make_durable_folder(storage: &dyn Storage, dir: &str) -> io::Resul
     Ok(())
 }
 
-fn remove_if_there(storage: &dyn Storage, path: &str) -> io::Result<()> {
+pub(crate) fn remove_if_there(storage: &dyn Storage, path: &str) -> io::Result<()> {
     match storage.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, "cannot be removed", &error)),
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! Reads a committed epoch back: first what the operators and sinks sealed, then each shard's tables.
 //!
 //! In order: [`Manifest::open`](crate::manifest::Manifest::open) gives the last commit; [`operator_states`] and
-//! [`sealed_outputs`] give what is not keyed; [`Commit::assign`](crate::commit::Commit::assign) gives each shard its
+//! [`SealedEpochs`](crate::sealed::SealedEpochs) give what is not keyed; [`Commit::assign`](crate::commit::Commit::assign) gives each shard its
 //! segments, whatever the number of shards was; [`Replay`] feeds each shard's tables, block by block.
 //!
 //! Invariants:
@@ -165,85 +165,39 @@ pub fn operator_states(storage: &dyn Storage, dir: &str, commit: &Commit) -> io:
 }
 
 /// Whether the parts of what was split over blocks are all there, in their order.
-#[derive(Default)]
-struct Parts {
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
     open: Option<(PartOf, u32)>,
 }
 
 /// Owner, shard and run, and the place among its fellows.
-type PartOf = (u64, ShardId, RunId, u64);
+pub(crate) type PartOf = (u64, ShardId, RunId, u64);
 
 impl Parts {
     /// Whether this part continues the one before it; else it is the first of something new.
-    fn is_next(&mut self, of: PartOf, part: u32, more: bool) -> Result<bool, Corrupt> {
+    pub(crate) fn is_next(&mut self, of: PartOf, part: u32, more: bool) -> Result<bool, Corrupt> {
         let expected = self.open.take().map_or((of, 0), |(of, last)| (of, last + 1));
         if expected != (of, part) {
-            return Err(Corrupt::new(format!("part {part} stands where part {} of something else was expected", expected.1)));
+            return Err(Corrupt::new(format!(
+                "part {part} stands where part {} of something else was expected",
+                expected.1
+            )));
         }
         self.open = more.then_some((of, part));
         Ok(part > 0)
     }
 
-    fn end(&self) -> io::Result<()> {
+    pub(crate) fn end(&self) -> io::Result<()> {
         match self.open {
             None => Ok(()),
-            Some((_, part)) => Err(Corrupt::new(format!("the log ends after part {part}, and another should follow")).into()),
+            Some((_, part)) => {
+                Err(Corrupt::new(format!("the log ends after part {part}, and another should follow")).into())
+            }
         }
     }
 }
 
-/// Gives all output that was sealed in the epochs after `delivered`, up to the commit's, to `visit`; per subtask in the
-/// order of epochs, and within one in the order in which it was sealed.
-///
-/// An epoch of which a shard's first output is no longer there is left out for that shard: the segment that held it was compacted
-/// away, which happens only once all targets have the epoch. What is left of it is no whole epoch, and must not be delivered as one.
-///
-/// # Errors
-/// If a segment cannot be read, or a block is not as it was written.
-pub fn sealed_outputs(
-    storage: &dyn Storage,
-    dir: &str,
-    commit: &Commit,
-    delivered: Epoch,
-    visit: &mut dyn FnMut(RestoredOutput),
-) -> io::Result<()> {
-    let mut open: Option<RestoredOutput> = None;
-    let mut parts = Parts::default();
-    let mut whole: Option<(ShardId, RunId, Epoch)> = None;
-    walk_since(storage, dir, commit, delivered, &mut |block| {
-        let Some(output) = block.sealed_output() else { return Ok(()) };
-        let (shard, run) = (block.header().shard, block.header().run);
-        if output.sequence == 0 && output.part == 0 {
-            whole = Some((shard, run, output.epoch));
-        }
-        if whole != Some((shard, run, output.epoch)) {
-            return Ok(());
-        }
-        let mut piece = if parts.is_next((output.sink.0, shard, run, output.sequence), output.part, output.more)? {
-            open.take().expect("the part before it is open")
-        } else {
-            RestoredOutput {
-                sink: output.sink,
-                subtask: output.subtask,
-                shards: output.shards,
-                epoch: output.epoch,
-                sequence: output.sequence,
-                bytes: Vec::new(),
-            }
-        };
-        piece.bytes.extend_from_slice(output.bytes);
-        if output.more {
-            open = Some(piece);
-        } else {
-            visit(piece);
-        }
-        Ok(())
-    })?;
-    parts.end()
-}
-
-/// Walks the blocks of the epochs after `after`, one writer after the other. Segments of which all blocks are older are
-/// not read: epochs only grow within what one shard wrote in one run.
+/// Walks the blocks of the epochs after `after`, one writer after the other.
 fn walk_since(
     storage: &dyn Storage,
     dir: &str,
@@ -251,6 +205,25 @@ fn walk_since(
     after: Epoch,
     visit: &mut dyn FnMut(&BlockView<'_>) -> Result<(), Corrupt>,
 ) -> io::Result<()> {
+    for segment in writers_since(storage, dir, commit, after)?.values().flatten() {
+        let mut at = BlockCursor::default();
+        while let Some(block) = segment.next_block(&mut at)? {
+            if block.epoch() > after && block.epoch() <= commit.epoch {
+                visit(&block).map_err(|error| error.at(segment.path(), u64::from(block.address().offset())))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The segments that hold the epochs after `after`, by who wrote them (shard and run). Segments of which all blocks are older are not
+/// read: epochs only grow within what one shard wrote in one run.
+pub(crate) fn writers_since(
+    storage: &dyn Storage,
+    dir: &str,
+    commit: &Commit,
+    after: Epoch,
+) -> io::Result<BTreeMap<(u16, u64), VecDeque<Segment>>> {
     let listed: BTreeMap<SegmentId, &SegmentRef> =
         commit.shards.iter().flat_map(|log| &log.segments).map(|of| (of.segment, of)).collect();
     let mut writers: BTreeMap<(u16, u64), VecDeque<Segment>> = BTreeMap::new();
@@ -267,13 +240,5 @@ fn walk_since(
             }
         }
     }
-    for segment in writers.values().flatten() {
-        let mut at = BlockCursor::default();
-        while let Some(block) = segment.next_block(&mut at)? {
-            if block.epoch() > after && block.epoch() <= commit.epoch {
-                visit(&block).map_err(|error| error.at(segment.path(), u64::from(block.address().offset())))?;
-            }
-        }
-    }
-    Ok(())
+    Ok(writers)
 }

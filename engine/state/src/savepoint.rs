@@ -7,6 +7,7 @@
 //! Invariants:
 //! 1. `SAVEPOINT` gets its name after everything else in the folder is durable; a folder without it is incomplete.
 //! 2. A store without a manifest but with `IMPORT` is one whose import did not end; the next import begins it anew.
+//! 3. Nothing of a store that has a checkpoint, or that could not be read, is removed. Whoever imports holds the store's lock meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -20,7 +21,8 @@ use crate::entry::{FileHeader, decode_manifest};
 use crate::log::segment::{named, path_in};
 use crate::log::{LogBuffer, LogOptions, LogWriter, RunId, Sealed, Segment, SegmentId, WriterOptions};
 use crate::manifest::{
-    IMPORT, MANIFEST, Manifest, ManifestOptions, list_segments, make_durable_folder, read_file, rewrite,
+    IMPORT, MANIFEST, Manifest, ManifestOptions, StoreLock, list_segments, make_durable_folder, read_file,
+    remove_if_there, rewrite,
 };
 
 /// The name of the file that makes a folder a savepoint.
@@ -169,8 +171,55 @@ pub fn import_savepoint(
     to_dir: &str,
     options: ManifestOptions,
 ) -> io::Result<(Manifest, Commit)> {
+    let lock = StoreLock::take(&*to, to_dir)?;
+    import_locked(from, from_dir, to, to_dir, options, lock)
+}
+
+/// Opens a store, and begins it from a savepoint if it has no checkpoint yet. `from` opens the savepoint's folder, which is not looked at
+/// if the store has one.
+///
+/// # Errors
+/// As for [`Manifest::open`] and [`import_savepoint`]. A store that could not be opened is left as it is.
+pub fn open_or_import(
+    from: impl FnOnce() -> io::Result<Arc<dyn Storage>>,
+    from_dir: &str,
+    to: Arc<dyn Storage>,
+    to_dir: &str,
+    options: ManifestOptions,
+) -> io::Result<(Manifest, Commit)> {
+    let mut lock = StoreLock::take(&*to, to_dir)?;
+    let entries = to.list(to_dir).map_err(|error| named(to_dir, "cannot be listed", &error))?;
+    let begun = entries.iter().any(|entry| entry.name == MANIFEST);
+    if begun {
+        match Manifest::open_locked(to.clone(), to_dir, options, None, lock)? {
+            (manifest, Some(commit)) => return Ok((manifest, commit)),
+            // A store without a checkpoint is as good as none.
+            (manifest, None) => lock = manifest.into_lock(),
+        }
+    }
+    let from = from()?;
+    if begun {
+        read_savepoint(&*from, from_dir)?;
+        mark(&*to, to_dir)?;
+        for id in list_segments(&*to, to_dir)? {
+            remove_if_there(&*to, &path_in(to_dir, &id.file_name()))?;
+        }
+        // The mark is durable: from here on the folder is one into which a savepoint is being copied, whatever is left in it.
+        remove_if_there(&*to, &path_in(to_dir, MANIFEST))?;
+        to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot be made durable", &error))?;
+    }
+    import_locked(&*from, from_dir, to, to_dir, options, lock)
+}
+
+fn import_locked(
+    from: &dyn Storage,
+    from_dir: &str,
+    to: Arc<dyn Storage>,
+    to_dir: &str,
+    options: ManifestOptions,
+    lock: StoreLock,
+) -> io::Result<(Manifest, Commit)> {
     let commit = read_savepoint(from, from_dir)?;
-    make_durable_folder(&*to, to_dir)?;
     begin_import(&*to, to_dir)?;
     let mut copied = std::collections::BTreeSet::new();
     for of in commit.shards.iter().flat_map(|log| &log.segments) {
@@ -187,7 +236,7 @@ pub fn import_savepoint(
     }
     to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
     failpoint!("savepoint.after-copy")?;
-    let (manifest, _) = Manifest::open_with(to, to_dir, options, Some(commit.clone()))?;
+    let (manifest, _) = Manifest::open_locked(to, to_dir, options, Some(commit.clone()), lock)?;
     Ok((manifest, commit))
 }
 
@@ -204,12 +253,18 @@ fn begin_import(to: &dyn Storage, dir: &str) -> io::Result<()> {
         let path = path_in(dir, &id.file_name());
         to.remove(&path).map_err(|error| named(&path, "cannot be removed", &error))?;
     }
-    let path = path_in(dir, IMPORT);
     if !has(IMPORT) {
-        to.create(&path).map_err(|error| named(&path, "cannot be created", &error))?;
-        to.sync_dir(dir).map_err(|error| named(&path, "cannot be made durable", &error))?;
+        mark(to, dir)?;
     }
     failpoint!("savepoint.after-mark")
+}
+
+/// Marks a store as being imported into, durably.
+fn mark(to: &dyn Storage, dir: &str) -> io::Result<()> {
+    let path = path_in(dir, IMPORT);
+    remove_if_there(to, &path)?;
+    to.create(&path).map_err(|error| named(&path, "cannot be created", &error))?;
+    to.sync_dir(dir).map_err(|error| named(&path, "cannot be made durable", &error))
 }
 
 /// Copies a store's commit into a folder of its own, as a savepoint, checking every block on the way. The store goes on being

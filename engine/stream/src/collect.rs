@@ -111,8 +111,13 @@ struct Delivering<T> {
 }
 
 impl<T: StateRecord> Committer for Delivering<T> {
-    fn recover(&mut self, _: &Services, _: Epoch) -> Result<Epoch, OperatorError> {
-        Ok(lock(&self.target).delivered)
+    fn recover(&mut self, _: &Services, committed: Epoch) -> Result<Epoch, OperatorError> {
+        let mut target = lock(&self.target);
+        if committed == Epoch(0) {
+            // A run that begins anew (a second one of a job without a data folder, say): its epochs are not those of the run before.
+            target.delivered = committed;
+        }
+        Ok(target.delivered)
     }
 
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {

@@ -133,7 +133,8 @@ impl<T: Record> Source for Reader<T> {
             return Err(OperatorError::new(format!(
                 "{} bytes of state '{name}' are not a collection's positions",
                 bytes.len()
-            )));
+            ))
+            .permanent());
         }
         for entry in entries {
             let split = u16::from_le_bytes([entry[0], entry[1]]);

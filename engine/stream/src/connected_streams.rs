@@ -37,7 +37,9 @@ impl<K: Key + Sync, A: Record, B: Record> KeyedConnectedStreams<K, A, B> {
             Box::new(KeyedOperator::new(TwoInputs(function.clone()), keys, declared.clone())) as _
         });
         let env = &self.first.stream.env;
-        let inputs = [(InputId(0), &self.first.ports()[..]), (InputId(1), &self.second.ports()[..])];
+        // The nodes of another environment are not in this graph, which will not be built.
+        let second = if env.is(&self.second.stream.env) { self.second.ports() } else { Default::default() };
+        let inputs = [(InputId(0), &self.first.ports()[..]), (InputId(1), &second[..])];
         let node = env.operator("Co-Process", make, &inputs, &sides);
         env.output(node, OutputId::MAIN)
     }

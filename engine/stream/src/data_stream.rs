@@ -126,6 +126,8 @@ impl<T: Record> DataStream<T> {
     pub fn union(&self, other: &Self) -> Self {
         if !self.env.is(&other.env) {
             self.env.mistake("a union of streams of two environments; build both with one".to_owned());
+            // The other's nodes are not in this graph, which will not be built.
+            return Self::of(self.env.clone(), self.ports.clone());
         }
         Self::of(self.env.clone(), self.ports.iter().chain(&other.ports).cloned().collect())
     }

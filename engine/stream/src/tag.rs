@@ -84,6 +84,11 @@ impl Sides {
         Ok(output)
     }
 
+    /// The same as they are now, for another operator: what one of the two is given later, the other is not.
+    pub(crate) fn copied(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.list())))
+    }
+
     /// All of them, as they are now.
     pub(crate) fn list(&self) -> Vec<Side> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -178,7 +178,9 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         let domain = self.assigner.domain;
         // No record is late by the machine's clock.
         let lateness = if domain == Domain::Event { self.lateness } else { 0 };
-        let (late, sides) = (self.late, self.sides.clone());
+        // Each operator made of this stream has side outputs of its own.
+        let (late, sides) = (self.late, self.sides.copied());
+        let declared = sides.clone();
         let make: MakeOperator = match self.assigner.kind {
             Assigner::Aligned(grid) => Arc::new(move || {
                 let settings = AlignedSettings { grid, domain, lateness, late, sides: sides.clone() };
@@ -191,6 +193,6 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
                     as Box<dyn Operator>
             }),
         };
-        self.keyed.one_input(self.assigner.name(), make, &self.sides)
+        self.keyed.one_input(self.assigner.name(), make, &declared)
     }
 }

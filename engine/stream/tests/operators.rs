@@ -93,7 +93,7 @@ fn last_operator(env: &StreamEnvironment, pool: &Pool) -> Box<dyn Operator> {
         services: &Services::default(),
         pool,
         counters: Arc::new(Counters::default()),
-        state_memory: usize::MAX,
+        waker: yeoul_operator::Waker::default(),
     };
     operator.open(&mut cx).unwrap();
     operator
@@ -155,7 +155,7 @@ fn a_collection_goes_on_at_its_exact_position_on_any_number_of_subtasks() {
             services: &Services::default(),
             pool: &Pool::new(),
             counters: Arc::new(Counters::default()),
-            state_memory: usize::MAX,
+            waker: yeoul_operator::Waker::default(),
         };
         source.open(&mut cx).unwrap();
         source
@@ -276,4 +276,32 @@ fn mistakes_are_named_when_the_graph_is_built() {
         },
         "two environments",
     );
+}
+
+#[test]
+fn streams_of_two_environments_are_a_mistake_with_a_name_and_no_panic() {
+    use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    let (one, other) = (StreamEnvironment::new("one"), StreamEnvironment::new("other"));
+    let numbers = |env: &StreamEnvironment| env.from_collection(0..3u64, WatermarkStrategy::no_watermarks());
+    let (sink, _) = yeoul_stream::collect();
+    let far = numbers(&other).map(|n| n.to_native()).map(|n| n.to_native());
+    numbers(&one).union(&far).map(|n| n.to_native()).sink_to(sink);
+    assert!(one.build().err().unwrap().to_string().contains("two environments"));
+}
+
+#[test]
+fn operators_made_of_one_windowed_stream_have_side_outputs_of_their_own() {
+    use yeoul_stream::{Count, OutputTag, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy};
+    let env = StreamEnvironment::new("windows");
+    let numbers = env.from_collection(0..3u64, WatermarkStrategy::no_watermarks());
+    let windows =
+        numbers.key_by(|n| n.to_native()).window(TumblingEventTimeWindows::of(std::time::Duration::from_secs(1)));
+    let count = || windows.aggregate_with(Count::new(), |_: &u64, _, count: u64, out| out.collect(count));
+    let (first, second) = (count(), count());
+    // One name, and in each operator another type.
+    let _ = first.side_output(&OutputTag::<u64>::new("odd"));
+    let _ = second.side_output(&OutputTag::<String>::new("odd"));
+    let (sink, _) = yeoul_stream::collect();
+    second.sink_to(sink);
+    env.build().unwrap();
 }

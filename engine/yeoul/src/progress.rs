@@ -68,8 +68,10 @@ impl Progress {
             errors += operator.counters.errors.get();
         }
         let elapsed = (now - self.begun) as f64 / 1e9;
+        // A job that restarts again and again must not look like one that has little to do.
+        let failures = restarts(self.watch.attempts(), self.watch.last_failure().as_deref());
         format!(
-            "{elapsed:6.1} s  {} records  {}/s  watermark {}{}  late {late}  errors {errors}  checkpoints {} (last {:.1} ms, {} B)",
+            "{elapsed:6.1} s  {} records  {}/s  watermark {}{}  late {late}  errors {errors}  checkpoints {} (last {:.1} ms, {} B){failures}",
             grouped(records),
             short(rate),
             Shown(watermark),
@@ -79,6 +81,13 @@ impl Progress {
             short(checkpoints.bytes as f64),
         )
     }
+}
+
+/// How often the job was started again, and why the last time: the failure's first line.
+fn restarts(attempts: u32, last: Option<&str>) -> String {
+    let first_line = last.and_then(|failure| failure.lines().next());
+    first_line
+        .map_or_else(String::new, |failure| format!("  restarts {} ({failure})", attempts.saturating_sub(1).max(1)))
 }
 
 struct Shown(Timestamp);
@@ -138,5 +147,8 @@ mod tests {
         assert_eq!([grouped(0), grouped(999), grouped(1_234_567)], ["0", "999", "1,234,567"]);
         assert_eq!([short(12.0), short(1234.0), short(5.6e6), short(7e9)], ["12", "1.2 k", "5.60 M", "7.00 G"]);
         assert_eq!(lag(Timestamp(0), 90_000), " (lag 90.0 s)");
+        assert_eq!(restarts(1, None), "");
+        assert_eq!(restarts(1, Some("no such plane\n  hint: look")), "  restarts 1 (no such plane)");
+        assert_eq!(restarts(4, Some("no such plane")), "  restarts 3 (no such plane)");
     }
 }

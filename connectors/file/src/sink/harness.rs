@@ -68,7 +68,7 @@ impl Run {
                 services,
                 pool: &pool,
                 counters: Arc::new(Counters::default()),
-                state_memory: 0,
+                waker: yeoul_operator::Waker::default(),
             })?;
             for (from, name, bytes) in &log.states {
                 writer.restore(name, *from, bytes)?;
@@ -131,7 +131,7 @@ impl Run {
         let outputs = log.outputs.get(&epoch).map_or(&[][..], Vec::as_slice);
         self.committer.deliver(epoch, outputs)?;
         self.committer.deliver(epoch, outputs)?;
-        log.retained_from = self.committer.retained_from(epoch);
+        log.retained_from = self.committer.retained_from(epoch, 0);
         Ok(())
     }
 

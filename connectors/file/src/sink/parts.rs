@@ -268,8 +268,8 @@ impl Committer for PartsCommitter {
         self.once(|committer| committer.deliver_all(epoch, outputs))
     }
 
-    fn retained_from(&self, delivered: Epoch) -> Epoch {
-        self.open.keys().map(|&subtask| self.retained_by(subtask, delivered)).fold(delivered.next(), Epoch::min)
+    fn retained_from(&self, delivered: Epoch, subtask: u16) -> Epoch {
+        self.retained_by(subtask, delivered)
     }
 
     fn finish(&mut self) -> Result<(), OperatorError> {

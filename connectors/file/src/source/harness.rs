@@ -79,7 +79,7 @@ impl Instance {
             services: &services,
             pool: &pool,
             counters: Arc::clone(&counters),
-            state_memory: 0,
+            waker: yeoul_operator::Waker::default(),
         })?;
         for (from, name, bytes) in saved {
             source.restore(name, *from, bytes)?;

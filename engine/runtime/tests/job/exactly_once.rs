@@ -60,7 +60,7 @@ fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
         while job.watch().source_records() < 10_000 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        job.stop(Some(savepoint.to_str().unwrap()), false);
+        job.stop(Some(savepoint.to_str().unwrap()), false).unwrap();
         assert!(matches!(job.wait().unwrap(), Outcome::Stopped(_)));
         assert!(delivered(&outside).is_empty(), "windows do not fire at a stop without drain");
 

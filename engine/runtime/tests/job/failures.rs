@@ -47,3 +47,35 @@ fn two_jobs_cannot_share_a_data_folder() {
     first.cancel();
     assert!(matches!(first.wait(), Err(JobError::Cancelled)));
 }
+
+#[test]
+fn a_panic_in_a_key_selector_names_the_keyed_operator() {
+    struct Picky;
+    impl yeoul_operator::Router for Picky {
+        fn hash(&self, _: &yeoul_frame::Frame, _: &mut Vec<yeoul_frame::KeyHash>) {
+            panic!("no key in this record");
+        }
+    }
+    let mut graph = graph(&Outside::default(), Arc::new(|_| Ok(())));
+    graph.edges[0].partitioning = yeoul_operator::Partitioning::Hash(Arc::new(Picky));
+    let config = JobConfig { restart: RestartStrategy::None, ..config(2) };
+    let error = spawn(graph, config, Services::default()).wait().unwrap_err().to_string();
+    assert!(error.contains("operator 'count' panicked: no key in this record"), "{error}");
+}
+
+#[test]
+fn a_keyed_operator_on_fewer_shards_than_the_job_is_refused() {
+    let mut graph = graph(&Outside::default(), Arc::new(|_| Ok(())));
+    graph.nodes[1].parallelism = Some(1);
+    let error = spawn(graph, config(2), Services::default()).wait().unwrap_err();
+    assert!(matches!(error, JobError::Graph(_)), "{error}");
+    assert!(error.to_string().contains("'count' is keyed"), "{error}");
+}
+
+#[test]
+fn rings_that_hold_less_than_two_messages_are_refused() {
+    let config = JobConfig { ring_capacity: 1, ..config(2) };
+    let error =
+        spawn(graph(&Outside::default(), Arc::new(|_| Ok(()))), config, Services::default()).wait().unwrap_err();
+    assert!(matches!(error, JobError::Settings(_)), "{error}");
+}

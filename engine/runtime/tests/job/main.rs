@@ -3,4 +3,5 @@
 mod parts;
 mod exactly_once;
 mod failures;
+mod endings;
 mod zero_copy;

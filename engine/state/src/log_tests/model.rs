@@ -15,7 +15,8 @@ use crate::log::{
     BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, LogOptions, LogWriter, Segment, SegmentId, SegmentRef,
 };
 use crate::manifest::{Manifest, ManifestOptions};
-use crate::recovery::{Replay, RestoredOutput, operator_states, sealed_outputs};
+use crate::recovery::{Replay, RestoredOutput, operator_states};
+use crate::sealed::SealedEpochs;
 
 pub(super) const DIR: &str = "job/state";
 pub(super) const NUMBERS: TableId = TableId(1);
@@ -250,8 +251,14 @@ pub(super) fn unkeyed(
     delivered: Epoch,
 ) -> io::Result<(Vec<Vec<u8>>, Vec<RestoredOutput>)> {
     let states = operator_states(storage, DIR, commit)?.into_iter().map(|state| state.bytes).collect();
-    let mut outputs = Vec::new();
-    sealed_outputs(storage, DIR, commit, delivered, &mut |output| outputs.push(output))?;
+    let mut epochs = SealedEpochs::open(storage, DIR, commit, OPERATOR, delivered)?;
+    let (mut outputs, mut last) = (Vec::new(), delivered);
+    while let Some((epoch, of)) = epochs.next_epoch()? {
+        assert!(epoch > last && of.iter().all(|output| output.epoch == epoch));
+        last = epoch;
+        outputs.extend(of);
+    }
+    outputs.sort_by_key(|output| (output.subtask, output.epoch, output.sequence));
     Ok((states, outputs))
 }
 

@@ -11,6 +11,7 @@ use super::model::{Choices, DIR, GROUPS, Job, NUMBER, NUMBERS, TEXTS, churn, opt
 use crate::commit::JobMeta;
 use crate::log::{Layout, LogBuffer, LogOptions, RunId, SegmentId};
 use crate::savepoint::{SavepointMeta, SavepointWriter, import_savepoint, read_savepoint};
+use crate::sealed::SealedEpochs;
 
 #[test]
 fn every_recovery_restores_the_last_commit_on_any_number_of_shards() {
@@ -158,6 +159,8 @@ fn sealed_output_and_operator_state_come_back_whole() {
     assert_eq!(found, [(0, 28), (0, 29), (0, 30), (1, 28), (1, 29), (1, 30)]);
     assert!(outputs[1].bytes == large && outputs[4].bytes == large);
     assert!(unkeyed(&storage, &commit, Epoch(30)).unwrap().1.is_empty());
+    let mut other = SealedEpochs::open(&storage, DIR, &commit, OperatorId(1), Epoch(27)).unwrap();
+    assert!(other.next_epoch().unwrap().is_none(), "no other sink's");
 
     // Compaction takes whole segments from the front, wherever an epoch's output is cut: what is left of it is not handed out.
     let mut cut = commit.clone();
@@ -271,6 +274,61 @@ fn an_import_that_was_cut_short_is_begun_anew() {
         };
         assert_eq!(commit, written, "failing from call {call}");
         assert_eq!(commit.segments().into_iter().collect::<Vec<_>>(), [SegmentId(1)]);
+        if ended {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_left_as_it_is_by_an_import() {
+    let source = MemoryStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(source.clone());
+    let job = JobMeta { key_groups: GROUPS, shards: 1 };
+    let mut savepoint = SavepointWriter::create(shared, "sp", SavepointMeta { epoch: Epoch(3), job, id: 5 }).unwrap();
+    savepoint.write_shard(ShardId(0), &mut |_, _| {}).unwrap();
+    let written = savepoint.finish(Timestamp::MIN, BTreeMap::new()).unwrap();
+    let import = |target: &MemoryStorage| {
+        let (from, to): (Arc<dyn Storage>, Arc<dyn Storage>) = (Arc::new(source.clone()), Arc::new(target.clone()));
+        crate::savepoint::open_or_import(|| Ok(from), "sp", to, DIR, options(1))
+    };
+    // A store with a checkpoint: it is what counts.
+    let target = MemoryStorage::new();
+    let mut job = Job::open(&target, 1, 4096, 1).unwrap();
+    let own = job.checkpoint(b"own").unwrap();
+    drop(job);
+    assert_eq!(import(&target).unwrap().1, own);
+    // The same store, damaged in every byte of its manifest: whatever comes of it, nothing is removed.
+    let path = format!("{DIR}/{}", crate::manifest::MANIFEST);
+    let whole = target.image();
+    let bytes = whole.iter().find(|(name, _)| **name == path).unwrap().1.clone();
+    let mut refused = 0;
+    for at in (0..bytes.len()).step_by(7) {
+        let mut image = whole.clone();
+        let mut other = bytes.clone();
+        // Each entry stands there twice.
+        other.iter_mut().skip(at).for_each(|byte| *byte ^= 0x55);
+        image.insert(path.clone(), other.clone());
+        let target = MemoryStorage::of_image(&image);
+        match import(&target) {
+            Ok((_, commit)) => assert_eq!(commit, own),
+            Err(_) => {
+                refused += 1;
+                let left = target.image();
+                assert!(whole.keys().all(|name| left.contains_key(name)), "damaged from {at}: {:?}", left.keys());
+            }
+        }
+    }
+    assert!(refused > 0);
+    // A store that was begun and has no checkpoint: it is made anew, whatever call fails on the way.
+    let begun = MemoryStorage::new();
+    drop(Job::open(&begun, 1, 4096, 1).unwrap());
+    for call in 1.. {
+        let target = MemoryStorage::of_image(&begun.image());
+        target.fail_from(call);
+        let ended = import(&target).is_ok();
+        let target = MemoryStorage::of_image(&target.image());
+        assert_eq!(import(&target).unwrap().1, written, "failing from call {call}");
         if ended {
             break;
         }

@@ -141,7 +141,11 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { settings, keys, sort, gathered, again, late, results, fired, .. } = self;
+        let Self { settings, keys, sort, gathered, again, late, results, fired, behind, key_groups, .. } = self;
+        // Until all keys have caught up after a restore, some have fired further than others.
+        let fired_for = |fired: i64, key: &K| {
+            if behind.is_empty() { fired } else { fired.max(fired_before(behind, *key_groups, key.routing())) }
+        };
         let panes = opened(&mut self.panes);
         let (keys, hashes) = keys.read(frame);
         let rows = RowNumbers::of(frame);
@@ -164,6 +168,21 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
                 continue;
             }
             let content = &results.content;
+            if !behind.is_empty() {
+                for position in group.positions() {
+                    let (key, row) = (&keys[position], rows.at(position));
+                    let fired = fired_for(*fired, key);
+                    if expiry(settings, pane) <= fired {
+                        late.add_row(row);
+                    } else if settings.lateness == 0 || first_end - 1 > fired {
+                        let held = panes.pane(pane).upsert(key, hashes[position], || content.create());
+                        content.add(&records[row], held);
+                    } else {
+                        again.push(position);
+                    }
+                }
+                continue;
+            }
             if settings.lateness == 0 || first_end - 1 > *fired {
                 let table = panes.pane(pane);
                 match group {
@@ -198,8 +217,9 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
             let held = panes.pane(pane).upsert(key, hash, || results.content.create());
             results.content.add(&records[row], held);
             let mut end = settings.grid.first_end(pane);
-            while end <= settings.grid.last_end(pane) && end - 1 <= *fired {
-                if (end - 1).saturating_add(settings.lateness) > *fired {
+            let fired = fired_for(*fired, key);
+            while end <= settings.grid.last_end(pane) && end - 1 <= fired {
+                if (end - 1).saturating_add(settings.lateness) > fired {
                     fire_again(results, &settings.grid, end, panes, key, hash, cx)?;
                 }
                 end += settings.grid.slide();
@@ -258,7 +278,8 @@ fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
     match bytes.try_into() {
         Ok(bytes) if name == FIRED => Ok(i64::from_le_bytes(bytes)),
         _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a window operator's", bytes.len()))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint")),
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent()),
     }
 }
 
@@ -266,6 +287,7 @@ fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
 pub(crate) fn no_event_time() -> OperatorError {
     OperatorError::new("a record has no event time, and windows in event time need one")
         .hint("give the source's watermark strategy a timestamp assigner, or use windows in processing time")
+        .permanent()
 }
 
 /// Fires one key's window, with what its panes hold of the key.

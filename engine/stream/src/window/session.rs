@@ -218,7 +218,8 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
             }
             _ => {
                 Err(OperatorError::new(format!("{} bytes of state '{name}' are not a session operator's", bytes.len()))
-                    .hint("give the operator that wrote it its old uid, or start from another savepoint"))
+                    .hint("give the operator that wrote it its old uid, or start from another savepoint")
+                    .permanent())
             }
         }
     }

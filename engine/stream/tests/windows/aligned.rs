@@ -300,3 +300,46 @@ fn a_window_that_some_subtasks_have_fired_fires_for_the_other_keys_only() {
     assert_eq!(fleet.take_output(), (0..20u64).map(|key| ((key, 1_000, 1_020, 1), 1_019)).collect::<Vec<_>>());
     assert_eq!(fleet.state_entries(), 0);
 }
+
+#[test]
+fn after_a_restore_of_instances_that_were_not_equally_far_no_record_is_silently_lost() {
+    use yeoul_operator::Subtask;
+    use yeoul_stream::{Count, OperatorHarness, TumblingEventTimeWindows};
+    let tag = OutputTag::<Reading>::new("late");
+    let recipe = OperatorHarness::of(|readings: DataStream<Reading>| {
+        readings
+            .key_by(|reading| reading.0.to_native())
+            .window(TumblingEventTimeWindows::of(Duration::from_secs(10)))
+            .side_output_late_data(&tag)
+            .aggregate_with(Count::new(), |key, _window, count, out| out.collect((*key, count)))
+    })
+    .unwrap();
+    let readings = || (0..50u64).map(|key| ((key, 1u64), 5_000));
+    let mut two = [0, 1].map(|index| recipe.restored(Subtask { index, parallelism: 2 }, &[]).unwrap());
+    two.iter_mut().for_each(|instance| instance.push(readings()).unwrap());
+    // The window has fired on one of the two.
+    two[0].watermark(9_999).unwrap();
+    let fired: Vec<u64> = two[0].take_output().iter().map(|((key, _), _)| *key).collect();
+    assert!(!fired.is_empty() && fired.len() < 50);
+    let snapshots = two.map(|mut instance| instance.snapshot().unwrap());
+    let all: Vec<_> = snapshots.iter().collect();
+    let mut one = recipe.restored(Subtask { index: 0, parallelism: 1 }, &all).unwrap();
+    one.push(readings()).unwrap();
+    one.watermark(9_999).unwrap();
+    let mut late: Vec<u64> = one.take_side_output(&tag).iter().map(|((key, _), _)| *key).collect();
+    let mut counted: Vec<u64> = one
+        .take_output()
+        .iter()
+        .map(|((key, count), _)| {
+            assert_eq!(*count, 2, "key {key}");
+            *key
+        })
+        .collect();
+    assert_eq!(one.counters().late.get() as usize, fired.len());
+    late.sort_unstable();
+    counted.append(&mut late.clone());
+    counted.sort_unstable();
+    let mut before = fired;
+    before.sort_unstable();
+    assert_eq!((late, counted), (before, (0..50).collect()));
+}

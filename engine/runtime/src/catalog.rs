@@ -1,0 +1,221 @@
+//! What a checkpoint says of the job that took it: operators by name, their tables, and from which epoch each sink's output is kept.
+//!
+//! Written as blobs of a commit, so that a restore that does not fit is refused with names, before any state is read.
+//! `docs/format.md` has the bytes.
+//!
+//! Invariants:
+//! 1. Entries stand in the order of their ids, each id once.
+
+use std::collections::BTreeMap;
+
+use yeoul_frame::{Epoch, OperatorId, TableId};
+use yeoul_operator::JobGraph;
+use yeoul_state::log::Layout;
+
+use crate::error::JobError;
+
+/// The blob that names operators.
+const OPERATORS: &str = "operators";
+/// The blob that describes tables.
+const TABLES: &str = "tables";
+/// The blob that says from which epoch on sinks' output is in the log.
+const SINKS: &str = "sinks";
+
+/// A table of an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// The operator that has it.
+    pub operator: OperatorId,
+    /// Its name within the operator.
+    pub name: String,
+    /// How its records are laid out.
+    pub layout: Layout,
+}
+
+/// What a checkpoint says of its job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// Uids of operators.
+    pub operators: BTreeMap<OperatorId, String>,
+    /// Tables of all shards.
+    pub tables: BTreeMap<TableId, TableEntry>,
+    /// For each sink the first epoch whose sealed output it may still ask for.
+    pub sinks: BTreeMap<OperatorId, Epoch>,
+}
+
+impl Catalog {
+    /// Of a job whose tables are not known yet.
+    #[must_use]
+    pub fn of(graph: &JobGraph) -> Self {
+        let operators = graph.nodes.iter().map(|node| (node.id(), node.uid.clone())).collect();
+        Self { operators, ..Self::default() }
+    }
+
+    /// What people call an operator.
+    #[must_use]
+    pub fn name_of(&self, operator: OperatorId) -> String {
+        self.operators.get(&operator).map_or_else(|| operator.to_string(), |uid| format!("operator '{uid}'"))
+    }
+
+    /// What people call a table.
+    #[must_use]
+    pub fn name_of_table(&self, table: TableId) -> String {
+        match self.tables.get(&table) {
+            Some(entry) => format!("table '{}' of {}", entry.name, self.name_of(entry.operator)),
+            None => table.to_string(),
+        }
+    }
+
+    /// Whether tables that a job declares can take what was saved of those of the same name.
+    ///
+    /// # Errors
+    /// The first that cannot, by its names, with both layouts.
+    pub fn check(&self, declared: &BTreeMap<TableId, TableEntry>) -> Result<(), JobError> {
+        for (id, now) in declared {
+            if let Some(saved) = self.tables.get(id)
+                && saved.layout != now.layout
+            {
+                return Err(JobError::Settings(format!(
+                    "{} was saved with {} and is declared with {}\n  hint: give it the types that it had, or another name, or the operator \
+                     another uid and allow non-restored state",
+                    self.name_of_table(*id),
+                    shown(saved.layout),
+                    shown(now.layout)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// As a commit's blobs.
+    #[must_use]
+    pub fn encode(&self) -> BTreeMap<String, Vec<u8>> {
+        let (mut operators, mut tables, mut sinks) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, uid) in &self.operators {
+            operators.extend(id.0.to_le_bytes());
+            put(&mut operators, uid);
+        }
+        for (id, entry) in &self.tables {
+            let (key, value) = match entry.layout {
+                Layout::Fixed { key, value } => (key, value),
+                Layout::Variable => (0, 0),
+            };
+            tables.extend(id.0.to_le_bytes());
+            tables.extend(entry.operator.0.to_le_bytes());
+            tables.extend(key.to_le_bytes());
+            tables.extend(value.to_le_bytes());
+            put(&mut tables, &entry.name);
+        }
+        for (id, from) in &self.sinks {
+            sinks.extend(id.0.to_le_bytes());
+            sinks.extend(from.0.to_le_bytes());
+        }
+        [(OPERATORS, operators), (TABLES, tables), (SINKS, sinks)]
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes))
+            .collect()
+    }
+
+    /// From a commit's blobs. What they do not say is not known.
+    ///
+    /// # Errors
+    /// Names the blob that does not read.
+    pub fn decode(blobs: &BTreeMap<String, Vec<u8>>) -> Result<Self, JobError> {
+        let mut catalog = Self::default();
+        let read = |name: &str, each: &mut dyn FnMut(&mut &[u8]) -> Option<()>| {
+            let mut rest = blobs.get(name).map_or(&[][..], Vec::as_slice);
+            while !rest.is_empty() {
+                each(&mut rest).ok_or_else(|| {
+                    JobError::Corrupt(format!(
+                        "the checkpoint's list of {name} does not read, {} bytes before its end",
+                        rest.len()
+                    ))
+                })?;
+            }
+            Ok::<_, JobError>(())
+        };
+        read(OPERATORS, &mut |bytes| {
+            catalog.operators.insert(OperatorId(long(bytes)?), text(bytes)?);
+            Some(())
+        })?;
+        read(TABLES, &mut |bytes| {
+            let (id, operator) = (TableId(long(bytes)?), OperatorId(long(bytes)?));
+            let layout = match (int(bytes)?, int(bytes)?) {
+                (0, _) => Layout::Variable,
+                (key, value) => Layout::Fixed { key, value },
+            };
+            catalog.tables.insert(id, TableEntry { operator, name: text(bytes)?, layout });
+            Some(())
+        })?;
+        read(SINKS, &mut |bytes| {
+            catalog.sinks.insert(OperatorId(long(bytes)?), Epoch(long(bytes)?));
+            Some(())
+        })?;
+        Ok(catalog)
+    }
+}
+
+fn shown(layout: Layout) -> String {
+    match layout {
+        Layout::Fixed { key, value } => format!("keys of {key} and values of {value} bytes"),
+        Layout::Variable => "keys or values of no fixed width".to_owned(),
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u32).to_le_bytes());
+    out.extend(text.as_bytes());
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_at_checked(len)?;
+    *bytes = rest;
+    Some(head)
+}
+
+fn long(bytes: &mut &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?))
+}
+
+fn int(bytes: &mut &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(take(bytes, 4)?.try_into().ok()?))
+}
+
+fn text(bytes: &mut &[u8]) -> Option<String> {
+    let len = int(bytes)? as usize;
+    String::from_utf8(take(bytes, len)?.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalog_comes_back_whole_or_not_at_all() {
+        let (count, sink) = (OperatorId::of("count"), OperatorId::of("sink"));
+        let entry = |name: &str, layout| TableEntry { operator: count, name: name.to_owned(), layout };
+        let catalog = Catalog {
+            operators: BTreeMap::from([(count, "count".to_owned()), (sink, "sink".to_owned())]),
+            tables: BTreeMap::from([
+                (count.table("a"), entry("a", Layout::Fixed { key: 8, value: 0 })),
+                (count.table("b"), entry("b", Layout::Variable)),
+            ]),
+            sinks: BTreeMap::from([(sink, Epoch(7))]),
+        };
+        let blobs = catalog.encode();
+        assert_eq!(Catalog::decode(&blobs).unwrap(), catalog);
+        for (name, bytes) in &blobs {
+            let mut cut = blobs.clone();
+            cut.insert(name.clone(), bytes[..bytes.len() - 1].to_vec());
+            assert!(Catalog::decode(&cut).unwrap_err().to_string().contains(name.as_str()));
+        }
+        assert_eq!(Catalog::decode(&BTreeMap::new()).unwrap(), Catalog::default());
+        // Declared otherwise than saved.
+        let mut declared = catalog.tables.clone();
+        catalog.check(&declared).unwrap();
+        declared.insert(count.table("a"), entry("a", Layout::Fixed { key: 8, value: 4 }));
+        let error = catalog.check(&declared).unwrap_err().to_string();
+        let expected = "table 'a' of operator 'count' was saved with keys of 8 and values of 0 bytes and is declared with keys of 8 and values of 4 bytes";
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
