@@ -201,32 +201,31 @@ fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
 /// Gives operators and sources what they, or their fellow subtasks, noted at the barrier.
 fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
     let subtask = task.subtask;
-    let earlier = |state: &RestoredState| Subtask { index: state.shard.0, parallelism: from.commit.job.shards };
     let of = |id: OperatorId| from.states.iter().filter(move |state| state.operator == id);
-    // Each instance notes its event time. If there were as many as now, each goes on from its own; else from the least, which is certain.
-    let counts = move |id: OperatorId, name: &'static str| {
-        let as_before = of(id).filter(|state| state.name == name).count() == usize::from(subtask.parallelism);
-        move |state: &RestoredState| !as_before || state.shard.0 == subtask.index
-    };
+    // Each instance notes its event time, so there were as many as there are such notes: fewer than shards, for some operators.
+    let instances = move |id: OperatorId, name: &'static str| of(id).filter(|state| state.name == name).count() as u16;
+    let earlier = |state: &RestoredState, parallelism| Subtask { index: state.shard.0, parallelism };
+    // If there were as many instances as now, each goes on from its own event time; else from the least, which is certain.
+    let own = |state: &RestoredState, parallelism| parallelism != subtask.parallelism || state.shard.0 == subtask.index;
     if let Head::Source(head) = &mut task.head {
-        let own = counts(head.id, EVENT_TIME_STATE);
+        let before = instances(head.id, EVENT_TIME_STATE);
         for state in of(head.id) {
             guard(&head.name, || match state.name.as_str() {
                 EVENT_TIME_STATE => {
                     let owned = |split: SplitId| split.owner(subtask.parallelism) == subtask.index;
-                    head.event_time.load(&state.bytes, own(state), owned)
+                    head.event_time.load(&state.bytes, own(state, before), owned)
                 }
-                name => head.source.restore(name, earlier(state), &state.bytes),
+                name => head.source.restore(name, earlier(state, before), &state.bytes),
             })?;
         }
         head.counters.set_watermark(head.event_time.watermark());
     }
     for slot in &mut task.chain.slots {
         let mut watermark: Option<Timestamp> = None;
-        let own = counts(slot.id, WATERMARK_STATE);
+        let before = instances(slot.id, WATERMARK_STATE);
         for state in of(slot.id) {
             if state.name == WATERMARK_STATE {
-                if !own(state) {
+                if !own(state, before) {
                     continue;
                 }
                 let bytes = state.bytes.as_slice().try_into().map_err(|_| {
@@ -239,7 +238,7 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
                 let at = Timestamp(i64::from_le_bytes(bytes));
                 watermark = Some(watermark.map_or(at, |least| least.min(at)));
             } else {
-                guard(&slot.name, || slot.operator.restore(&state.name, earlier(state), &state.bytes))?;
+                guard(&slot.name, || slot.operator.restore(&state.name, earlier(state, before), &state.bytes))?;
             }
         }
         slot.watermark = watermark.unwrap_or(Timestamp::MIN);
