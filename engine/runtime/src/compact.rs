@@ -28,7 +28,19 @@ pub struct Compactor {
     state_memory: usize,
     /// An epoch has been committed since the last look at memory.
     look: bool,
+    eviction: Option<Eviction>,
 }
+
+/// State has outgrown its memory, and is being evicted.
+struct Eviction {
+    /// Bytes to free.
+    surplus: usize,
+    /// Slices of work until the next commit at most: what can be evicted may be less than the surplus.
+    slices: usize,
+}
+
+/// Slices of eviction after one commit, each some tens of microseconds a table.
+const EVICTION_SLICES: usize = 1024;
 
 #[derive(Default)]
 struct Mapped(BTreeMap<SegmentId, Segment>);
@@ -46,7 +58,7 @@ impl Compactor {
         // Without a log of its own nothing is evicted: what is in the segments of a savepoint stays where it is.
         let segments = if storage.is_some() { segments } else { Vec::new() };
         let mapped = Mapped(segments.into_iter().map(|segment| (segment.reference().segment, segment)).collect());
-        Self { storage, mapped, relocation: None, delivered: Epoch(0), state_memory, look: false }
+        Self { storage, mapped, relocation: None, delivered: Epoch(0), state_memory, look: false, eviction: None }
     }
 
     /// An epoch is committed; output sealed before `retained_from` is where it belongs, and these segments take no more writes.
@@ -105,20 +117,24 @@ impl Compactor {
             return Ok(true);
         }
         if std::mem::take(&mut self.look) {
-            self.evict(tasks);
+            let mut held = 0;
+            each_table(tasks, &mut |table| held += table.memory_bytes());
+            let surplus = held.saturating_sub(self.state_memory);
+            self.eviction = (surplus > 0).then_some(Eviction { surplus, slices: EVICTION_SLICES });
+        }
+        if let Some(eviction) = &mut self.eviction {
+            each_table(tasks, &mut |table| {
+                if eviction.surplus > 0 {
+                    eviction.surplus = eviction.surplus.saturating_sub(table.evict(eviction.surplus, &self.mapped));
+                }
+            });
+            eviction.slices -= 1;
+            if eviction.surplus == 0 || eviction.slices == 0 {
+                self.eviction = None;
+            }
+            return Ok(true);
         }
         Ok(false)
-    }
-
-    fn evict(&self, tasks: &mut [Task]) {
-        let mut held = 0;
-        each_table(tasks, &mut |table| held += table.memory_bytes());
-        let mut surplus = held.saturating_sub(self.state_memory);
-        each_table(tasks, &mut |table| {
-            if surplus > 0 {
-                surplus = surplus.saturating_sub(table.evict(surplus, &self.mapped));
-            }
-        });
     }
 }
 

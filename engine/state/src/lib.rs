@@ -16,7 +16,6 @@ pub mod operator_list;
 pub mod compaction;
 #[cfg(test)]
 mod testing;
-pub mod mapped;
 pub mod commit;
 pub mod entry;
 pub mod manifest;

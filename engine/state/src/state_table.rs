@@ -75,8 +75,8 @@ pub trait StateTable: Send {
     /// If a key does not decode.
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt>;
 
-    /// Replaces clean values by their addresses in the log until about `target_bytes` are free, where the table's values
-    /// can be read from there. Returns the bytes freed.
+    /// Replaces clean values by their addresses in the log until about `target_bytes` are free, where the table's values can be read
+    /// from there. Looks at a bounded part of the table, the next one at each call. Returns the bytes freed.
     fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize;
 
     /// Bytes of memory held, in all.

@@ -11,6 +11,9 @@ use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, b
 use crate::state_table::{Drained, Segments, StateTable, TableDescription};
 use crate::stored::{Value, decode_all};
 
+/// Buckets that one call of `evict` looks at: some tens of microseconds.
+const LOOKED_AT: usize = 4096;
+
 /// What a restored record did to a table, for indexes that are kept beside it.
 pub(crate) enum Restored<'a, K> {
     Added(&'a K),
@@ -109,13 +112,14 @@ impl<K: Key, V: Value> Table<K, V> {
         Ok(self.writes.dirty() - before)
     }
 
-    /// Evicts clean values until about `target_bytes` are free, or all were looked at. Returns the bytes freed.
+    /// Evicts clean values until about `target_bytes` are free, or [`LOOKED_AT`] buckets were looked at, going on where the last call
+    /// ended. Returns the bytes freed.
     pub fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
         if !V::SPILLS {
             return 0;
         }
         let mut freed = 0;
-        for _ in 0..self.buckets.count() {
+        for _ in 0..self.buckets.count().min(LOOKED_AT) {
             if freed >= target_bytes {
                 break;
             }
