@@ -8,7 +8,7 @@
 //! 3. One epoch is in flight at a time; epochs are numbered without gaps from the last committed one.
 //! 4. No epoch is started before every shard has restored its state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,6 +111,8 @@ pub struct Coordinator {
     files: Arc<dyn Files>,
     /// Which shards have opened their operators.
     opened: Vec<bool>,
+    /// What shards are still to be told. One of them hears of an epoch before another, and may have its barrier there already.
+    untold: VecDeque<(usize, Command)>,
     flight: Option<Flight>,
     /// What the epoch in flight answers.
     serving: Option<Request>,
@@ -156,6 +158,7 @@ impl Coordinator {
             attention,
             files,
             opened: vec![false; count],
+            untold: VecDeque::new(),
             flight: None,
             serving: None,
             pending: Pending::default(),
@@ -256,6 +259,9 @@ impl Coordinator {
     /// # Errors
     /// The attempt has failed.
     pub fn step(&mut self) -> Result<Tick, JobError> {
+        if self.tell() {
+            return Ok(Tick::Worked);
+        }
         if let Some(outcome) = self.outcome {
             return Ok(if self.ended >= self.shards.len() { Tick::Ended(outcome) } else { Tick::Idle(None) });
         }
@@ -389,11 +395,9 @@ impl Coordinator {
             bytes,
             self.clock.wall_millis(),
         );
-        for (((commands, bell), of), retained_from) in self.shards.iter().zip(sealed).zip(retained_from) {
-            // A shard that is gone has said why; the next event brings it.
-            let _ =
-                commands.send(Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments });
-            ring(bell);
+        for (shard, (of, retained_from)) in sealed.into_iter().zip(retained_from).enumerate() {
+            let command = Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments };
+            self.untold.push_back((shard, command));
         }
         if let Some(outcome) = self.pending.decided {
             finish(&mut self.outlets)?;
@@ -438,12 +442,18 @@ impl Coordinator {
         }
     }
 
-    fn tell_all(&self, command: &Command) {
-        for (commands, bell) in &self.shards {
-            // A shard that is gone has said why; the next event brings it.
-            let _ = commands.send(command.clone());
-            ring(bell);
-        }
+    fn tell_all(&mut self, command: &Command) {
+        self.untold.extend((0..self.shards.len()).map(|shard| (shard, command.clone())));
+    }
+
+    /// Tells one shard what it is to be told next. Returns whether there was anything.
+    fn tell(&mut self) -> bool {
+        let Some((shard, command)) = self.untold.pop_front() else { return false };
+        let (commands, bell) = &self.shards[shard];
+        // A shard that is gone has said why; the next event brings it.
+        let _ = commands.send(command);
+        ring(bell);
+        true
     }
 }
 

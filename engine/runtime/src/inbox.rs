@@ -2,8 +2,10 @@
 //!
 //! Invariants:
 //! 1. A channel that is held by the alignment is not read.
-//! 2. No record leaves before every channel has started: so which records are late does not depend on which source is up first.
+//! 2. Nothing leaves before every channel has started: so which records are late does not depend on which source is up first.
 //! 3. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
+
+use std::collections::VecDeque;
 
 use yeoul_frame::{Epoch, Frame, Signal, Timestamp};
 use yeoul_operator::InputId;
@@ -58,6 +60,8 @@ pub struct Inbox {
     silent: Vec<usize>,
     /// Whether the task's own start has left.
     started: bool,
+    /// What channels said before they started, as far as it means something for the task.
+    owed: VecDeque<Signal>,
 }
 
 impl Inbox {
@@ -72,6 +76,7 @@ impl Inbox {
             next: 0,
             silent: (0..count).collect(),
             started: false,
+            owed: VecDeque::new(),
         }
     }
 
@@ -90,6 +95,9 @@ impl Inbox {
     pub fn take(&mut self) -> Option<Arrival> {
         if !self.started {
             return self.take_start();
+        }
+        if let Some(signal) = self.owed.pop_front() {
+            return Some(Arrival::Signal(signal));
         }
         let count = self.channels.len();
         let mut looked = 0;
@@ -135,9 +143,9 @@ impl Inbox {
                 }
                 Some(Message::Signal(Signal::Start)) => drop(self.silent.pop()),
                 Some(Message::Signal(signal)) => {
-                    if let Some(signal) = self.signal(at, signal) {
-                        return Some(Arrival::Signal(signal));
-                    }
+                    // What it means for the task waits for the start: what it sets free must not leave before that.
+                    let meant = self.signal(at, signal);
+                    self.owed.extend(meant);
                 }
                 Some(Message::Frame(_)) => panic!("no record leaves a channel before its start"),
             }
@@ -166,5 +174,32 @@ impl Inbox {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use yeoul_ring::ring;
+
+    #[test]
+    fn what_channels_say_before_they_start_is_heard_after_the_task_has_started() {
+        let (mut producers, mut channels) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (producer, consumer) = ring(4);
+            producers.push(producer);
+            channels.push(Channel { input: InputId(0), consumer, bell: None });
+        }
+        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp(5));
+        for producer in &mut producers {
+            for signal in [Signal::Watermark(Timestamp::MAX), Signal::Start] {
+                assert!(producer.try_push(Message::Signal(signal)).is_ok());
+            }
+        }
+        let mut taken = Vec::new();
+        while let Some(Arrival::Signal(signal)) = inbox.take() {
+            taken.push(signal);
+        }
+        assert_eq!(taken, [Signal::Start, Signal::Watermark(Timestamp::MAX)]);
     }
 }

@@ -135,6 +135,8 @@ pub struct Shard {
     compactor: Compactor,
     noted: Noted,
     flight: Option<Flight>,
+    /// The last epoch that has begun here.
+    begun: Epoch,
     exhausted_told: bool,
     attention: Arc<Attention>,
     /// Something was done that the coordinator was not told of.
@@ -155,6 +157,12 @@ struct Flight {
     sealed: bool,
 }
 
+impl Flight {
+    fn of(barrier: Barrier, tasks: usize) -> Self {
+        Self { barrier, passed: vec![false; tasks], drain: Drain::default(), outputs: None, held: None, sealed: false }
+    }
+}
+
 impl Shard {
     /// A shard whose operators have been opened and restored.
     #[must_use]
@@ -170,6 +178,7 @@ impl Shard {
             compactor,
             noted: Noted::default(),
             flight: None,
+            begun: Epoch(0),
             exhausted_told: false,
             attention,
             unsaid: false,
@@ -206,7 +215,13 @@ impl Shard {
                 Standing::Idle(None) | Standing::Blocked | Standing::Ended => {}
             }
             if let Some(barrier) = self.tasks[at].chain.take_passed() {
-                let flight = self.flight.as_mut().expect("a barrier passes while its epoch is in flight");
+                // The barrier may come by a ring before the coordinator has told this shard of the epoch.
+                let flight = self.flight.get_or_insert_with(|| {
+                    assert!(barrier.epoch > self.begun, "an epoch begins once");
+                    self.begun = barrier.epoch;
+                    self.log.begin(barrier.epoch);
+                    Flight::of(barrier, self.tasks.len())
+                });
                 assert_eq!(flight.barrier.epoch, barrier.epoch, "one epoch is in flight at a time");
                 assert!(
                     !std::mem::replace(&mut flight.passed[at], true),
@@ -242,19 +257,15 @@ impl Shard {
             any = true;
             match command {
                 Command::Start(barrier) => {
-                    assert!(self.flight.is_none(), "one epoch is in flight at a time");
-                    self.log.begin(barrier.epoch);
+                    if barrier.epoch > self.begun {
+                        assert!(self.flight.is_none(), "one epoch is in flight at a time");
+                        self.begun = barrier.epoch;
+                        self.log.begin(barrier.epoch);
+                        self.flight = Some(Flight::of(barrier, self.tasks.len()));
+                    }
                     for task in &mut self.tasks {
                         task.start(barrier);
                     }
-                    self.flight = Some(Flight {
-                        barrier,
-                        passed: vec![false; self.tasks.len()],
-                        drain: Drain::default(),
-                        outputs: None,
-                        held: None,
-                        sealed: false,
-                    });
                 }
                 Command::Committed { epoch, retained_from, complete, live } => {
                     assert!(

@@ -86,7 +86,14 @@ impl Stage {
             let sealed = Sealed { shard, epoch, segments: Vec::new(), complete: Vec::new(), bytes: 0 };
             self.coordinator.event(Event::Sealed(sealed))?;
         }
-        self.coordinator.step().map(|_| ())
+        self.step().map(|_| ())
+    }
+
+    /// A step, and the shards told what came of it.
+    fn step(&mut self) -> Result<Tick, JobError> {
+        let tick = self.coordinator.step()?;
+        while self.coordinator.tell() {}
+        Ok(tick)
     }
 }
 
@@ -95,17 +102,17 @@ fn no_epoch_starts_before_every_shard_has_restored() {
     let mut stage = Stage::new(BTreeMap::new());
     stage.counters.records_in.add(1);
     stage.at(100);
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Idle(None));
+    assert_eq!(stage.step().unwrap(), Tick::Idle(None));
     stage.coordinator.event(Event::Opened { shard: ShardId(1), tables: BTreeMap::new() }).unwrap();
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Idle(None));
+    assert_eq!(stage.step().unwrap(), Tick::Idle(None));
     stage.coordinator.event(Event::Opened { shard: ShardId(0), tables: BTreeMap::new() }).unwrap();
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Idle(Some(101 * SECOND)));
+    assert_eq!(stage.step().unwrap(), Tick::Idle(Some(101 * SECOND)));
     stage.at(101);
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
     assert_eq!(stage.told(), ["Start"]);
     // Its time runs from its start.
     stage.at(111);
-    let error = stage.coordinator.step().unwrap_err();
+    let error = stage.step().unwrap_err();
     assert!(matches!(&error, JobError::Timeout { epoch: Epoch(1), missing, .. } if *missing == [0, 1]), "{error}");
     assert!(error.is_worth_a_restart());
 }
@@ -115,12 +122,12 @@ fn a_job_without_work_asks_once_and_is_told_once() {
     let mut stage = Stage::new(BTreeMap::new()).opened();
     assert!(!stage.attention.take(), "nobody asked");
     stage.at(1);
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Idle(Some(2 * SECOND)));
+    assert_eq!(stage.step().unwrap(), Tick::Idle(Some(2 * SECOND)));
     assert!(stage.attention.take());
     assert!(!stage.attention.take(), "one answer is enough");
     stage.counters.records_in.add(1);
     stage.coordinator.event(Event::Active(ShardId(0))).unwrap();
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
     assert!(!stage.attention.take());
 }
 
@@ -130,10 +137,10 @@ fn a_cancel_is_seen_behind_other_requests_and_while_an_epoch_is_in_flight() {
     let stop = |reply| Request::Stop { savepoint: None, drain: false, reply };
     let ((first, _), (second, _)) = (bounded(1), bounded(1));
     stage.coordinator.request(stop(first));
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
     stage.coordinator.request(stop(second));
     stage.coordinator.request(Request::Cancel);
-    assert!(matches!(stage.coordinator.step(), Err(JobError::Cancelled)));
+    assert!(matches!(stage.step(), Err(JobError::Cancelled)));
 }
 
 #[test]
@@ -141,14 +148,14 @@ fn a_stop_is_left_to_the_next_attempt_until_it_is_answered() {
     let mut stage = Stage::new(BTreeMap::new()).opened();
     let (reply, answer) = bounded(1);
     stage.coordinator.request(Request::Stop { savepoint: None, drain: true, reply });
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
     stage.coordinator.event(Event::Failed(JobError::Graph("any".to_owned()))).unwrap_err();
     let pending = stage.coordinator.into_pending();
     assert!(pending.decided.is_none() && answer.is_empty());
 
     let mut stage = Stage::new(BTreeMap::new()).opened();
     stage.coordinator = stage.coordinator.with_pending(pending);
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
     let drains = matches!(stage.told[0].try_recv(), Ok(Command::Start(Barrier { purpose: Purpose::Drain, .. })));
     assert!(drains, "the first thing that the next attempt does");
     stage.seal(1, &[]).unwrap();
@@ -156,7 +163,7 @@ fn a_stop_is_left_to_the_next_attempt_until_it_is_answered() {
     // A shard that fails on its way out does not change what is committed and delivered.
     stage.coordinator.event(Event::Failed(JobError::Graph("any".to_owned()))).unwrap();
     stage.coordinator.event(Event::Ended(ShardId(1))).unwrap();
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Ended(Outcome::Stopped(Epoch(1))));
+    assert_eq!(stage.step().unwrap(), Tick::Ended(Outcome::Stopped(Epoch(1))));
 }
 
 #[test]
@@ -165,7 +172,7 @@ fn a_savepoint_that_cannot_be_written_is_refused_at_once() {
     let (reply, answer) = bounded(1);
     stage.coordinator.request(Request::Savepoint("anywhere".to_owned(), reply));
     assert!(answer.recv().unwrap().unwrap_err().to_string().contains("needs a data folder"));
-    assert_eq!(stage.coordinator.step().unwrap(), Tick::Idle(Some(SECOND)));
+    assert_eq!(stage.step().unwrap(), Tick::Idle(Some(SECOND)));
 }
 
 /// Fails in the way that the test wants.
@@ -197,7 +204,7 @@ fn a_committer_that_fails_or_panics_is_named_by_its_sink_and_leaves_the_outcome_
         let mut stage = Stage::new(outlet(fault)).opened();
         let (reply, answer) = bounded(1);
         stage.coordinator.request(Request::Stop { savepoint: None, drain: true, reply });
-        stage.coordinator.step().unwrap();
+        stage.step().unwrap();
         let error = stage.seal(1, &[]).unwrap_err().to_string();
         assert!(error.starts_with("operator 'planes'"), "{error}");
         let pending = stage.coordinator.into_pending();
@@ -212,7 +219,7 @@ fn each_shard_is_told_its_own_bound_of_sealed_output() {
     for epoch in 1..=3 {
         stage.counters.records_in.add(1);
         stage.at(epoch * 2);
-        assert_eq!(stage.coordinator.step().unwrap(), Tick::Worked);
+        assert_eq!(stage.step().unwrap(), Tick::Worked);
         stage.seal(epoch, &[]).unwrap();
     }
     let last = |shard: usize| {
@@ -230,7 +237,7 @@ fn output_that_nobody_can_deliver_is_an_error_with_a_name() {
     let mut stage = Stage::new(BTreeMap::new()).opened();
     stage.counters.records_in.add(1);
     stage.at(1);
-    stage.coordinator.step().unwrap();
+    stage.step().unwrap();
     let error = stage.seal(1, &[(OperatorId(9), Arc::from(&b"x"[..]))]).unwrap_err();
     assert!(matches!(error, JobError::Graph(_)) && error.to_string().contains("operator 9"), "{error}");
 }
