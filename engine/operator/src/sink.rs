@@ -37,10 +37,9 @@ pub trait Committer: Send {
     /// The target refuses. The job fails and delivers again after a restart.
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError>;
 
-    /// The first epoch whose output of this subtask must be kept in the log: the target has all before it durably. By default, all that
-    /// was delivered. Each shard is told its own, so that a slow part does not keep the logs of all.
-    fn retained_from(&self, delivered: Epoch, subtask: u16) -> Epoch {
-        let _ = subtask;
+    /// The first epoch of which the log must keep what was sealed, of all instances that there ever were: what is not yet where it
+    /// belongs. By default all that was delivered may go.
+    fn retained_from(&self, delivered: Epoch) -> Epoch {
         delivered.next()
     }
 

@@ -159,7 +159,7 @@ pub fn prepare(
     if is_planted(Bug::EpochReused) {
         epoch = Epoch(epoch.0.saturating_sub(1));
     }
-    let outlets = deliver_committed(graph, services, &restored, shards)?;
+    let outlets = deliver_committed(graph, services, &restored)?;
 
     let plan = Plan::of(graph, shards);
     let doorbells: Vec<(Parker, Bell)> = (0..shards)
@@ -258,7 +258,7 @@ pub fn settle(
     let Some(folder) = &config.data else { return Ok(()) };
     let job = JobMeta { key_groups: config.key_groups, shards: config.shards };
     let (store, restored) = Store::open(services, folder, config, job, run_seed)?;
-    let mut outlets = deliver_committed(graph, services, &restored, config.shards)?;
+    let mut outlets = deliver_committed(graph, services, &restored)?;
     finish(&mut outlets)?;
     if let Some(commit) = restored.commit()
         && let Some(Request::Stop { .. }) = pending.requests.front()
@@ -274,7 +274,6 @@ fn deliver_committed(
     graph: &JobGraph,
     services: &Services,
     restored: &Restored,
-    shards: u16,
 ) -> Result<BTreeMap<OperatorId, Outlet>, JobError> {
     let mut outlets = BTreeMap::new();
     for node in &graph.nodes {
@@ -292,10 +291,7 @@ fn deliver_committed(
         restored.outputs_after(node.id(), delivered, &mut |epoch, outputs| {
             guard(&node.name, || committer.deliver(epoch, &outputs))
         })?;
-        let mut retained_from = committed.next();
-        for subtask in 0..shards {
-            retained_from = retained_from.min(guard(&node.name, || Ok(committer.retained_from(committed, subtask)))?);
-        }
+        let retained_from = guard(&node.name, || Ok(committer.retained_from(committed)))?;
         outlets.insert(node.id(), Outlet { name: node.name.clone(), committer, retained_from });
     }
     Ok(outlets)

@@ -395,7 +395,7 @@ impl Coordinator {
             bytes,
             self.clock.wall_millis(),
         );
-        for (shard, (of, retained_from)) in sealed.into_iter().zip(retained_from).enumerate() {
+        for (shard, of) in sealed.into_iter().enumerate() {
             let command = Command::Committed { epoch, retained_from, complete: of.complete, live: of.segments };
             self.untold.push_back((shard, command));
         }
@@ -413,23 +413,20 @@ impl Coordinator {
     }
 
     /// Has each sink make the epoch's output visible. Returns for each shard the first epoch whose sealed output its log must keep.
-    fn deliver(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Vec<Epoch>, JobError> {
+    fn deliver(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Epoch, JobError> {
         let mut by_sink: BTreeMap<OperatorId, Vec<SealedOutput>> = BTreeMap::new();
         for (sink, output) in outputs {
             by_sink.entry(sink).or_default().push(output);
         }
-        let mut retained = vec![epoch.next(); self.shards.len()];
+        let mut retained = epoch.next();
         for (sink, outlet) in &mut self.outlets {
             failpoint!("commit.before-delivery")
                 .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;
             let outputs = by_sink.remove(sink).unwrap_or_default();
             guard(&outlet.name, || outlet.committer.deliver(epoch, &outputs))?;
-            outlet.retained_from = epoch.next();
-            for (subtask, retained) in retained.iter_mut().enumerate() {
-                let from = guard(&outlet.name, || Ok(outlet.committer.retained_from(epoch, subtask as u16)))?;
-                *retained = (*retained).min(from);
-                outlet.retained_from = outlet.retained_from.min(from);
-            }
+            // The same for all shards: after a change of their number, each one's log holds output of instances that are no more.
+            outlet.retained_from = guard(&outlet.name, || Ok(outlet.committer.retained_from(epoch)))?;
+            retained = retained.min(outlet.retained_from);
         }
         failpoint!("commit.after-delivery")
             .map_err(|cause| JobError::Storage { doing: "delivering an epoch", cause })?;

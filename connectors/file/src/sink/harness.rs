@@ -26,16 +26,10 @@ pub(crate) struct Log {
     pub(crate) committed: Epoch,
     outputs: BTreeMap<Epoch, Vec<SealedOutput>>,
     states: Vec<(Subtask, String, Vec<u8>)>,
-    /// By instance, each of which has a log of its own. Moves on in memory; what it lets go of is gone with the next commit.
-    retained_from: BTreeMap<u16, Epoch>,
+    /// Moves on in memory; what it lets go of is gone with the next commit.
+    retained_from: Epoch,
     /// Lets go of nothing: a log is made of segments, and may hold much that is asked for no more.
     pub(crate) hoards: bool,
-}
-
-impl Log {
-    fn retains(&self, epoch: Epoch, subtask: u16) -> bool {
-        self.hoards || self.retained_from.get(&subtask).is_none_or(|from| epoch >= *from)
-    }
 }
 
 /// One run of a job between two crashes.
@@ -124,11 +118,9 @@ impl Run {
             let subtask = Subtask { index, parallelism: shards };
             outputs.extend(sealed.into_iter().map(|(_, bytes)| SealedOutput { epoch, subtask, bytes }));
         }
-        let kept = std::mem::take(&mut log.outputs).into_iter().map(|(epoch, mut outputs)| {
-            outputs.retain(|output| log.retains(epoch, output.subtask.index));
-            (epoch, outputs)
-        });
-        log.outputs = kept.filter(|(_, outputs)| !outputs.is_empty()).collect();
+        if !log.hoards {
+            log.outputs = log.outputs.split_off(&log.retained_from);
+        }
         if !outputs.is_empty() {
             log.outputs.insert(epoch, outputs);
         }
@@ -142,8 +134,7 @@ impl Run {
         let outputs = log.outputs.get(&epoch).map_or(&[][..], Vec::as_slice);
         self.committer.deliver(epoch, outputs)?;
         self.committer.deliver(epoch, outputs)?;
-        let instances = 0..self.writers.len() as u16;
-        log.retained_from = instances.map(|subtask| (subtask, self.committer.retained_from(epoch, subtask))).collect();
+        log.retained_from = self.committer.retained_from(epoch);
         Ok(())
     }
 

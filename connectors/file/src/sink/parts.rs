@@ -241,11 +241,6 @@ impl PartsCommitter {
         steps().map_err(|e| self.failed(e))
     }
 
-    /// The first epoch of which the log must keep what this instance sealed: that of its open part.
-    fn retained_by(&self, subtask: u16, delivered: Epoch) -> Epoch {
-        self.open.get(&subtask).map_or(delivered.next(), |open| open.part.first)
-    }
-
     /// After a failure nothing more is tried: a failed sync says nothing the second time.
     fn once(&mut self, steps: impl FnOnce(&mut Self) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
         if self.failed {
@@ -268,8 +263,8 @@ impl Committer for PartsCommitter {
         self.once(|committer| committer.deliver_all(epoch, outputs))
     }
 
-    fn retained_from(&self, delivered: Epoch, subtask: u16) -> Epoch {
-        self.retained_by(subtask, delivered)
+    fn retained_from(&self, delivered: Epoch) -> Epoch {
+        self.open.values().map(|open| open.part.first).fold(delivered.next(), Epoch::min)
     }
 
     fn finish(&mut self) -> Result<(), OperatorError> {

@@ -186,10 +186,6 @@ impl Committer for Faulty {
     fn deliver(&mut self, _: Epoch, _: &[SealedOutput]) -> Result<(), OperatorError> {
         (self.0)()
     }
-
-    fn retained_from(&self, delivered: Epoch, subtask: u16) -> Epoch {
-        Epoch(delivered.0 - u64::from(subtask))
-    }
 }
 
 fn outlet(fault: fn() -> Result<(), OperatorError>) -> BTreeMap<OperatorId, Outlet> {
@@ -211,25 +207,6 @@ fn a_committer_that_fails_or_panics_is_named_by_its_sink_and_leaves_the_outcome_
         assert_eq!(pending.decided, Some(Outcome::Stopped(Epoch(1))));
         assert!(answer.is_empty() && pending.requests.len() == 1);
     }
-}
-
-#[test]
-fn each_shard_is_told_its_own_bound_of_sealed_output() {
-    let mut stage = Stage::new(outlet(|| Ok(()))).opened();
-    for epoch in 1..=3 {
-        stage.counters.records_in.add(1);
-        stage.at(epoch * 2);
-        assert_eq!(stage.step().unwrap(), Tick::Worked);
-        stage.seal(epoch, &[]).unwrap();
-    }
-    let last = |shard: usize| {
-        let bounds = stage.told[shard].try_iter().filter_map(|of| match of {
-            Command::Committed { retained_from, .. } => Some(retained_from),
-            _ => None,
-        });
-        bounds.last()
-    };
-    assert_eq!([last(0), last(1)], [Some(Epoch(3)), Some(Epoch(2))]);
 }
 
 #[test]
