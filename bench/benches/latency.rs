@@ -84,8 +84,28 @@ fn half_load(sustained: f64) {
     println!("latency/half load ({:.1} M records/s), checkpoints every 1 s: {}", sustained / 2e6, result.summary());
 }
 
+/// A paced job whose latencies are watched.
+fn watched(begin: Instant, schedule: &Schedule, seconds: f64, backlog: &Arc<AtomicU64>) -> (JobGraph, Arc<Watched>) {
+    let (mut graph, count) = paced(begin, schedule, seconds, backlog);
+    let watched: Arc<Watched> = Arc::default();
+    let noted = watched.clone();
+    let probe = Arc::new(move || {
+        Box::new(Watch { begin, seen: Histogram::default(), since: 0.0, noted: noted.clone() }) as Box<dyn Operator>
+    });
+    let probe = graph.add(node("probe", NodeKind::Operator { make: probe }));
+    graph.connect(count, OutputId::MAIN, probe, InputId(0), Partitioning::Forward);
+    (graph, watched)
+}
+
 /// Ten times what is sustained, then a tenth of it until everything is caught up and some seconds more.
-fn burst(sustained: f64) {
+fn burst() {
+    // What this very job sustains, checkpoints and all: all records are due at once.
+    let records: u64 = 100_000_000;
+    let begin = Instant::now();
+    let (graph, _) = watched(begin, &(Arc::new(move |_| records) as Schedule), 0.0, &Arc::default());
+    let folder = tempfile::tempdir().expect("a folder for checkpoints");
+    let took = time(graph, config(2, Some(folder.path().join("data")), Some(Duration::from_secs(1))));
+    let sustained = 2.0 * records as f64 / took.as_secs_f64();
     let length: f64 = std::env::var("YEOUL_BURST_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
     let each = sustained / 2.0;
     let schedule: Schedule = Arc::new(move |seconds| {
@@ -95,14 +115,7 @@ fn burst(sustained: f64) {
     // Caught up when 10 × length × each + (t − length) × 0.1 × each = t × each; a margin for the machine's moods.
     let seconds = length * 9.9 / 0.9 * 1.25 + 10.0;
     let (begin, backlog) = (Instant::now(), Arc::new(AtomicU64::new(0)));
-    let (mut graph, count) = paced(begin, &schedule, seconds, &backlog);
-    let watched: Arc<Watched> = Arc::default();
-    let noted = watched.clone();
-    let probe = Arc::new(move || {
-        Box::new(Watch { begin, seen: Histogram::default(), since: 0.0, noted: noted.clone() }) as Box<dyn Operator>
-    });
-    let probe = graph.add(node("probe", NodeKind::Operator { make: probe }));
-    graph.connect(count, OutputId::MAIN, probe, InputId(0), Partitioning::Forward);
+    let (graph, watched) = watched(begin, &schedule, seconds, &backlog);
     let before = resident();
     let folder = tempfile::tempdir().expect("a folder for checkpoints");
     let settings = config(2, Some(folder.path().join("data")), Some(Duration::from_secs(1)));
@@ -247,6 +260,6 @@ fn main() {
         visible();
     }
     if run("burst") {
-        burst(sustained);
+        burst();
     }
 }
