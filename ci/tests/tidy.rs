@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),
+    ("nexmark", &["frame", "operator"]),
     ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "derive"]),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];
