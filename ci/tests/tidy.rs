@@ -44,7 +44,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),
-    ("nexmark", &["frame", "operator"]),
+    ("datagen", &["frame", "operator"]),
+    ("nexmark", &["frame", "operator", "datagen"]),
     ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "derive"]),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];

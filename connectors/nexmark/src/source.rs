@@ -1,157 +1,45 @@
-//! Events as a source: cut into splits, read from exact positions, as fast as can be or at the pace of their times.
-//!
-//! The stream is dealt out in blocks, to one split after another. There are as many splits as there were instances when the job
-//! began; after a restart with more instances, some have nothing to do. One instance alone has the events in their order.
-//!
-//! A snapshot, integers little endian: `u8 version = 1 │ u64 splits │ then for each split that the instance owns: u64 split │
-//! u64 the next event's number`.
+//! Events as a source.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use yeoul_operator::{
-    MakeSource, OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId, Subtask,
-};
+use yeoul_datagen::{NumberedRows, NumberedSource};
+use yeoul_frame::{Frame, Timestamp};
+use yeoul_operator::MakeSource;
 
 use crate::table::EventTable;
 
-/// The name of the state in a snapshot.
-const STATE: &str = "nexmark";
-const VERSION: u8 = 1;
-/// How often a paced source makes events, in milliseconds.
-const TICK: i64 = 10;
+impl NumberedRows for EventTable {
+    fn frame(&self, from: u64, to: u64, _: Timestamp) -> Frame {
+        Self::frame(self, from, to)
+    }
 
-/// A recipe for a source of events.
-#[derive(Debug, Clone)]
-pub struct NexmarkSource {
-    table: Arc<EventTable>,
+    fn block(&self) -> u64 {
+        Self::block(self)
+    }
+
+    fn end(&self) -> Option<u64> {
+        self.settings().events
+    }
+
+    fn rate(&self) -> Option<u64> {
+        let settings = self.settings();
+        settings.paced.then_some(settings.rate)
+    }
 }
+
+/// A recipe for a source of events. See [`NumberedSource`] for splits and positions.
+#[derive(Debug)]
+pub struct NexmarkSource(NumberedSource<EventTable>);
 
 impl NexmarkSource {
     /// The events of a table.
     #[must_use]
     pub fn new(table: EventTable) -> Self {
-        Self { table: Arc::new(table) }
+        Self(NumberedSource::new(table))
     }
 
     /// The recipe for its instances.
     #[must_use]
     pub fn make(&self) -> MakeSource {
-        let table = Arc::clone(&self.table);
-        Arc::new(move || {
-            let (subtask, splits) = (Subtask { index: 0, parallelism: 1 }, BTreeMap::new());
-            Box::new(Generator { table: Arc::clone(&table), subtask, count: 0, splits, began: None }) as Box<dyn Source>
-        })
-    }
-}
-
-struct Generator {
-    table: Arc<EventTable>,
-    subtask: Subtask,
-    /// How many splits there are; 0 until it is known.
-    count: u64,
-    /// The next event of each split that is this instance's and not at its end.
-    splits: BTreeMap<u64, u64>,
-    /// For a paced source: the time by the clock at which the first event would have come.
-    began: Option<i64>,
-}
-
-impl Generator {
-    fn start(&mut self) {
-        if self.count == 0 {
-            self.count = u64::from(self.subtask.parallelism);
-            let own = u64::from(self.subtask.index);
-            self.splits.insert(own, own * self.table.block());
-        }
-    }
-
-    /// The event after `last` in a split: the next, or the first of the split's next block.
-    fn after(&self, last: u64) -> u64 {
-        let block = self.table.block();
-        if (last + 1).is_multiple_of(block) { last + 1 + (self.count - 1) * block } else { last + 1 }
-    }
-
-    /// How many events have come by now, and when to look again if there is none to make.
-    fn due(&mut self, now: i64, next: u64) -> u64 {
-        let settings = self.table.settings();
-        let elapsed = |event: u64| settings.time(event) - settings.base_time;
-        let began = *self.began.get_or_insert_with(|| now - elapsed(next));
-        let passed = u128::from(u64::try_from(now - began).unwrap_or(0));
-        (passed * u128::from(settings.rate) / 1000) as u64
-    }
-}
-
-impl Source for Generator {
-    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        self.subtask = cx.subtask;
-        Ok(())
-    }
-
-    fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, OperatorError> {
-        self.start();
-        // The split that is behind goes first, so that all go on at one pace.
-        let Some((&split, &from)) = self.splits.iter().min_by_key(|(_, next)| **next) else {
-            return Ok(SourcePoll::End);
-        };
-        let settings = self.table.settings();
-        let block = self.table.block();
-        let end = settings.events.unwrap_or(u64::MAX);
-        let mut to = (from / block + 1).saturating_mul(block).min(end);
-        if from >= end {
-            self.splits.remove(&split);
-            cx.finished(SplitId(split));
-            return Ok(SourcePoll::Ready);
-        }
-        if settings.paced {
-            to = to.min(self.due(cx.now().0, from));
-            if to <= from {
-                return Ok(SourcePoll::Pending { until: Some(cx.now().plus(TICK)) });
-            }
-        }
-        cx.emit(SplitId(split), self.table.frame(from, to));
-        let next = self.after(to - 1);
-        self.splits.insert(split, next);
-        Ok(SourcePoll::Ready)
-    }
-
-    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
-        self.start();
-        let mut state = vec![VERSION];
-        state.extend(self.count.to_le_bytes());
-        for number in 0..self.count {
-            if SplitId(number).owner(self.subtask.parallelism) == self.subtask.index {
-                // One that is not there is at its end.
-                let next = self.splits.get(&number).copied().unwrap_or(u64::MAX);
-                state.extend(number.to_le_bytes());
-                state.extend(next.to_le_bytes());
-            }
-        }
-        snapshot.state(STATE, state);
-        Ok(())
-    }
-
-    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let numbers = || -> Option<Vec<u64>> {
-            let (&VERSION, rest) = bytes.split_first()? else { return None };
-            let (numbers, rest) = rest.as_chunks::<8>();
-            (name == STATE && rest.is_empty() && numbers.len() % 2 == 1)
-                .then(|| numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
-        };
-        let Some(numbers) = numbers().filter(|numbers| numbers[0] > 0) else {
-            return Err(OperatorError::new(format!(
-                "the snapshot of instance {} holds state '{name}' of {} bytes, which a source of NEXMark events does not know",
-                from.index,
-                bytes.len()
-            ))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
-        };
-        self.count = numbers[0];
-        for split in numbers[1..].chunks_exact(2) {
-            if split[1] != u64::MAX && SplitId(split[0]).owner(self.subtask.parallelism) == self.subtask.index {
-                self.splits.insert(split[0], split[1]);
-            }
-        }
-        Ok(())
+        self.0.make()
     }
 }
 
@@ -159,11 +47,13 @@ impl Source for Generator {
 mod tests {
     use super::*;
     use crate::model::{Kind, Settings};
-    use crate::table::{Events, schema};
+    use crate::table::{EventTable, Events, schema};
     use arrow_array::{Array, Int32Array, Int64Array, StructArray};
+    use std::sync::Arc;
     use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, Timestamp};
     use yeoul_operator::source::SourceItem;
     use yeoul_operator::{Counters, Services};
+    use yeoul_operator::{MakeSource, OpenContext, Snapshot, Source, SourceContext, SourcePoll, Subtask};
 
     type Saved = Vec<(Subtask, Vec<u8>)>;
 
@@ -191,7 +81,7 @@ mod tests {
                     state_memory: 0,
                 };
                 source.open(&mut cx).unwrap();
-                saved.iter().for_each(|(from, bytes)| source.restore(STATE, *from, bytes).unwrap());
+                saved.iter().for_each(|(from, bytes)| source.restore("numbered", *from, bytes).unwrap());
                 Self { source, subtask, rows: vec![], finished: 0, now: 0 }
             };
             (0..parallelism).map(open).collect()
@@ -256,7 +146,8 @@ mod tests {
             let rows = first.into_iter().chain(second).flat_map(|instance| instance.rows).collect();
             assert!(sorted(rows) == expected, "{before} instances, {turns} turns, {after} instances");
         }
-        let error = make().restore(STATE, Subtask { index: 0, parallelism: 1 }, &[1, 2, 3]).unwrap_err().to_string();
+        let error =
+            make().restore("numbered", Subtask { index: 0, parallelism: 1 }, &[1, 2, 3]).unwrap_err().to_string();
         assert!(error.contains("3 bytes"), "{error}");
     }
 
