@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("print", &["frame", "operator", "formats"]),
     ("datagen", &["frame", "operator"]),
     ("nexmark", &["frame", "operator", "datagen"]),
+    ("tables", &["frame", "operator", "formats", "file", "print", "datagen", "nexmark"]),
     ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "derive"]),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];

@@ -209,10 +209,11 @@ struct Rows {
 
 impl Rows {
     fn arrays(&self, fields: &Fields, columns: &[FieldSpec], seed: u64) -> Vec<ArrayRef> {
-        let number = |at: usize| draw(seed, at as u64 + 1);
-        let columns = fields.iter().zip(columns).enumerate();
+        // By name, so that a column has the same values whichever others are asked for.
+        let stream = |name: &str| name.bytes().fold(seed, |stream, byte| draw(stream, u64::from(byte) + 1));
+        let columns = fields.iter().zip(columns);
         columns
-            .map(|(at, (field, column))| self.array(field.data_type(), field.is_nullable(), column, number(at)))
+            .map(|(field, column)| self.array(field.data_type(), field.is_nullable(), column, stream(field.name())))
             .collect()
     }
 
