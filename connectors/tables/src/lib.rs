@@ -2,7 +2,7 @@
 //!
 //! Options have Flink's names. One that a connector does not have is refused, with the nearest that it has; so is a value that an
 //! option does not take. Those of Flink's that would change what a job does and are not there yet are refused by name;
-//! those that only tell Flink how to run are taken and do nothing, as docs/sql.md lists.
+//! those that only tell Flink how to run are taken and do nothing, as docs/connectors.md lists.
 
 mod blackhole;
 mod datagen;
