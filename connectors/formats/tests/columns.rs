@@ -304,3 +304,52 @@ fn formats_are_made_of_options() {
     };
     assert_eq!((options.delimiter, options.header), (b'\t', Header::Named));
 }
+
+/// Whatever stands in the input: no panic, valid arrays, and as many rows as records were taken; with a small frame and with a
+/// large one the same rows.
+#[test]
+fn garbled_input_gives_valid_columns() {
+    let lines = [
+        r#"{"kind": 0, "person": {"id": 1, "name": "a name that is \u00e9 not short"}, "bid": null}"#,
+        r#"{"bid": {"price": 5, "tags": [1, 2, 3], "note": "n"}, "kind": 3}"#,
+        r#"{"kind": "7", "bid": {"price": 6, "tags": [], "note": null}, "x": [{"y": [1.5e3, true]}]}"#,
+    ];
+    let mut random = yeoul_sys::Random::new(7);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let mut text: Vec<u8> = Vec::new();
+        for _ in 0..random.below(6) + 1 {
+            text.extend_from_slice(lines[random.below(3) as usize].as_bytes());
+            text.push(b'\n');
+        }
+        for _ in 0..random.below(4) {
+            let at = random.below(text.len().max(1) as u64) as usize;
+            if text.is_empty() {
+                break;
+            }
+            match random.below(3) {
+                0 => text[at] = b"{}[]\",:\\ntu0e-.x\n\xff"[random.below(18) as usize],
+                1 => _ = text.remove(at),
+                _ => text.truncate(at.max(1)),
+            }
+        }
+        for ignore_parse_errors in [false, true] {
+            let format = json(JsonOptions { ignore_parse_errors, ..JsonOptions::default() });
+            let plan = Arc::new(ColumnPlan::new(&nested(), None, None).unwrap());
+            let (small, bad) = decode(&format, &plan, 1, &text);
+            let (large, bad_again) = decode(&format, &plan, 1000, &text);
+            assert_eq!(bad.len(), bad_again.len());
+            let whole = large[0].columns().unwrap();
+            whole.arrays().iter().for_each(|array| array.to_data().validate_full().unwrap());
+            let rows = large[0].len();
+            assert_eq!(small.iter().map(Frame::len).sum::<usize>(), rows);
+            for (row, frame) in small.iter().filter(|frame| !frame.is_empty()).enumerate() {
+                for (one, all) in frame.columns().unwrap().arrays().iter().zip(whole.arrays()) {
+                    assert_eq!(one, &all.slice(row, 1));
+                }
+            }
+            (taken, refused) = (taken + rows, refused + bad.len());
+        }
+    }
+    assert!(taken > 10_000 && refused > 2000, "{taken} records taken, {refused} refused");
+}

@@ -137,3 +137,26 @@ fn random_rows_are_as_many_as_were_asked_for() {
     assert_eq!(ids, (1..=3000).collect::<Vec<_>>());
     assert!(lines.iter().all(|line| ("1".."6").contains(&line.split(',').nth(1).unwrap())));
 }
+
+#[test]
+fn the_flights_are_read_by_the_names_of_their_columns() {
+    let flights = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/departures-2013-01.csv.gz");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.csv");
+    let field = |name, data_type| Field::new(name, data_type, true);
+    let millis = DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
+    let columns: SchemaRef = Arc::new(Schema::new(vec![
+        field("dest", DataType::Utf8View),
+        field("sched_dep", millis),
+        field("dep_delay", DataType::Int32),
+        field("distance", DataType::Decimal128(8, 1)),
+    ]));
+    let options = [("connector", "filesystem"), ("path", flights), ("format", "csv"), ("csv.header", "names")];
+    let path = out.to_str().unwrap();
+    let to = [("connector", "filesystem"), ("path", path), ("format", "csv"), ("sink.single-file", "true")];
+    copy(&table(Arc::clone(&columns), &options), &TableScan::default(), &table(columns, &to), None, 2);
+    let text = std::fs::read_to_string(out).unwrap();
+    assert_eq!(text.lines().count(), 26_865);
+    assert_eq!(text.lines().next(), Some("IAH,2013-01-01 10:15:00,2,1400.0"));
+    assert!(text.lines().any(|line| line.split(',').nth(2) == Some("")), "a cancelled flight has no delay");
+}
