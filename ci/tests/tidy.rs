@@ -47,7 +47,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("datagen", &["frame", "operator"]),
     ("nexmark", &["frame", "operator", "datagen"]),
     ("tables", &["frame", "operator", "formats", "file", "print", "datagen", "nexmark"]),
-    ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "tables", "derive"]),
+    (
+        "yeoul",
+        &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "tables", "derive"],
+    ),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];
 
