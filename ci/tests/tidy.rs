@@ -44,7 +44,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),
-    ("yeoul", &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "derive"]),
+    ("datagen", &["frame", "operator"]),
+    ("nexmark", &["frame", "operator", "datagen"]),
+    ("tables", &["frame", "operator", "formats", "file", "print", "datagen", "nexmark"]),
+    (
+        "yeoul",
+        &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "tables", "derive"],
+    ),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];
 

@@ -15,6 +15,6 @@ pub mod source;
 pub mod sink;
 
 pub use glob::BadGlob;
-pub use sink::{FileSink, MAX_AGE, Roll};
+pub use sink::{ColumnLines, FileSink, MAX_AGE, Roll};
 
-pub use source::{Compression, FileSource, Line, MalformedRecord, OnMalformed};
+pub use source::{ColumnText, Compression, FileSource, Line, MalformedRecord, OnMalformed, malformed_columns};

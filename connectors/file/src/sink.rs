@@ -46,10 +46,13 @@ mod tests;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use yeoul_frame::Schema;
+use arrow_schema::SchemaRef;
+use yeoul_formats::columns::{FrameEncoder, TextFormat, UnfitColumns};
+use yeoul_frame::{Columns, Schema};
 use yeoul_operator::{Committer, MakeCommitter, MakeOperator, Operator, SinkSpec};
 
-pub use encoding::{CsvText, Encoding, NdjsonText};
+use encoding::RowEncoder;
+pub use encoding::{ColumnLines, CsvText, Encoding, NdjsonText};
 use parts::PartsCommitter;
 pub use roll::{MAX_AGE, Roll};
 use single::SingleCommitter;
@@ -94,6 +97,18 @@ pub(crate) struct Settings<E> {
 }
 
 impl FileSink {
+    /// Writes columns in a text format into the folder `path`, for SQL.
+    ///
+    /// # Errors
+    /// The format cannot carry these columns.
+    pub fn columns(
+        path: impl Into<String>,
+        schema: SchemaRef,
+        format: TextFormat,
+    ) -> Result<FileSink<Columns, ColumnLines>, UnfitColumns> {
+        Ok(FileSink::new(path.into(), ColumnLines::new(schema, format)?))
+    }
+
     /// Writes one JSON object a line into the folder `path`.
     #[must_use]
     pub fn ndjson<T: Schema>(path: impl Into<String>) -> FileSink<T, NdjsonText> {
@@ -202,23 +217,59 @@ impl<T: Schema, E: Encoding> SinkSpec for FileSink<T, E> {
 
     fn make(&self) -> MakeOperator {
         let settings = Arc::new(self.settings.clone());
-        Arc::new(move || Box::new(FileWriter::<T, E>::new(Arc::clone(&settings))) as Box<dyn Operator>)
+        Arc::new(move || {
+            let encoder = RowEncoder::<T, E>::new(&settings.encoding);
+            Box::new(FileWriter::new(Arc::clone(&settings), encoder)) as Box<dyn Operator>
+        })
     }
 
     fn committer(&self) -> MakeCommitter {
-        let settings = self.settings.clone();
-        let header: Arc<[u8]> = settings.encoding.header::<T>().into();
+        self.settings.committer(self.settings.encoding.header::<T>(), E::EXTENSION)
+    }
+
+    fn parallelism(&self) -> Option<u16> {
+        self.settings.instances()
+    }
+}
+
+impl FileSink<Columns, ColumnLines> {
+    /// The recipe for the instances that seal output.
+    #[must_use]
+    pub fn make(&self) -> MakeOperator {
+        let settings = Arc::new(self.settings.clone());
+        Arc::new(move || {
+            let encoder = settings.encoding.encoder();
+            Box::new(FileWriter::new(Arc::clone(&settings), encoder)) as Box<dyn Operator>
+        })
+    }
+
+    /// The recipe for the half that makes sealed output visible.
+    #[must_use]
+    pub fn committer(&self) -> MakeCommitter {
+        self.settings.committer(self.settings.encoding.encoder().header(), self.settings.encoding.extension)
+    }
+
+    /// How many instances it wants, if that is fewer than all shards.
+    #[must_use]
+    pub fn instances(&self) -> Option<u16> {
+        self.settings.instances()
+    }
+}
+
+impl<E: Clone + Send + Sync + 'static> Settings<E> {
+    fn committer(&self, header: Vec<u8>, extension: &'static str) -> MakeCommitter {
+        let (settings, header) = (self.clone(), Arc::<[u8]>::from(header));
         Arc::new(move || -> Box<dyn Committer> {
             if settings.single {
                 Box::new(SingleCommitter::new(&settings, Arc::clone(&header)))
             } else {
-                Box::new(PartsCommitter::new(&settings, Arc::clone(&header)))
+                Box::new(PartsCommitter::new(&settings, Arc::clone(&header), extension))
             }
         })
     }
 
-    fn parallelism(&self) -> Option<u16> {
-        if self.settings.single { Some(1) } else { self.settings.parallelism }
+    fn instances(&self) -> Option<u16> {
+        if self.single { Some(1) } else { self.parallelism }
     }
 }
 

@@ -28,6 +28,7 @@
 mod compression;
 mod discover;
 mod format;
+mod frames;
 mod malformed;
 mod progress;
 mod read;
@@ -45,12 +46,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use yeoul_formats::Header;
-use yeoul_frame::{FRAME_ROWS, Schema};
+use yeoul_formats::columns::{ColumnPlan, TextFormat, UnfitColumns};
+use yeoul_frame::{Columns, FRAME_ROWS, Schema};
 use yeoul_operator::{MakeSource, Source, SourceSpec};
 
 use crate::path::InputPath;
 pub use compression::Compression;
 pub use format::{Csv, Format, Lines, Ndjson};
+pub use frames::{ColumnText, malformed_columns};
+use frames::{Reading, RowReading};
 pub use malformed::{Line, MalformedRecord, OnMalformed};
 use read::FileReader;
 
@@ -93,7 +97,34 @@ pub(crate) struct Settings<F> {
     pub(crate) frame_rows: usize,
 }
 
+impl<F> Settings<F> {
+    /// The same settings with what reads the files.
+    fn reading<R>(&self, format: R) -> Settings<R> {
+        Settings {
+            path: self.path.clone(),
+            format,
+            compression: self.compression,
+            split_size: self.split_size,
+            watch: self.watch,
+            on_malformed: self.on_malformed,
+            frame_rows: self.frame_rows,
+        }
+    }
+}
+
 impl FileSource {
+    /// Reads the columns of a plan, for SQL.
+    ///
+    /// # Errors
+    /// The format cannot carry these columns.
+    pub fn columns(
+        path: impl Into<String>,
+        format: TextFormat,
+        plan: Arc<ColumnPlan>,
+    ) -> Result<FileSource<Columns, ColumnText>, UnfitColumns> {
+        Ok(FileSource::new(path.into(), ColumnText::new(format, plan)?))
+    }
+
     /// Reads records of one JSON object a line. Fields are found by their names; others are passed over.
     #[must_use]
     pub fn ndjson<T: Schema>(path: impl Into<String>) -> FileSource<T, Ndjson> {
@@ -203,15 +234,28 @@ impl<T: Schema, F: Format> SourceSpec for FileSource<T, F> {
     type Error = MalformedRecord;
 
     fn make(&self) -> MakeSource {
-        // One for all instances of the job, restarts included: the input of a run that is not watched is listed once.
-        let shared = Arc::new(Shared {
-            settings: self.settings.clone(),
-            input: InputPath::parse(&self.settings.path),
-            listing: Mutex::new(None),
-            watch: Mutex::default(),
-        });
-        Arc::new(move || Box::new(FileReader::<T, F>::new(Arc::clone(&shared))) as Box<dyn Source>)
+        let format = self.settings.format.clone();
+        make(&self.settings, RowReading::<T, F> { format, records: PhantomData })
     }
+}
+
+impl FileSource<Columns, ColumnText> {
+    /// The recipe for its instances. Frames of malformed records have the columns [`malformed_columns`].
+    #[must_use]
+    pub fn make(&self) -> MakeSource {
+        make(&self.settings, self.settings.format.clone())
+    }
+}
+
+fn make<F, R: Reading>(settings: &Settings<F>, reading: R) -> MakeSource {
+    // One for all instances of the job, restarts included: the input of a run that is not watched is listed once.
+    let shared = Arc::new(Shared {
+        settings: settings.reading(reading),
+        input: InputPath::parse(&settings.path),
+        listing: Mutex::new(None),
+        watch: Mutex::default(),
+    });
+    Arc::new(move || Box::new(FileReader::new(Arc::clone(&shared))) as Box<dyn Source>)
 }
 
 /// What all instances of a source share.

@@ -17,8 +17,12 @@ mod parser;
 
 use crate::fields::FieldTree;
 use crate::malformed::Malformed;
-use crate::records::{BadRecord, Decoded, Receipt, RecordDecoder, RecordMemory, RecordParser, bad_record, each_record};
+use crate::records::{
+    BadRecord, CellReceiver, Decoded, Receipt, Receiver, RecordDecoder, RecordMemory, RecordParser, bad_record,
+    each_record,
+};
 use crate::window::{WINDOW, WindowMemory, more_lines, whole_lines};
+pub(crate) use parser::Nulls;
 use parser::Parser;
 use yeoul_frame::{Cell, Field, Schema};
 
@@ -75,8 +79,14 @@ pub enum Header {
 /// ```
 #[derive(Debug)]
 pub struct CsvDecoder {
-    parser: Parser,
+    reader: CsvReader,
     memory: RecordMemory,
+}
+
+/// What reads CSV, whatever becomes of the records.
+#[derive(Debug)]
+pub(crate) struct CsvReader {
+    parser: Parser,
     windows: WindowMemory,
     /// Text is validated by whole windows rather than field by field.
     text: bool,
@@ -93,13 +103,7 @@ impl CsvDecoder {
     pub fn new(fields: &[Field], options: CsvOptions) -> Self {
         assert!(!matches!(options.delimiter, b'"' | b'\r' | b'\n'), "a CSV delimiter is no quote, CR or LF");
         let tree = FieldTree::new(fields);
-        Self {
-            memory: RecordMemory::new(tree.leaves.len()),
-            windows: WindowMemory::default(),
-            text: tree.has_text(),
-            parser: Parser::new(tree, options),
-            at_head: true,
-        }
+        Self { memory: RecordMemory::new(tree.leaves.len()), reader: CsvReader::new(tree, options) }
     }
 
     /// A decoder of a record type's fields.
@@ -110,7 +114,7 @@ impl CsvDecoder {
 
     /// What is decoded next is the start of a file, as for a new decoder.
     pub fn begin_file(&mut self) {
-        self.at_head = true;
+        self.reader.at_head = true;
     }
 
     /// Reads the head of a file, a byte order mark and the header, of which `head` must be the start. Returns how many bytes
@@ -122,6 +126,35 @@ impl CsvDecoder {
     /// # Errors
     /// A header that is malformed, or that does not fit the schema.
     pub fn read_header(&mut self, head: &[u8], last: bool) -> Result<Option<usize>, Malformed> {
+        self.reader.read_header(head, last)
+    }
+}
+
+impl RecordDecoder for CsvDecoder {
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        receive: impl FnMut(&[Cell<'_>]) -> Receipt,
+    ) -> Result<Decoded, BadRecord> {
+        self.reader.read(bytes, last, &mut CellReceiver { memory: &mut self.memory, receive })
+    }
+}
+
+impl CsvReader {
+    pub(crate) fn new(tree: FieldTree, options: CsvOptions) -> Self {
+        let (windows, text) = (WindowMemory::default(), tree.has_text());
+        Self { windows, text, parser: Parser::new(tree, options), at_head: true }
+    }
+
+    /// A table's columns are these leaves, by position, unless a header names them.
+    pub(crate) fn with_columns(mut self, leaves: &[Option<u16>], nulls: Nulls) -> Self {
+        self.parser = self.parser.with_columns(leaves, nulls);
+        self
+    }
+
+    /// See [`CsvDecoder::read_header`].
+    pub(crate) fn read_header(&mut self, head: &[u8], last: bool) -> Result<Option<usize>, Malformed> {
         const MARK: &[u8] = crate::BYTE_ORDER_MARK;
         if head.len() < MARK.len() && MARK.starts_with(head) && !last {
             return Ok(None);
@@ -151,14 +184,13 @@ impl CsvDecoder {
         }
         Ok(None)
     }
-}
 
-impl RecordDecoder for CsvDecoder {
-    fn decode(
+    #[inline]
+    pub(crate) fn read(
         &mut self,
         bytes: &[u8],
         last: bool,
-        mut receive: impl FnMut(&[Cell<'_>]) -> Receipt,
+        receiver: &mut impl Receiver,
     ) -> Result<Decoded, BadRecord> {
         let mut done = Decoded { consumed: 0, records: 0, full: false };
         if self.at_head {
@@ -176,7 +208,7 @@ impl RecordDecoder for CsvDecoder {
             let rest = &bytes[done.consumed..];
             let parser = &mut self.parser;
             let window = self.windows.open(rest, len, self.text, |marks, bytes, len| parser.mark(marks, bytes, len));
-            match each_record(parser, &mut self.memory, window, &mut receive) {
+            match each_record(parser, window, receiver) {
                 Ok(step) => done = done.and(step),
                 Err((at, records, fault)) => {
                     // What is wrong with a record may stand before a quoted field that goes on after the window: the record

@@ -57,7 +57,7 @@ impl CsvEncoder {
             if i > 0 {
                 out.push(self.delimiter);
             }
-            self.text(&leaf.path, out);
+            write_csv_text(out, &leaf.path, self.delimiter);
         }
         out.push(b'\n');
     }
@@ -82,56 +82,56 @@ impl CsvEncoder {
                 Cell::Bool(false) => out.extend_from_slice(b"false"),
                 Cell::I64(value) => write_signed(out, value),
                 Cell::U64(value) => write_unsigned(out, value),
-                Cell::Str(text) => self.text(text, out),
+                Cell::Str(text) => write_csv_text(out, text, self.delimiter),
                 Cell::Timestamp(time) => write_timestamp(out, time),
                 Cell::F64(value) => {
-                    if !write_float(out, value, leaf.data_type) {
-                        let name: &[u8] = if value.is_nan() {
-                            b"NaN"
-                        } else if value > 0.0 {
-                            b"Infinity"
-                        } else {
-                            b"-Infinity"
-                        };
-                        out.extend_from_slice(name);
+                    if !write_float(out, value, leaf.kind) {
+                        out.extend_from_slice(not_finite_name(value));
                     }
                 }
             }
         }
         out.push(b'\n');
     }
+}
 
-    fn text(&self, text: &str, out: &mut Vec<u8>) {
-        if !self.needs_quotes(text.as_bytes()) {
-            out.extend_from_slice(text.as_bytes());
-            return;
-        }
-        out.push(b'"');
-        let mut rest = text.as_bytes();
-        while let Some(quote) = memchr::memchr(b'"', rest) {
-            out.extend_from_slice(&rest[..=quote]);
-            out.push(b'"');
-            rest = &rest[quote + 1..];
-        }
-        out.extend_from_slice(rest);
-        out.push(b'"');
+/// What stands for a number that is not finite.
+pub(crate) fn not_finite_name(value: f64) -> &'static [u8] {
+    match value {
+        value if value.is_nan() => b"NaN",
+        value if value > 0.0 => b"Infinity",
+        _ => b"-Infinity",
     }
+}
 
-    fn needs_quotes(&self, text: &[u8]) -> bool {
-        let set = [self.delimiter, b'"', b'\r', b'\n'];
-        let (chunks, rest) = text.as_chunks::<16>();
-        let any = |chunk: &[u8; 16]| {
-            let lanes = u8x16::new(*chunk);
-            set.iter()
-                .map(|&byte| lanes.simd_eq(u8x16::splat(byte)))
-                .reduce(|a, b| a | b)
-                .is_some_and(|found| found.any())
-        };
-        text.is_empty()
-            || text.starts_with(crate::BYTE_ORDER_MARK)
-            || chunks.iter().any(any)
-            || rest.iter().any(|byte| set.contains(byte))
+/// Appends a text, in quotes if it needs them.
+pub(crate) fn write_csv_text(out: &mut Vec<u8>, text: &str, delimiter: u8) {
+    if !needs_quotes(text.as_bytes(), delimiter) {
+        out.extend_from_slice(text.as_bytes());
+        return;
     }
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(quote) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=quote]);
+        out.push(b'"');
+        rest = &rest[quote + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn needs_quotes(text: &[u8], delimiter: u8) -> bool {
+    let set = [delimiter, b'"', b'\r', b'\n'];
+    let (chunks, rest) = text.as_chunks::<16>();
+    let any = |chunk: &[u8; 16]| {
+        let lanes = u8x16::new(*chunk);
+        set.iter().map(|&byte| lanes.simd_eq(u8x16::splat(byte))).reduce(|a, b| a | b).is_some_and(|found| found.any())
+    };
+    text.is_empty()
+        || text.starts_with(crate::BYTE_ORDER_MARK)
+        || chunks.iter().any(any)
+        || rest.iter().any(|byte| set.contains(byte))
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ impl NdjsonEncoder {
             Cell::Str(text) => write_string(out, text),
             Cell::F64(value) => {
                 let field = &self.tree.leaves[usize::from(leaf)];
-                if !write_float(out, value, field.data_type) {
+                if !write_float(out, value, field.kind) {
                     return Err(Unencodable { field: field.path.clone(), value: value.to_string() });
                 }
             }
@@ -162,7 +162,7 @@ impl NdjsonEncoder {
 }
 
 /// Appends a string with its quotes.
-fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');

@@ -1,7 +1,7 @@
 //! Numbers as text, appended without allocation.
 
+use crate::kind::Kind;
 use std::io::Write;
-use yeoul_frame::DataType;
 
 /// Two digits for each number below 100.
 const PAIRS: [[u8; 2]; 100] = {
@@ -39,13 +39,13 @@ pub(crate) fn write_signed(out: &mut Vec<u8>, value: i64) {
 
 /// Writes the shortest text that reads back as the same value of the field's width. `false`, and nothing written, if the
 /// value is not finite.
-pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, data_type: DataType) -> bool {
+pub(crate) fn write_float(out: &mut Vec<u8>, value: f64, kind: Kind) -> bool {
     if !value.is_finite() {
         return false;
     }
     // Writing to a Vec cannot fail. The debug form is the one that goes over to exponents for what is very large or small.
-    let _ = match data_type {
-        DataType::F32 => write!(out, "{:?}", value as f32),
+    let _ = match kind {
+        Kind::Float(32) => write!(out, "{:?}", value as f32),
         _ => write!(out, "{value:?}"),
     };
     true
@@ -75,17 +75,17 @@ mod tests {
 
     #[test]
     fn floats_are_short_and_exact() {
-        for (value, data_type, text) in [
-            (0.1, DataType::F64, "0.1"),
-            (f64::from(0.1f32), DataType::F32, "0.1"),
-            (1e300, DataType::F64, "1e300"),
-            (-0.0, DataType::F64, "-0.0"),
-            (5e-324, DataType::F64, "5e-324"),
+        for (value, kind, text) in [
+            (0.1, Kind::Float(64), "0.1"),
+            (f64::from(0.1f32), Kind::Float(32), "0.1"),
+            (1e300, Kind::Float(64), "1e300"),
+            (-0.0, Kind::Float(64), "-0.0"),
+            (5e-324, Kind::Float(64), "5e-324"),
         ] {
             let mut out = Vec::new();
-            assert!(write_float(&mut out, value, data_type));
+            assert!(write_float(&mut out, value, kind));
             assert_eq!(out, text.as_bytes());
         }
-        assert!(!write_float(&mut Vec::new(), f64::NAN, DataType::F64));
+        assert!(!write_float(&mut Vec::new(), f64::NAN, Kind::Float(64)));
     }
 }

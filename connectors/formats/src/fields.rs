@@ -7,6 +7,7 @@
 //! A field's name is its path: `bid.price` is the key `price` of the object at the key `bid`. A dot that belongs to a key
 //! is written `\.`. A nested record (`DataType::Record`) and a dotted path mean the same tree.
 
+use crate::kind::Kind;
 use yeoul_frame::{DataType, Field};
 
 /// A schema seen as nested keys.
@@ -36,7 +37,7 @@ pub(crate) enum Target {
 pub(crate) struct Leaf {
     /// The path from the record, dots between keys.
     pub(crate) path: String,
-    pub(crate) data_type: DataType,
+    pub(crate) kind: Kind,
 }
 
 impl FieldTree {
@@ -76,7 +77,7 @@ impl FieldTree {
                     assert!(!taken, "the schema names field `{path}` twice");
                     let leaf = self.leaves.len() as u16;
                     self.objects[usize::from(at)].keys.push((last.clone(), Target::Leaf(leaf)));
-                    self.leaves.push(Leaf { path, data_type });
+                    self.leaves.push(Leaf { path, kind: Kind::of(data_type) });
                 }
             }
         }
@@ -101,7 +102,7 @@ impl FieldTree {
 
     /// Whether any field is text.
     pub(crate) fn has_text(&self) -> bool {
-        self.leaves.iter().any(|leaf| leaf.data_type == DataType::Utf8)
+        self.leaves.iter().any(|leaf| leaf.kind == Kind::Text)
     }
 }
 

@@ -1,7 +1,12 @@
-//! How a leaf's text becomes its cell, whatever the format: the kinds of values, their names in errors, their ranges.
+//! How a leaf's text becomes its value, whatever the format: the kinds of values, their names in errors, their ranges.
 
-use crate::number::signed;
-use yeoul_frame::{Cell, DataType, Timestamp};
+use crate::calendar_text::{parse_clock, parse_date};
+use crate::decimal::{NoDecimal, parse_decimal};
+use crate::leaves::Leaves;
+use crate::malformed::Reason;
+use crate::number::{Digits, digits, signed};
+use crate::time_text::TimeParser;
+use yeoul_frame::{DataType, Timestamp};
 
 /// How a leaf is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +19,16 @@ pub(crate) enum Kind {
     Float(u8),
     Text,
     Time,
+    /// Days since 1970.
+    Date,
+    /// Milliseconds of a day.
+    Clock,
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
+    /// A list, whose elements are given to this leaf.
+    List(u16),
 }
 
 impl Kind {
@@ -44,6 +59,10 @@ impl Kind {
             Self::Float(_) => "a number",
             Self::Text => "a string",
             Self::Time => "a timestamp",
+            Self::Date => "a date such as `2026-01-01`",
+            Self::Clock => "a time of day such as `10:15:00`",
+            Self::Decimal { .. } => "a number",
+            Self::List(_) => "an array",
         }
     }
 
@@ -63,35 +82,118 @@ impl Kind {
             Self::Bool => "bool",
             Self::Text => "text",
             Self::Time => "a timestamp",
+            Self::Date => "a date",
+            Self::Clock => "a time of day",
+            Self::Decimal { .. } => "the decimal's digits",
+            Self::List(_) => "an array",
         }
     }
 
-    /// The cell of an integer, if it fits.
+    /// The value of an integer, if it fits.
     #[inline]
-    pub(crate) fn integer<'a>(self, negative: bool, magnitude: u64) -> Option<Cell<'a>> {
+    pub(crate) fn integer(self, negative: bool, magnitude: u64) -> Option<Scalar> {
         match self {
             Self::Signed(bits) => {
                 let value = signed(negative, magnitude)?;
                 let spare = 64 - u32::from(bits);
-                (value << spare >> spare == value).then_some(Cell::I64(value))
+                (value << spare >> spare == value).then_some(Scalar::Integer(value))
             }
             Self::Unsigned(bits) => {
                 let fits = (!negative || magnitude == 0) && magnitude <= u64::MAX >> (64 - u32::from(bits));
-                fits.then_some(Cell::U64(magnitude))
+                fits.then_some(Scalar::Unsigned(magnitude))
             }
-            Self::Time => signed(negative, magnitude).map(|millis| Cell::Timestamp(Timestamp(millis))),
+            Self::Time => signed(negative, magnitude).map(|millis| Scalar::Time(Timestamp(millis))),
             _ => None,
         }
     }
 
-    /// The cell of a number's text, if it is finite in the type.
-    pub(crate) fn float<'a>(self, text: &[u8]) -> Option<Cell<'a>> {
+    /// The value of a number's text, if it is finite in the type.
+    pub(crate) fn number(self, text: &[u8]) -> Option<Scalar> {
+        if let Self::Decimal { precision, scale } = self {
+            return parse_decimal(text, precision, scale).ok().map(Scalar::Decimal);
+        }
         if self == Self::Float(32) {
             // Parsed as f32: rounding by way of f64 would round twice.
             let value: f32 = fast_float2::parse(text).ok()?;
-            return value.is_finite().then_some(Cell::F64(f64::from(value)));
+            return value.is_finite().then_some(Scalar::Float(f64::from(value)));
         }
         let value: f64 = fast_float2::parse(text).ok()?;
-        value.is_finite().then_some(Cell::F64(value))
+        value.is_finite().then_some(Scalar::Float(value))
     }
+
+    /// The value of a text, all of it, that stands by itself: a field of CSV, or a JSON string in place of a value.
+    pub(crate) fn text(self, text: &[u8], times: &mut TimeParser) -> Result<Scalar, Reason> {
+        let wanted = || Reason::Expected(self.wanted());
+        match self {
+            Self::Signed(_) | Self::Unsigned(_) => {
+                let negative = text.first() == Some(&b'-');
+                let start = usize::from(negative);
+                match digits(text, start) {
+                    Digits::Value(magnitude, end) if end == text.len() => {
+                        self.integer(negative, magnitude).ok_or(Reason::OutOfRange(self.name()))
+                    }
+                    Digits::TooLarge => Err(Reason::OutOfRange(self.name())),
+                    _ => Err(wanted()),
+                }
+            }
+            Self::Time => times.parse(text).map(Scalar::Time).ok_or(Reason::NotATimestamp),
+            Self::Date => parse_date(text).map(|days| Scalar::Integer(days.into())).ok_or_else(wanted),
+            Self::Clock => parse_clock(text).map(|millis| Scalar::Integer(millis.into())).ok_or_else(wanted),
+            Self::Float(_) => match self.number(text) {
+                Some(value) => Ok(value),
+                None => not_finite(text).map(Scalar::Float).ok_or_else(|| float_fault(self, text)),
+            },
+            Self::Decimal { precision, scale } => match parse_decimal(text, precision, scale) {
+                Ok(value) => Ok(Scalar::Decimal(value)),
+                Err(NoDecimal::TooLarge) => Err(Reason::OutOfRange(self.name())),
+                Err(NoDecimal::NoNumber) => Err(wanted()),
+            },
+            Self::Bool if text.eq_ignore_ascii_case(b"true") => Ok(Scalar::Bool(true)),
+            Self::Bool if text.eq_ignore_ascii_case(b"false") => Ok(Scalar::Bool(false)),
+            Self::Bool | Self::Text | Self::List(_) => Err(wanted()),
+        }
+    }
+}
+
+/// A value that is no text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Scalar {
+    Integer(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+    Time(Timestamp),
+    Decimal(i128),
+}
+
+impl Scalar {
+    /// Gives it to a leaf.
+    #[inline]
+    pub(crate) fn give<'a, L: Leaves<'a>>(self, leaves: &mut L, leaf: u16) {
+        match self {
+            Self::Integer(value) => leaves.integer(leaf, value),
+            Self::Unsigned(value) => leaves.unsigned(leaf, value),
+            Self::Float(value) => leaves.float(leaf, value),
+            Self::Bool(value) => leaves.bool(leaf, value),
+            Self::Time(value) => leaves.time(leaf, value),
+            Self::Decimal(value) => leaves.decimal(leaf, value),
+        }
+    }
+}
+
+/// The values that have no digits.
+#[cold]
+fn not_finite(text: &[u8]) -> Option<f64> {
+    match text {
+        b"NaN" => Some(f64::NAN),
+        b"Infinity" => Some(f64::INFINITY),
+        b"-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+#[cold]
+fn float_fault(kind: Kind, text: &[u8]) -> Reason {
+    let number = text.iter().any(u8::is_ascii_digit) && fast_float2::parse::<f64, _>(text).is_ok();
+    if number { Reason::OutOfRange(kind.name()) } else { Reason::Expected(kind.wanted()) }
 }

@@ -9,6 +9,7 @@
 //! | [`boundary`] | where records start, for sources that read byte ranges |
 //! | [`ndjson`], [`csv`], [`lines`] | the three decoders |
 //! | [`records`] | bytes into frames: the entry that sources call |
+//! | [`columns`], [`options`] | the same into Arrow columns, for SQL, with the options of a table |
 //! | [`time_text`] | timestamps as text |
 //! | [`encode_json`], [`encode_csv`] | the encoders |
 
@@ -19,13 +20,18 @@ mod marks;
 mod window;
 mod arena;
 mod number;
-mod kind;
+mod decimal;
 pub mod time_text;
+mod calendar_text;
+mod leaves;
+mod kind;
 mod json;
 pub mod ndjson;
 pub mod csv;
 pub mod lines;
 pub mod records;
+pub mod options;
+pub mod columns;
 pub mod encode_json;
 pub mod encode_csv;
 mod encode_number;

@@ -58,6 +58,8 @@ pub enum Reason {
         /// As many as the record has.
         found: usize,
     },
+    /// A JSON object lacks a key that is used, and that it was declared to have.
+    MissingField,
     /// A CSV header lacks a column that the schema names.
     MissingColumn,
     /// A newline in a quoted CSV field, although the input was declared to have none.
@@ -82,6 +84,7 @@ impl fmt::Display for Reason {
             Self::Duplicate => f.write_str("the key stands twice in its object; which of the two is meant?"),
             Self::TooDeep(limit) => write!(f, "values are nested more than {limit} deep"),
             Self::ColumnCount { expected, found } => write!(f, "expected {expected} columns, the record has {found}"),
+            Self::MissingField => f.write_str("the object lacks a key that it must have"),
             Self::MissingColumn => {
                 f.write_str("the header has no such column; name the column in the header, or map columns by position")
             }

@@ -15,12 +15,15 @@
 //!
 //! Speed comes from guessing: see `json/script.rs` for keys, and `window.rs` for strings.
 
-use crate::arena::Arena;
 use crate::fields::FieldTree;
 use crate::json::{JsonState, Walk};
+use crate::leaves::Leaves;
 use crate::malformed::{Fault, Malformed};
 use crate::marks::Marks;
-use crate::records::{BadRecord, Decoded, Receipt, RecordDecoder, RecordMemory, RecordParser, bad_record, each_record};
+use crate::records::{
+    BadRecord, CellReceiver, Decoded, Receipt, Receiver, RecordDecoder, RecordMemory, RecordParser, bad_record,
+    each_record,
+};
 use crate::window::{WINDOW, Window, WindowMemory, whole_lines};
 use yeoul_frame::{Cell, Field, Schema};
 
@@ -42,8 +45,14 @@ use yeoul_frame::{Cell, Field, Schema};
 /// ```
 #[derive(Debug)]
 pub struct NdjsonDecoder {
-    parser: Parser,
+    reader: NdjsonReader,
     memory: RecordMemory,
+}
+
+/// What reads NDJSON, whatever becomes of the records.
+#[derive(Debug)]
+pub(crate) struct NdjsonReader {
+    parser: Parser,
     windows: WindowMemory,
     /// Text is validated by whole windows rather than string by string.
     text: bool,
@@ -58,14 +67,13 @@ struct Parser {
 
 impl RecordParser for Parser {
     #[inline]
-    fn record<'a>(
+    fn record<'a, L: Leaves<'a>>(
         &mut self,
         window: Window<'a>,
         at: usize,
-        arena: Arena<'a>,
-        cells: &mut [Cell<'a>],
+        leaves: &mut L,
     ) -> Result<(usize, bool), Box<Fault>> {
-        Walk::new(window, arena, cells, &mut self.state).record(at)
+        Walk::new(window, leaves, &mut self.state).record(at)
     }
 
     fn path(&self, leaf: u16) -> String {
@@ -81,12 +89,7 @@ impl NdjsonDecoder {
     #[must_use]
     pub fn new(fields: &[Field]) -> Self {
         let tree = FieldTree::new(fields);
-        Self {
-            memory: RecordMemory::new(tree.leaves.len()),
-            windows: WindowMemory::default(),
-            text: tree.has_text(),
-            parser: Parser { state: JsonState::new(&tree), tree },
-        }
+        Self { memory: RecordMemory::new(tree.leaves.len()), reader: NdjsonReader::new(tree) }
     }
 
     /// A decoder of a record type's fields.
@@ -102,16 +105,16 @@ impl NdjsonDecoder {
     /// What is wrong with the line.
     pub fn decode_line<R>(&mut self, line: &[u8], read: impl FnOnce(&[Cell<'_>]) -> R) -> Result<Option<R>, Malformed> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let window = self.windows.open(line, line.len(), self.text, Marks::json);
-        let parser = &mut self.parser;
-        let result = self.memory.with(|arena, cells| {
-            let (end, found) = parser.record(window, 0, arena, cells)?;
+        let NdjsonReader { parser, windows, text } = &mut self.reader;
+        let window = windows.open(line, line.len(), *text, Marks::json);
+        let result = self.memory.with(|leaves| {
+            let (end, found) = parser.record(window, 0, leaves)?;
             if end <= line.len() {
                 return Err(Fault::new(end - 1, crate::Reason::Expected("one record, not several lines")));
             }
-            Ok(found.then(|| read(cells)))
+            Ok(found.then(|| read(leaves.cells)))
         });
-        result.map_err(|fault: Box<Fault>| fault.report(line, 0, |leaf| self.parser.path(leaf)))
+        result.map_err(|fault: Box<Fault>| fault.report(line, 0, |leaf| parser.path(leaf)))
     }
 }
 
@@ -120,14 +123,37 @@ impl RecordDecoder for NdjsonDecoder {
         &mut self,
         bytes: &[u8],
         last: bool,
-        mut receive: impl FnMut(&[Cell<'_>]) -> Receipt,
+        receive: impl FnMut(&[Cell<'_>]) -> Receipt,
+    ) -> Result<Decoded, BadRecord> {
+        self.reader.read(bytes, last, &mut CellReceiver { memory: &mut self.memory, receive })
+    }
+}
+
+impl NdjsonReader {
+    pub(crate) fn new(tree: FieldTree) -> Self {
+        let parser = Parser { state: JsonState::new(&tree), tree };
+        Self { windows: WindowMemory::default(), text: parser.tree.has_text(), parser }
+    }
+
+    /// A used key that is missing in an object that is there makes its record malformed, and is not null.
+    pub(crate) fn all_keys(mut self, all: bool) -> Self {
+        self.parser.state.all_keys = all;
+        self
+    }
+
+    #[inline]
+    pub(crate) fn read(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        receiver: &mut impl Receiver,
     ) -> Result<Decoded, BadRecord> {
         let mut done = Decoded { consumed: 0, records: 0, full: false };
         while done.consumed < bytes.len() && !done.full {
             let rest = &bytes[done.consumed..];
             let Some(len) = whole_lines(rest, WINDOW, last) else { break };
             let window = self.windows.open(rest, len, self.text, Marks::json);
-            match each_record(&mut self.parser, &mut self.memory, window, &mut receive) {
+            match each_record(&mut self.parser, window, receiver) {
                 Ok(step) => done = done.and(step),
                 Err(fault) => {
                     // Every newline ends a record.

@@ -6,6 +6,7 @@
 //! makes it faster and never changes a result. A CSV header is the exception; see [`CsvDecoder`](crate::CsvDecoder).)
 
 use crate::arena::Arena;
+use crate::leaves::{Leaves, RowLeaves};
 use crate::malformed::{Fault, Malformed, Reason};
 use crate::window::Window;
 use crate::{CsvDecoder, LineDecoder, NdjsonDecoder};
@@ -143,13 +144,12 @@ impl RecordDecoder for TextDecoder {
 
 /// One format's way to read the record at a place of a window.
 pub(crate) trait RecordParser {
-    /// Fills the cells, which are null before. The place after the record, and whether there was one.
-    fn record<'a>(
+    /// Gives the record's values to the leaves. The place after the record, and whether there was one.
+    fn record<'a, L: Leaves<'a>>(
         &mut self,
         window: Window<'a>,
         at: usize,
-        arena: Arena<'a>,
-        cells: &mut [Cell<'a>],
+        leaves: &mut L,
     ) -> Result<(usize, bool), Box<Fault>>;
 
     /// The path of a leaf.
@@ -192,40 +192,69 @@ impl RecordMemory {
         }
     }
 
-    /// Gives cells, all null, and an arena that live as long as this borrow and the window do, to `read`.
+    /// Gives cells, all null, and an arena, which live as long as this borrow and the window do, to `read`.
     #[inline]
-    pub(crate) fn with<'a, R>(&'a mut self, read: impl FnOnce(Arena<'a>, &mut [Cell<'a>]) -> R) -> R {
+    pub(crate) fn with<'a, R>(&'a mut self, read: impl FnOnce(&mut RowLeaves<'_, 'a>) -> R) -> R {
         let mut cells = self.cells.take();
         cells.extend_from_slice(&self.nulls);
-        let result = read(Arena::new(&mut self.strings), &mut cells);
+        let arena = Arena::new(&mut self.strings);
+        let result = read(&mut RowLeaves { arena, cells: &mut cells });
         self.cells.give_back(cells);
         result
     }
 }
 
-/// Gives the records of a window to `receive`, until the window ends or it is full. How far that went, by places in the
-/// window; a fault comes with the place at which its record starts and the number of records before it.
-#[inline]
-pub(crate) fn each_record<P: RecordParser>(
-    parser: &mut P,
-    memory: &mut RecordMemory,
-    window: Window<'_>,
-    receive: &mut impl FnMut(&[Cell<'_>]) -> Receipt,
-) -> Result<Decoded, (usize, usize, Box<Fault>)> {
-    let (mut at, mut records) = (0, 0);
-    while at < window.len {
-        let step = memory.with(|arena, cells| {
-            let (next, found) = parser.record(window, at, arena, cells)?;
+/// Takes the records of a window one by one.
+pub(crate) trait Receiver {
+    /// Reads the record at a place and takes it: the place after it, and how many records it was (none for a blank line).
+    /// `None` if there is no room for it. After a fault nothing of the record is kept.
+    fn take<P: RecordParser>(
+        &mut self,
+        parser: &mut P,
+        window: Window<'_>,
+        at: usize,
+    ) -> Result<Option<(usize, usize)>, Box<Fault>>;
+}
+
+/// Gives the cells of each record to a function.
+pub(crate) struct CellReceiver<'m, F> {
+    pub(crate) memory: &'m mut RecordMemory,
+    pub(crate) receive: F,
+}
+
+impl<F: FnMut(&[Cell<'_>]) -> Receipt> Receiver for CellReceiver<'_, F> {
+    #[inline(always)]
+    fn take<P: RecordParser>(
+        &mut self,
+        parser: &mut P,
+        window: Window<'_>,
+        at: usize,
+    ) -> Result<Option<(usize, usize)>, Box<Fault>> {
+        self.memory.with(|leaves| {
+            let (next, found) = parser.record(window, at, leaves)?;
             if !found {
                 return Ok(Some((next, 0)));
             }
-            match receive(cells) {
+            match (self.receive)(leaves.cells) {
                 Receipt::Taken => Ok(Some((next, 1))),
                 Receipt::Full => Ok(None),
                 Receipt::Refused(reason) => Err(Fault::new(at, Reason::NotARow(reason))),
             }
-        });
-        match step {
+        })
+    }
+}
+
+/// Gives the records of a window to `receiver`, until the window ends or it is full. How far that went, by places in the
+/// window; a fault comes with the place at which its record starts and the number of records before it.
+#[inline]
+pub(crate) fn each_record<P: RecordParser>(
+    parser: &mut P,
+    window: Window<'_>,
+    receiver: &mut impl Receiver,
+) -> Result<Decoded, (usize, usize, Box<Fault>)> {
+    let (mut at, mut records) = (0, 0);
+    while at < window.len {
+        match receiver.take(parser, window, at) {
             Ok(Some((next, count))) => {
                 window.prefetch(at..next);
                 (at, records) = (next, records + count);

@@ -145,7 +145,7 @@ fn midnight(year_month: u64, day: u32) -> Option<i64> {
 }
 
 /// Days since 1970, if the calendar has such a day.
-fn days_of(year: i64, month: u32, day: u32) -> Option<i64> {
+pub(crate) fn days_of(year: i64, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -154,10 +154,10 @@ fn days_of(year: i64, month: u32, day: u32) -> Option<i64> {
 }
 
 /// The text that is left.
-struct Rest<'a>(&'a [u8]);
+pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 
 impl Rest<'_> {
-    fn number(&mut self, count: usize) -> Option<i64> {
+    pub(crate) fn number(&mut self, count: usize) -> Option<i64> {
         let (head, tail) = self.0.split_at_checked(count)?;
         let mut padded = [0; 8];
         padded[..count].copy_from_slice(head);
@@ -166,18 +166,18 @@ impl Rest<'_> {
         (leading_digits(word) == count).then(|| digits_value(word, count) as i64)
     }
 
-    fn any_of(&mut self, set: &[u8]) -> Option<u8> {
+    pub(crate) fn any_of(&mut self, set: &[u8]) -> Option<u8> {
         let (&first, tail) = self.0.split_first().filter(|(first, _)| set.contains(first))?;
         self.0 = tail;
         Some(first)
     }
 
-    fn exactly(&mut self, byte: u8) -> Option<u8> {
+    pub(crate) fn exactly(&mut self, byte: u8) -> Option<u8> {
         self.any_of(&[byte])
     }
 
     /// One to nine digits as milliseconds.
-    fn fraction(&mut self) -> Option<i64> {
+    pub(crate) fn fraction(&mut self) -> Option<i64> {
         let count = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, tail) = self.0.split_at(count);
         self.0 = tail;
@@ -240,7 +240,7 @@ pub fn write_timestamp(out: &mut Vec<u8>, time: Timestamp) {
 }
 
 /// The two digits of a number below 100.
-fn two(number: u32) -> [u8; 2] {
+pub(crate) fn two(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 

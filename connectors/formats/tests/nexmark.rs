@@ -1,6 +1,8 @@
 //! `NEXMark` events into frames and out again: the same bytes.
 
+use arrow_array::Array;
 use std::io::Read;
+use yeoul_formats::columns::{ColumnBuilder, ColumnEncoder, ColumnPlan, FrameEncoder, JsonOptions, Style, TextFormat};
 use yeoul_formats::{CsvDecoder, CsvEncoder, CsvOptions, NdjsonDecoder, NdjsonEncoder, RecordDecoder, TextDecoder};
 use yeoul_frame::{Cell, FRAME_ROWS, Frame, Pool, RowBuilder, Schema, Timestamp, record};
 
@@ -144,6 +146,72 @@ fn a_few_fields_agree_with_all() {
         }
     }
     assert!(oracle.next().is_none());
+}
+
+/// The benchmark's events as a table.
+fn table() -> arrow_schema::Schema {
+    use arrow_schema::{DataType, Field, Fields, TimeUnit};
+    let fields = |text: &str| -> Fields {
+        let field = |name: &str| {
+            let data_type = match name {
+                "dateTime" | "expires" => DataType::Timestamp(TimeUnit::Millisecond, None),
+                "id" | "initialBid" | "reserve" | "seller" | "category" | "auction" | "bidder" | "price" => {
+                    DataType::Int64
+                }
+                _ => DataType::Utf8View,
+            };
+            Field::new(name, data_type, true)
+        };
+        text.split(' ').map(field).collect()
+    };
+    let row = |name: &str, text: &str| Field::new(name, DataType::Struct(fields(text)), true);
+    arrow_schema::Schema::new(vec![
+        Field::new("event_type", DataType::Int32, true),
+        row("person", "id name emailAddress creditCard city state dateTime extra"),
+        row("auction", "id itemName description initialBid reserve dateTime expires seller category extra"),
+        row("bid", "auction bidder price channel url dateTime extra"),
+    ])
+}
+
+#[test]
+fn columns_hold_what_stands_in_the_text() {
+    let events = events();
+    let format = TextFormat::Json(JsonOptions::default());
+    let schema = table();
+    let plan = std::sync::Arc::new(ColumnPlan::new(&schema, None, None).unwrap());
+    let mut decoder = format.decoder(&plan).unwrap();
+    let mut columns = ColumnBuilder::new(std::sync::Arc::clone(&plan), 777, false);
+    let mut encoder = ColumnEncoder::new(std::sync::Arc::clone(plan.schema()), Style::Format(format.clone())).unwrap();
+    let (mut at, mut out) = (0, Vec::new());
+    loop {
+        let decoded = decoder.decode(&events[at..], true, &mut columns).unwrap();
+        at += decoded.consumed;
+        let frame = columns.finish();
+        frame.columns().unwrap().arrays().iter().for_each(|array| array.to_data().validate_full().unwrap());
+        encoder.encode(&frame, 0, &mut out, usize::MAX).unwrap();
+        if !decoded.full {
+            break;
+        }
+    }
+    // Written timestamps have no zeros at their end.
+    fn normal(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) if text.len() == 23 && text.as_bytes()[19] == b'.' => {
+                *text = text.trim_end_matches('0').trim_end_matches('.').to_owned();
+            }
+            serde_json::Value::Object(object) => object.values_mut().for_each(normal),
+            _ => {}
+        }
+    }
+    let values = |text: &[u8]| -> Vec<serde_json::Value> {
+        let read = serde_json::Deserializer::from_slice(text).into_iter::<serde_json::Value>();
+        let mut values: Vec<_> = read.map(Result::unwrap).collect();
+        values.iter_mut().for_each(normal);
+        values
+    };
+    let (found, expected) = (values(&out), values(&events));
+    assert_eq!(found.len(), 20_000);
+    assert!(found == expected, "the same values");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Prints records to standard output, as their epochs are committed (Flink's `print` connector): `+I[EWR,12.5]` is a record's
-//! kind, then its fields as CSV.
+//! Prints records to standard output, as their epochs are committed (Flink's `print` connector). `+I[EWR,12.5]` is a record's
+//! kind, then its fields as CSV; a row of columns is shown as Flink shows it, `+I[EWR, 12.5]`.
 //!
 //! What is printed is never taken back. A terminal holds no marker, so an epoch that was being printed when the process died is
 //! printed again after a restart: at least once.
@@ -8,7 +8,9 @@ use std::io::{self, IsTerminal, Write};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
 use yeoul_formats::CsvEncoder;
+use yeoul_formats::columns::{ColumnEncoder, FrameEncoder, Style, UnfitColumns};
 use yeoul_frame::{Epoch, Frame, RowKind, Schema};
 use yeoul_operator::{
     Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
@@ -66,14 +68,14 @@ impl<T: Schema> SinkSpec for Print<T> {
         // One more than is shown, so that the printer sees that there are more.
         let left = self.most.saturating_add(1);
         Arc::new(move || {
-            let (encoder, text) = (CsvEncoder::of::<T>(), Vec::new());
-            Box::new(Lines::<T> { encoder, text, left, limit: EPOCH_LIMIT, records: PhantomData })
+            let encoder = RecordLines::<T> { encoder: CsvEncoder::of::<T>(), records: PhantomData };
+            Box::new(Lines { encoder, prefix: String::new(), text: Vec::new(), left, limit: EPOCH_LIMIT })
         })
     }
 
     fn committer(&self) -> MakeCommitter {
         let most = self.most;
-        Arc::new(move || Box::new(Printer { left: most, told: false }))
+        Arc::new(move || Box::new(Printer { left: most, told: false, to_error: false }))
     }
 
     fn parallelism(&self) -> Option<u16> {
@@ -81,29 +83,116 @@ impl<T: Schema> SinkSpec for Print<T> {
     }
 }
 
-struct Lines<T> {
+/// A sink that prints each row of columns on a line of its own, with its kind, for SQL.
+#[derive(Debug, Clone)]
+pub struct PrintColumns {
+    encoder: ColumnEncoder,
+    identifier: String,
+    to_error: bool,
+    most: u64,
+}
+
+impl PrintColumns {
+    /// Prints rows of these columns.
+    ///
+    /// # Errors
+    /// A type that cannot be shown.
+    pub fn new(schema: SchemaRef) -> Result<Self, UnfitColumns> {
+        let encoder = ColumnEncoder::new(schema, Style::Print)?;
+        Ok(Self { encoder, identifier: String::new(), to_error: false, most: u64::MAX })
+    }
+
+    /// Begins each line with this and `> ` (Flink's `print-identifier`).
+    #[must_use]
+    pub fn identifier(mut self, identifier: impl Into<String>) -> Self {
+        self.identifier = identifier.into();
+        self
+    }
+
+    /// Prints to standard error.
+    #[must_use]
+    pub fn to_error(mut self, to_error: bool) -> Self {
+        self.to_error = to_error;
+        self
+    }
+
+    /// Prints at most this many rows of a run, then says once that there are more.
+    #[must_use]
+    pub fn most(mut self, most: u64) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// The recipe for the instance that seals lines. There is to be one.
+    #[must_use]
+    pub fn make(&self) -> MakeOperator {
+        let this = self.clone();
+        let prefix = if self.identifier.is_empty() { String::new() } else { format!("{}> ", self.identifier) };
+        Arc::new(move || {
+            let (encoder, left) = (this.encoder.clone(), this.most.saturating_add(1));
+            Box::new(Lines { encoder, prefix: prefix.clone(), text: Vec::new(), left, limit: EPOCH_LIMIT })
+        })
+    }
+
+    /// The recipe for the half that prints what was sealed.
+    #[must_use]
+    pub fn committer(&self) -> MakeCommitter {
+        let (most, to_error) = (self.most, self.to_error);
+        Arc::new(move || Box::new(Printer { left: most, told: false, to_error }))
+    }
+}
+
+/// Records as lines: the kind, then the fields as CSV.
+struct RecordLines<T> {
     encoder: CsvEncoder,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: Schema> FrameEncoder for RecordLines<T> {
+    fn header(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn encode(&mut self, frame: &Frame, from: usize, out: &mut Vec<u8>, enough: usize) -> Result<usize, String> {
+        let mut next = from;
+        for (row, record) in frame.slice(from..frame.len()).rows::<T>().iter() {
+            let kind = frame.kinds().map_or(RowKind::Insert, |kinds| kinds[row as usize]);
+            out.extend_from_slice(kind.short().as_bytes());
+            out.push(b'[');
+            self.encoder.encode::<T>(record, out);
+            let newline = out.pop();
+            debug_assert_eq!(newline, Some(b'\n'), "the encoder ends a record");
+            out.extend_from_slice(b"]\n");
+            next += 1;
+            if out.len() >= enough {
+                break;
+            }
+        }
+        Ok(next)
+    }
+}
+
+struct Lines<X> {
+    encoder: X,
+    /// What each line begins with.
+    prefix: String,
     text: Vec<u8>,
     /// Records that may still be of use.
     left: u64,
     limit: usize,
-    records: PhantomData<fn() -> T>,
 }
 
-impl<T: Schema> Operator for Lines<T> {
+impl<X: FrameEncoder> Operator for Lines<X> {
     fn process(&mut self, _input: InputId, frame: &Frame, _cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        for (row, record) in frame.rows::<T>().iter() {
-            if self.left == 0 {
-                break;
-            }
-            self.left -= 1;
-            let kind = frame.kinds().map_or(RowKind::Insert, |kinds| kinds[row as usize]);
-            self.text.extend_from_slice(kind.short().as_bytes());
-            self.text.push(b'[');
-            self.encoder.encode::<T>(record, &mut self.text);
-            let newline = self.text.pop();
-            debug_assert_eq!(newline, Some(b'\n'), "the encoder ends a record");
-            self.text.extend_from_slice(b"]\n");
+        let shown = frame.slice(0..frame.len().min(usize::try_from(self.left).unwrap_or(usize::MAX)));
+        self.left -= shown.len() as u64;
+        let mut next = 0;
+        while next < shown.len() {
+            self.text.extend_from_slice(self.prefix.as_bytes());
+            // A line at a time, if something is to stand before each.
+            let enough = if self.prefix.is_empty() { usize::MAX } else { self.text.len() + 1 };
+            let encoded = self.encoder.encode(&shown, next, &mut self.text, enough);
+            next = encoded.map_err(|reason| OperatorError::new(format!("a row cannot be printed: {reason}")))?;
         }
         if self.text.len() > self.limit {
             return Err(OperatorError::new(format!(
@@ -127,6 +216,7 @@ impl<T: Schema> Operator for Lines<T> {
 struct Printer {
     left: u64,
     told: bool,
+    to_error: bool,
 }
 
 impl Committer for Printer {
@@ -136,9 +226,12 @@ impl Committer for Printer {
     }
 
     fn deliver(&mut self, _epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
-        let mut out = io::stdout().lock();
+        let (mut out, terminal): (Box<dyn Write>, bool) = match self.to_error {
+            false => (Box::new(io::stdout().lock()), io::stdout().is_terminal()),
+            true => (Box::new(io::stderr().lock()), io::stderr().is_terminal()),
+        };
         // A line of progress may stand on the terminal, unfinished.
-        let clear: &[u8] = if io::stdout().is_terminal() { b"\r\x1b[K" } else { b"" };
+        let clear: &[u8] = if terminal { b"\r\x1b[K" } else { b"" };
         let mut print =
             |bytes: &[u8]| out.write_all(clear).and_then(|()| out.write_all(bytes)).and_then(|()| out.flush());
         for output in outputs {
@@ -148,7 +241,7 @@ impl Committer for Printer {
             match print(&[shown, tail].concat()) {
                 // Who closed the pipe has seen enough; the job goes on.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(OperatorError::new("printing to standard output").caused_by(error));
+                    return Err(OperatorError::new("printing the results").caused_by(error));
                 }
                 _ => {}
             }
@@ -173,7 +266,9 @@ fn lines<'a>(text: &'a [u8], left: &mut u64) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use yeoul_frame::{Pool, RowBuilder, Timestamp, record};
+    use arrow_array::{ArrayRef, Int64Array};
+    use arrow_schema::{DataType, Field, Schema};
+    use yeoul_frame::{ColumnBatch, OperatorId, Pool, RowBuilder, Timestamp, record};
     use yeoul_operator::Counters;
 
     #[record]
@@ -182,7 +277,7 @@ mod tests {
         n: u64,
     }
 
-    fn process(lines: &mut Lines<Row>, rows: &[(&str, RowKind)]) -> Result<(), OperatorError> {
+    fn process(lines: &mut Lines<RecordLines<Row>>, rows: &[(&str, RowKind)]) -> Result<(), OperatorError> {
         let (pool, counters, mut emitted) = (Pool::new(), Counters::default(), vec![]);
         let mut builder = RowBuilder::<Row>::new(&pool, 9);
         for (name, kind) in rows {
@@ -192,8 +287,31 @@ mod tests {
         lines.process(InputId(0), &builder.finish(), &mut cx)
     }
 
-    fn writer(left: u64, limit: usize) -> Lines<Row> {
-        Lines { encoder: CsvEncoder::of::<Row>(), text: Vec::new(), left, limit, records: PhantomData }
+    fn writer(left: u64, limit: usize) -> Lines<RecordLines<Row>> {
+        let encoder = RecordLines { encoder: CsvEncoder::of::<Row>(), records: PhantomData };
+        Lines { encoder, prefix: String::new(), text: Vec::new(), left, limit }
+    }
+
+    #[test]
+    fn columns_are_shown_with_their_identifier() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let array: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
+        let kinds = vec![RowKind::Insert, RowKind::Delete, RowKind::Insert];
+        let frame = ColumnBatch::of(Arc::clone(&schema), vec![array], vec![Timestamp(0); 3], kinds).unwrap();
+        let check = |sink: PrintColumns, expected: &str| {
+            let (pool, counters, mut emitted) = (Pool::new(), Counters::default(), vec![]);
+            let mut lines = sink.make()();
+            let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
+            lines.process(InputId(0), &frame, &mut cx).unwrap();
+            let (mut states, mut sealed) = (Vec::new(), Vec::new());
+            lines.snapshot(&mut Snapshot::new(Epoch(1), OperatorId::of("p"), &mut states, &mut sealed)).unwrap();
+            assert_eq!(std::str::from_utf8(&sealed[0].1).unwrap(), expected);
+        };
+        let sink = || PrintColumns::new(Arc::clone(&schema)).unwrap();
+        check(sink(), "+I[1]\n-D[null]\n+I[3]\n");
+        check(sink().identifier("out"), "out> +I[1]\nout> -D[null]\nout> +I[3]\n");
+        // One more than is shown.
+        check(sink().most(1), "+I[1]\n-D[null]\n");
     }
 
     #[test]

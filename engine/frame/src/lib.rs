@@ -25,6 +25,7 @@ pub mod builder;
 mod memory;
 pub mod pool;
 mod serializer;
+mod text;
 
 // The frame.
 mod batch;
@@ -54,5 +55,6 @@ pub use schema::{DataType, Field, Schema};
 pub use selection::{Indices, Selection};
 pub use serializer::{RowError, RowSerializer};
 pub use signal::Signal;
+pub use text::TextBuilder;
 pub use time::{ArchivedTimestamp, Timestamp};
 pub use yeoul_derive::{record, record_facade};

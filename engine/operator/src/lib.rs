@@ -14,6 +14,7 @@ pub mod snapshot;
 pub mod source;
 pub mod watermark;
 pub mod typed;
+pub mod table;
 
 pub use context::{Context, OpenContext, Subtask, Waker};
 pub use counters::Counters;
@@ -24,5 +25,6 @@ pub use services::{Files, Services};
 pub use sink::{Committer, SealedOutput};
 pub use snapshot::Snapshot;
 pub use source::{Source, SourceContext, SourcePoll, SplitId};
+pub use table::{Accepts, TableConnectors, TableDefinition, TableError, TableScan, TableSink, TableSource};
 pub use typed::{ERROR_OUTPUT, MakeCommitter, MakeOperator, MakeSource, SinkSpec, SourceSpec};
 pub use watermark::{Alignment, Strategy, TimestampAssigner, WatermarkGenerator, WatermarkSpec};

@@ -24,6 +24,7 @@ pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, Resta
 pub use {
     yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator,
     yeoul_print as print, yeoul_runtime as runtime, yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
+    yeoul_tables as tables,
 };
 
 /// What `#[record]` names in the code that it writes. Not for use by hand.

@@ -1,7 +1,11 @@
 //! The formats that a sink writes.
 
+use std::marker::PhantomData;
+
+use arrow_schema::SchemaRef;
+use yeoul_formats::columns::{ColumnEncoder, FrameEncoder, Style, TextFormat, UnfitColumns};
 use yeoul_formats::{CsvEncoder, NdjsonEncoder};
-use yeoul_frame::Schema;
+use yeoul_frame::{Frame, Schema};
 
 /// How records become text. Implemented here only.
 pub trait Encoding: Sealed + Clone + Send + Sync + 'static {
@@ -88,5 +92,58 @@ impl Encoding for CsvText {
     fn encode<T: Schema>(encoder: &mut CsvEncoder, record: &T::Archived, out: &mut Vec<u8>) -> Result<(), String> {
         encoder.encode::<T>(record, out);
         Ok(())
+    }
+}
+
+/// Writes frames of rows, by an encoder of one record.
+pub(crate) struct RowEncoder<T, E: Encoding> {
+    encoder: E::Encoder,
+    header: Vec<u8>,
+    records: PhantomData<fn(T)>,
+}
+
+impl<T: Schema, E: Encoding> RowEncoder<T, E> {
+    pub(crate) fn new(encoding: &E) -> Self {
+        Self { encoder: encoding.encoder::<T>(), header: encoding.header::<T>(), records: PhantomData }
+    }
+}
+
+impl<T: Schema, E: Encoding> FrameEncoder for RowEncoder<T, E> {
+    fn header(&self) -> Vec<u8> {
+        self.header.clone()
+    }
+
+    fn encode(&mut self, frame: &Frame, from: usize, out: &mut Vec<u8>, enough: usize) -> Result<usize, String> {
+        let mut next = from;
+        for (_, record) in frame.slice(from..frame.len()).rows::<T>().iter() {
+            E::encode::<T>(&mut self.encoder, record, out)?;
+            next += 1;
+            if out.len() >= enough {
+                break;
+            }
+        }
+        Ok(next)
+    }
+}
+
+/// Columns in a text format, for SQL.
+#[derive(Debug, Clone)]
+pub struct ColumnLines {
+    encoder: ColumnEncoder,
+    pub(crate) extension: &'static str,
+}
+
+impl ColumnLines {
+    pub(crate) fn new(schema: SchemaRef, format: TextFormat) -> Result<Self, UnfitColumns> {
+        let extension = match &format {
+            TextFormat::Json(_) => NdjsonText::EXTENSION,
+            TextFormat::Csv(_) => CsvText::EXTENSION,
+            TextFormat::Raw => "txt",
+        };
+        Ok(Self { encoder: ColumnEncoder::new(schema, Style::Format(format))?, extension })
+    }
+
+    pub(crate) fn encoder(&self) -> ColumnEncoder {
+        self.encoder.clone()
     }
 }

@@ -23,10 +23,10 @@ use yeoul_operator::{Committer, OperatorError, SealedOutput, Services};
 use yeoul_sys::File;
 use yeoul_sys::planted::{Bug, is_planted};
 
+use super::Settings;
 use super::chunk::{self, Chunk};
 use super::durable::{self, Folder};
 use super::name::{Part, PartName, PartNames};
-use super::{Encoding, Settings};
 
 /// The outside half of a sink of parts.
 pub(crate) struct PartsCommitter {
@@ -60,10 +60,10 @@ struct OpenPart {
 }
 
 impl PartsCommitter {
-    pub(crate) fn new<E: Encoding>(settings: &Settings<E>, header: Arc<[u8]>) -> Self {
+    pub(crate) fn new<E>(settings: &Settings<E>, header: Arc<[u8]>, extension: &'static str) -> Self {
         Self {
             path: settings.path.clone(),
-            names: PartNames { prefix: settings.prefix.clone(), extension: E::EXTENSION },
+            names: PartNames { prefix: settings.prefix.clone(), extension },
             header,
             overwrite: settings.overwrite,
             folder: None,

@@ -20,9 +20,9 @@ use yeoul_frame::Epoch;
 use yeoul_operator::{Committer, OperatorError, SealedOutput, Services};
 use yeoul_sys::{File, Storage};
 
+use super::Settings;
 use super::chunk::{self, Chunk};
 use super::durable::{self, Folder};
-use super::{Encoding, Settings};
 
 /// How much is copied at once.
 const COPIED: usize = 1 << 20;
@@ -52,7 +52,7 @@ struct Growing {
 }
 
 impl SingleCommitter {
-    pub(crate) fn new<E: Encoding>(settings: &Settings<E>, header: Arc<[u8]>) -> Self {
+    pub(crate) fn new<E>(settings: &Settings<E>, header: Arc<[u8]>) -> Self {
         let place = match settings.path.rsplit_once('/') {
             Some(("", name)) => ("/".to_owned(), name.to_owned()),
             Some((folder, name)) => (folder.to_owned(), name.to_owned()),

@@ -3,3 +3,4 @@
 mod crash;
 mod parts;
 mod single;
+mod columns;

@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use yeoul_frame::{Frame, RowKind, Schema, Timestamp};
+use yeoul_formats::columns::FrameEncoder;
+use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
 
+use super::Settings;
 use super::chunk;
 use super::roll::Growing;
-use super::{Encoding, Settings};
 
 /// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
 const CHUNK: usize = 256 << 10;
@@ -23,9 +24,9 @@ const STATE: &str = "file-sink";
 const VERSION: u8 = 1;
 
 /// One instance of a file sink.
-pub(crate) struct FileWriter<T: Schema, E: Encoding> {
+pub(crate) struct FileWriter<E, X> {
     settings: Arc<Settings<E>>,
-    encoder: E::Encoder,
+    encoder: X,
     subtask: Subtask,
     chunk: Vec<u8>,
     full: Vec<Arc<[u8]>>,
@@ -35,12 +36,10 @@ pub(crate) struct FileWriter<T: Schema, E: Encoding> {
     now: Timestamp,
     /// The number of instances has changed: an epoch is sealed even without text, so that parts of before are completed.
     announces: bool,
-    records: std::marker::PhantomData<fn(T)>,
 }
 
-impl<T: Schema, E: Encoding> FileWriter<T, E> {
-    pub(crate) fn new(settings: Arc<Settings<E>>) -> Self {
-        let encoder = settings.encoding.encoder::<T>();
+impl<E, X> FileWriter<E, X> {
+    pub(crate) fn new(settings: Arc<Settings<E>>, encoder: X) -> Self {
         let mut first = Vec::with_capacity(2 * CHUNK);
         chunk::begin(&mut first);
         Self {
@@ -54,7 +53,6 @@ impl<T: Schema, E: Encoding> FileWriter<T, E> {
             part: Growing::default(),
             now: Timestamp::MIN,
             announces: false,
-            records: std::marker::PhantomData,
         }
     }
 
@@ -82,7 +80,7 @@ impl<T: Schema, E: Encoding> FileWriter<T, E> {
     }
 }
 
-impl<T: Schema, E: Encoding> Operator for FileWriter<T, E> {
+impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.subtask = cx.subtask;
         Ok(())
@@ -101,9 +99,10 @@ impl<T: Schema, E: Encoding> Operator for FileWriter<T, E> {
             .hint("write a stream without updates, or turn changes into records that say what they are"));
         }
         let before = self.epoch_bytes;
-        for (_, record) in frame.rows::<T>().iter() {
+        let mut next = 0;
+        while next < frame.len() {
             let start = self.chunk.len();
-            E::encode::<T>(&mut self.encoder, record, &mut self.chunk).map_err(|reason| {
+            next = self.encoder.encode(frame, next, &mut self.chunk, CHUNK).map_err(|reason| {
                 OperatorError::new(format!("a record cannot be written to '{}': {reason}", self.settings.path))
             })?;
             self.epoch_bytes += (self.chunk.len() - start) as u64;

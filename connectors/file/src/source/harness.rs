@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, Schema, Timestamp, record};
+use arrow_array::{Array, Int64Array, StringViewArray};
+use yeoul_formats::columns::TextFormat;
+use yeoul_frame::{Columns, Epoch, KeyGroups, OperatorId, Pool, Schema, Timestamp, record};
 use yeoul_operator::source::SourceItem;
 use yeoul_operator::{
     Counters, ERROR_OUTPUT, MakeSource, OpenContext, OperatorError, Services, Snapshot, Source, SourceContext,
@@ -13,6 +15,7 @@ use yeoul_operator::{
 
 use super::FileSource;
 use super::format::Format;
+use super::frames::ColumnText;
 use super::malformed::{Line, MalformedRecord};
 
 /// What most tests read.
@@ -104,6 +107,15 @@ impl Instance {
                         self.records.push((split, format!("{}:{}", row.id(), row.text().unwrap_or("-"))));
                     }
                 }
+                SourceItem::Records(split, frame) if frame.columns().is_some() => {
+                    let columns = frame.columns().expect("columns");
+                    let ids: &Int64Array = columns.array(0).expect("ids come first");
+                    let texts: &StringViewArray = columns.array(1).expect("and then texts");
+                    for row in frame.indices().map(|row| row as usize) {
+                        let text = if texts.is_null(row) { "-" } else { texts.value(row) };
+                        self.records.push((split, format!("{}:{text}", ids.value(row))));
+                    }
+                }
                 SourceItem::Records(split, frame) => {
                     for (_, row) in frame.rows::<Line>().iter() {
                         self.records.push((split, row.text().to_owned()));
@@ -111,6 +123,10 @@ impl Instance {
                 }
                 SourceItem::Side(output, frame) => {
                     assert_eq!(output, ERROR_OUTPUT);
+                    if let Some(columns) = frame.columns() {
+                        self.malformed.extend((0..frame.len()).map(|row| malformed_of(columns, row)));
+                        continue;
+                    }
                     for (_, row) in frame.rows::<MalformedRecord>().iter() {
                         self.malformed.push(MalformedRecord {
                             file: row.file().to_owned(),
@@ -151,6 +167,32 @@ impl Instance {
     pub(crate) fn texts(&self) -> Vec<&str> {
         self.records.iter().map(|(_, text)| text.as_str()).collect()
     }
+}
+
+/// A malformed record from columns.
+fn malformed_of(columns: &Columns, row: usize) -> MalformedRecord {
+    let text = |column| columns.array::<StringViewArray>(column).expect("text").value(row).to_owned();
+    let number = |column| columns.array::<Int64Array>(column).expect("a number").value(row).cast_unsigned();
+    assert_eq!(columns.schema(), &crate::malformed_columns());
+    let (line, column, offset) = (number(1), number(2), number(3));
+    MalformedRecord { file: text(0), line, column, offset, reason: text(4), raw: text(5) }
+}
+
+/// The columns of an [`Event`], read in a format.
+pub(crate) fn event_columns(path: String, format: TextFormat) -> FileSource<Columns, ColumnText> {
+    let field = |name, data_type, nullable| arrow_schema::Field::new(name, data_type, nullable);
+    let table = arrow_schema::Schema::new(vec![
+        field("id", arrow_schema::DataType::Int64, false),
+        field("text", arrow_schema::DataType::Utf8View, true),
+    ]);
+    let plan = format.plan(&table, None, None).unwrap();
+    FileSource::columns(path, format, Arc::new(plan)).unwrap()
+}
+
+/// A source of columns with frames of few rows.
+pub(crate) fn columns_in_frames_of(rows: usize, mut source: FileSource<Columns, ColumnText>) -> MakeSource {
+    source.settings.frame_rows = rows;
+    source.make()
 }
 
 /// A snapshot of all instances.

@@ -9,33 +9,33 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use yeoul_frame::{RowBuilder, Schema, Timestamp};
+use yeoul_frame::Timestamp;
 use yeoul_operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, Subtask};
 use yeoul_sys::Storage;
 
 use super::discover::{self, Found, Identity};
-use super::malformed::MalformedRecord;
+use super::frames::Reading;
 use super::progress::{self, Earlier, Known, KnownFile};
 use super::split::{FileId, Left, Remaining, Splitting};
 use super::text::{Opened, Text, TextError};
 use super::turn::{InHand, Turn};
 use super::watch::Watch;
-use super::{Compression, Format, Shared};
+use super::{Compression, Shared};
 use crate::path::InputPath;
 
 /// The name of the state in a snapshot.
 const STATE: &str = "files";
 
 /// One instance of a file source.
-pub(crate) struct FileReader<T: Schema, F: Format> {
-    shared: Arc<Shared<F>>,
+pub(crate) struct FileReader<R: Reading> {
+    shared: Arc<Shared<R>>,
     stage: Stage,
     /// Set by `open`.
-    outside: Option<Outside<T>>,
+    outside: Option<Outside<R::Frames>>,
     earlier: Earlier,
     known: Known,
     queue: BTreeMap<(i64, String), FileId>,
-    in_hand: Option<InHand<F::Decoder>>,
+    in_hand: Option<InHand<R::Decoder>>,
     /// The file whose split was read last: consecutive splits are mostly of one file.
     opened: Option<Opened>,
     /// All files whose numbers are below this have been seen.
@@ -47,12 +47,11 @@ pub(crate) struct FileReader<T: Schema, F: Format> {
 }
 
 /// What `open` gives.
-struct Outside<T: Schema> {
+struct Outside<F> {
     storage: Arc<dyn Storage>,
     input: InputPath,
     subtask: Subtask,
-    rows: RowBuilder<T>,
-    malformed: RowBuilder<MalformedRecord>,
+    frames: F,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +63,8 @@ enum Stage {
     Ended,
 }
 
-impl<T: Schema, F: Format> FileReader<T, F> {
-    pub(crate) fn new(shared: Arc<Shared<F>>) -> Self {
+impl<R: Reading> FileReader<R> {
+    pub(crate) fn new(shared: Arc<Shared<R>>) -> Self {
         Self {
             shared,
             stage: Stage::Fresh,
@@ -81,7 +80,7 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         }
     }
 
-    fn outside(&self) -> &Outside<T> {
+    fn outside(&self) -> &Outside<R::Frames> {
         self.outside.as_ref().expect("a source is opened before it is used")
     }
 
@@ -232,7 +231,7 @@ impl<T: Schema, F: Format> FileReader<T, F> {
         }
         let file = &self.known[&id];
         let path = file.path.clone();
-        let decoder = self.shared.settings.format.decoder::<T>();
+        let decoder = self.shared.settings.format.decoder();
         let split = InHand::new(id, number, path, decoder);
         let opened = match self.opened.take().filter(|opened| opened.file == id) {
             Some(opened) => Ok(opened),
@@ -301,7 +300,7 @@ fn unreadable(path: &str, cause: io::Error) -> OperatorError {
     OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
 }
 
-impl<T: Schema, F: Format> Source for FileReader<T, F> {
+impl<R: Reading> Source for FileReader<R> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         let input = self.shared.input.clone().map_err(|bad| OperatorError::new(bad.to_string()))?;
         let storage = cx.services.files.existing(&input.base).map_err(|cause| {
@@ -309,10 +308,10 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
                 .caused_by(cause)
                 .hint("check the path; it is relative to the folder in which the job was started")
         })?;
-        let rows = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
-        let malformed = RowBuilder::new(cx.pool, self.shared.settings.frame_rows);
+        let settings = &self.shared.settings;
+        let frames = settings.format.frames(cx.pool, settings.frame_rows);
         self.shared.watch.lock().unwrap_or_else(PoisonError::into_inner).open(cx.subtask);
-        self.outside = Some(Outside { storage, input, subtask: cx.subtask, rows, malformed });
+        self.outside = Some(Outside { storage, input, subtask: cx.subtask, frames });
         Ok(())
     }
 
@@ -325,7 +324,7 @@ impl<T: Schema, F: Format> Source for FileReader<T, F> {
         let split = self.in_hand.as_mut().expect("a split was taken");
         let outside = self.outside.as_mut().expect("a source is opened before it is used");
         let settings = &self.shared.settings;
-        match split.turn(&settings.format, settings.on_malformed, &mut outside.rows, &mut outside.malformed, cx)? {
+        match split.turn(&settings.format, settings.on_malformed, &mut outside.frames, cx)? {
             Turn::More => {}
             Turn::Done => self.put_down(cx)?,
         }

@@ -4,3 +4,4 @@ mod exact;
 mod faults;
 mod malformed;
 mod watching;
+mod columns;

@@ -1,17 +1,17 @@
 //! One turn at a split: about one frame of records, and what became of those that are malformed.
 //!
 //! Invariants:
-//! 1. At the end of a turn nothing waits in the row builders: all that lies before the position has been emitted.
+//! 1. At the end of a turn nothing waits to be emitted: all that lies before the position has been emitted.
 
-use yeoul_formats::{Malformed, Reason, RecordDecoder, no_time};
-use yeoul_frame::{RowBuilder, RowKind, Schema, Timestamp};
+use yeoul_formats::{Malformed, Reason};
 use yeoul_operator::{ERROR_OUTPUT, OperatorError, SourceContext, SplitId};
 
+use super::OnMalformed;
+use super::frames::{Frames, Reading};
 use super::malformed::MalformedRecord;
 use super::progress;
 use super::split::FileId;
 use super::text::{Opened, RECORD_LIMIT, Text, TextError};
-use super::{Format, OnMalformed};
 
 /// How many malformed records one turn takes, since each is slow.
 const MALFORMED_A_TURN: usize = 256;
@@ -48,7 +48,7 @@ impl<D> InHand<D, ()> {
     }
 }
 
-impl<D: RecordDecoder> InHand<D> {
+impl<D> InHand<D> {
     pub(crate) fn id(&self) -> SplitId {
         self.file.split(self.number)
     }
@@ -63,39 +63,39 @@ impl<D: RecordDecoder> InHand<D> {
     }
 
     /// Reads about a frame.
-    pub(crate) fn turn<T: Schema, F: Format<Decoder = D>>(
+    pub(crate) fn turn<R: Reading<Decoder = D>>(
         &mut self,
-        format: &F,
+        format: &R,
         policy: OnMalformed,
-        rows: &mut RowBuilder<T>,
-        malformed: &mut RowBuilder<MalformedRecord>,
+        frames: &mut R::Frames,
         cx: &mut SourceContext<'_>,
     ) -> Result<Turn, OperatorError> {
         if !self.header_read && !self.read_header(format)? {
             return Ok(Turn::More);
         }
-        let turn = self.decode(policy, rows, malformed, cx);
-        cx.emit(self.id(), rows.finish());
-        cx.emit_side(ERROR_OUTPUT, malformed.finish());
+        let turn = self.decode(policy, frames, cx);
+        cx.emit(self.id(), frames.finish());
+        if !frames.nothing_aside() {
+            cx.emit_side(ERROR_OUTPUT, frames.finish_aside());
+        }
         turn
     }
 
-    fn decode<T: Schema>(
+    fn decode(
         &mut self,
         policy: OnMalformed,
-        rows: &mut RowBuilder<T>,
-        malformed: &mut RowBuilder<MalformedRecord>,
+        frames: &mut impl Frames<D>,
         cx: &SourceContext<'_>,
     ) -> Result<Turn, OperatorError> {
         for _ in 0..MALFORMED_A_TURN {
-            if self.malformed.is_some() && !self.report(policy, malformed, cx)? {
+            if self.malformed.is_some() && !self.report(policy, frames, cx)? {
                 return Ok(Turn::More);
             }
             if !self.text.fill().map_err(|fault| self.text_error(fault))? {
                 return Ok(Turn::More);
             }
             let (window, last) = self.text.window();
-            match self.decoder.decode_into(window, last, rows, no_time) {
+            match frames.decode(&mut self.decoder, window, last) {
                 Ok(decoded) => {
                     if decoded.full {
                         self.text.consume_frame(decoded.consumed);
@@ -141,7 +141,7 @@ impl<D: RecordDecoder> InHand<D> {
     fn report(
         &mut self,
         policy: OnMalformed,
-        rows: &mut RowBuilder<MalformedRecord>,
+        frames: &mut impl Frames<D>,
         cx: &SourceContext<'_>,
     ) -> Result<bool, OperatorError> {
         let Some(line) = self.text.line().map_err(|fault| self.text_error(fault))? else { return Ok(false) };
@@ -161,8 +161,8 @@ impl<D: RecordDecoder> InHand<D> {
             reason: malformed.to_string(),
             raw: String::from_utf8_lossy(raw.strip_suffix(b"\r").unwrap_or(raw)).into_owned(),
         };
-        if rows.is_full() || rows.push(&record, Timestamp::MIN, RowKind::Insert).is_err() {
-            if rows.is_empty() {
+        if !frames.put_aside(&record) {
+            if frames.nothing_aside() {
                 return Err(OperatorError::new(format!(
                     "{}:{line}: a malformed record of {len} bytes is too large for the error output",
                     self.path
@@ -177,7 +177,7 @@ impl<D: RecordDecoder> InHand<D> {
     }
 
     /// Reads the header, which every split of a file needs. False: it takes another turn.
-    fn read_header<F: Format<Decoder = D>>(&mut self, format: &F) -> Result<bool, OperatorError> {
+    fn read_header<R: Reading<Decoder = D>>(&mut self, format: &R) -> Result<bool, OperatorError> {
         let ready = self.text.fill_head().map_err(|fault| self.text_error(fault))?;
         let (head, all) = self.text.head();
         match format.header(&mut self.decoder, head, all) {

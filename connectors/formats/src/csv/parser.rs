@@ -1,16 +1,15 @@
 //! One CSV record: its fields, found by the marks of the window, and their cells.
 
 use super::{CsvOptions, Header};
-use crate::arena::Arena;
 use crate::fields::FieldTree;
 use crate::kind::Kind;
+use crate::leaves::Leaves;
 use crate::malformed::{Fault, Reason};
 use crate::marks::{Bits, Marks};
 use crate::number::{Digits, digits};
 use crate::records::RecordParser;
 use crate::time_text::{MILLIS_FORM, SECONDS_FORM, TimeParser};
 use crate::window::Window;
-use yeoul_frame::Cell;
 
 const QUOTE: u8 = b'"';
 
@@ -22,6 +21,16 @@ pub(super) struct Parser {
     /// By column: the leaf that it fills, if any.
     columns: Vec<Option<(u16, Kind)>>,
     times: TimeParser,
+    pub(super) nulls: Nulls,
+}
+
+/// Which fields, not in quotes, are null.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// Empty ones.
+    Empty,
+    /// Those that read so, if a text is given; and empty ones, where the leaf is not text.
+    Literal(Option<Box<[u8]>>),
 }
 
 /// Where a field lies.
@@ -41,8 +50,16 @@ struct Span {
 impl Parser {
     /// Columns by position, until a header says otherwise.
     pub(super) fn new(tree: FieldTree, options: CsvOptions) -> Self {
-        let columns = (0..).zip(&tree.leaves).map(|(leaf, field)| Some((leaf, Kind::of(field.data_type)))).collect();
-        Self { tree, options, columns, times: TimeParser::default() }
+        let columns = (0..).zip(&tree.leaves).map(|(leaf, field)| Some((leaf, field.kind))).collect();
+        Self { tree, options, columns, times: TimeParser::default(), nulls: Nulls::Empty }
+    }
+
+    /// Columns by position are these leaves, until a header says otherwise.
+    pub(super) fn with_columns(mut self, leaves: &[Option<u16>], nulls: Nulls) -> Self {
+        let kind = |leaf: u16| (leaf, self.tree.leaves[usize::from(leaf)].kind);
+        self.columns = leaves.iter().map(|leaf| leaf.map(kind)).collect();
+        self.nulls = nulls;
+        self
     }
 
     #[inline]
@@ -59,14 +76,14 @@ impl Parser {
         loop {
             let span = self.span(&window, at)?;
             let mut name = String::new();
-            self.unquote(&window, &span, &mut name)?;
+            Self::unquote(&window, &span, &mut name)?;
             let leaf = self.tree.leaves.iter().position(|leaf| leaf.path == name);
             if let Some(leaf) = leaf.filter(|_| self.options.header == Header::Named)
                 && std::mem::replace(&mut found[leaf], true)
             {
                 return Err(Fault::new(span.start, Reason::Duplicate).of(leaf as u16));
             }
-            columns.push(leaf.map(|leaf| (leaf as u16, Kind::of(self.tree.leaves[leaf].data_type))));
+            columns.push(leaf.map(|leaf| (leaf as u16, self.tree.leaves[leaf].kind)));
             at = span.next;
             if span.last {
                 break;
@@ -79,9 +96,9 @@ impl Parser {
                 }
                 self.columns = columns;
             }
-            Header::Skipped | Header::Absent if columns.len() == leaves => {}
+            Header::Skipped | Header::Absent if columns.len() == self.columns.len() => {}
             Header::Skipped | Header::Absent => {
-                return Err(Fault::new(0, Reason::ColumnCount { expected: leaves, found: columns.len() }));
+                return Err(Fault::new(0, Reason::ColumnCount { expected: self.columns.len(), found: columns.len() }));
             }
         }
         Ok(at)
@@ -161,7 +178,7 @@ impl Parser {
     }
 
     /// Appends a field's text with its quotes no longer doubled.
-    fn unquote(&self, window: &Window<'_>, span: &Span, text: &mut String) -> Result<(), Box<Fault>> {
+    fn unquote(window: &Window<'_>, span: &Span, text: &mut String) -> Result<(), Box<Fault>> {
         let mut from = span.start;
         while from < span.end {
             let rest = &window.bytes[from..span.end];
@@ -174,85 +191,72 @@ impl Parser {
         Ok(())
     }
 
-    /// The cell of a field.
+    /// Gives a field's value to its leaf.
     #[inline]
-    fn cell<'a>(
+    fn field<'a, L: Leaves<'a>>(
         &mut self,
         window: &Window<'a>,
         span: &Span,
-        kind: Kind,
-        arena: &mut Arena<'a>,
-    ) -> Result<Cell<'a>, Box<Fault>> {
+        (leaf, kind): (u16, Kind),
+        leaves: &mut L,
+    ) -> Result<(), Box<Fault>> {
         let (start, end) = (span.start, span.end);
-        if start == end && !span.quoted {
-            return Ok(Cell::Null);
+        if !span.quoted && self.is_null(kind, &window.bytes[start..end]) {
+            return Ok(());
         }
         let fail = |reason| Err(Fault::new(start, reason));
-        let bytes = &window.bytes[start..end];
         match kind {
-            Kind::Text if span.doubled => {
-                let text = arena.take();
-                self.unquote(window, span, text)?;
-                Ok(Cell::Str(text))
+            Kind::Text if span.doubled => return leaves.written(leaf, |text| Self::unquote(window, span, text)),
+            Kind::Text => {
+                let text = window.text(start, end).map_err(|at| Fault::new(at, Reason::NotUtf8))?;
+                leaves.text(leaf, text);
             }
-            Kind::Text => window.text(start, end).map(Cell::Str).map_err(|at| Fault::new(at, Reason::NotUtf8)),
             Kind::Signed(_) | Kind::Unsigned(_) => {
-                let negative = bytes.first() == Some(&b'-');
+                // Read in place: the window is padded, so that digits are loaded eight at once.
+                let negative = window.byte(start) == b'-';
                 match digits(window.bytes, start + usize::from(negative)) {
                     Digits::Value(magnitude, after) if after == end => match kind.integer(negative, magnitude) {
-                        Some(cell) => Ok(cell),
-                        None => fail(Reason::OutOfRange(kind.name())),
+                        Some(value) => value.give(leaves, leaf),
+                        None => return fail(Reason::OutOfRange(kind.name())),
                     },
-                    Digits::TooLarge => fail(Reason::OutOfRange(kind.name())),
-                    _ => fail(Reason::Expected(kind.wanted())),
+                    Digits::TooLarge => return fail(Reason::OutOfRange(kind.name())),
+                    _ => return fail(Reason::Expected(kind.wanted())),
                 }
             }
-            Kind::Time => {
-                let fast = match end - start {
-                    form @ (SECONDS_FORM | MILLIS_FORM) => self.times.fixed(window.bytes, start, form),
-                    _ => None,
-                };
-                match fast.or_else(|| self.times.parse(bytes)) {
-                    Some(time) => Ok(Cell::Timestamp(time)),
-                    None => fail(Reason::NotATimestamp),
+            Kind::Time if matches!(end - start, SECONDS_FORM | MILLIS_FORM) => {
+                let fast = self.times.fixed(window.bytes, start, end - start);
+                match fast.or_else(|| self.times.parse(&window.bytes[start..end])) {
+                    Some(time) => leaves.time(leaf, time),
+                    None => return fail(Reason::NotATimestamp),
                 }
             }
-            Kind::Float(_) => match kind.float(bytes) {
-                Some(cell) => Ok(cell),
-                None => not_finite(bytes).map_or_else(|| fail(float_fault(kind, bytes)), |value| Ok(Cell::F64(value))),
+            _ => match kind.text(&window.bytes[start..end], &mut self.times) {
+                Ok(value) => value.give(leaves, leaf),
+                Err(reason) => return fail(reason),
             },
-            Kind::Bool if bytes.eq_ignore_ascii_case(b"true") => Ok(Cell::Bool(true)),
-            Kind::Bool if bytes.eq_ignore_ascii_case(b"false") => Ok(Cell::Bool(false)),
-            Kind::Bool => fail(Reason::Expected(kind.wanted())),
+        }
+        Ok(())
+    }
+
+    /// Whether a field without quotes is null.
+    #[inline]
+    fn is_null(&self, kind: Kind, text: &[u8]) -> bool {
+        match &self.nulls {
+            Nulls::Empty => text.is_empty(),
+            Nulls::Literal(null) => {
+                (text.is_empty() && kind != Kind::Text) || null.as_ref().is_some_and(|null| **null == *text)
+            }
         }
     }
-}
-
-/// The values that have no digits.
-#[cold]
-fn not_finite(text: &[u8]) -> Option<f64> {
-    match text {
-        b"NaN" => Some(f64::NAN),
-        b"Infinity" => Some(f64::INFINITY),
-        b"-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    }
-}
-
-#[cold]
-fn float_fault(kind: Kind, text: &[u8]) -> Reason {
-    let number = text.iter().any(u8::is_ascii_digit) && fast_float2::parse::<f64, _>(text).is_ok();
-    if number { Reason::OutOfRange(kind.name()) } else { Reason::Expected(kind.wanted()) }
 }
 
 impl RecordParser for Parser {
     #[inline]
-    fn record<'a>(
+    fn record<'a, L: Leaves<'a>>(
         &mut self,
         window: Window<'a>,
         at: usize,
-        mut arena: Arena<'a>,
-        cells: &mut [Cell<'a>],
+        leaves: &mut L,
     ) -> Result<(usize, bool), Box<Fault>> {
         let line_end = match (window.byte(at), window.byte(at + 1)) {
             (b'\n', _) => at + 1,
@@ -265,9 +269,11 @@ impl RecordParser for Parser {
         let (mut at, mut column) = (at, 0);
         loop {
             let span = self.span(&window, at)?;
-            if let Some(&Some((leaf, kind))) = self.columns.get(column) {
-                let cell = self.cell(&window, &span, kind, &mut arena).map_err(|fault| fault.of(leaf))?;
-                cells[usize::from(leaf)] = cell;
+            if let Some(&Some((leaf, kind))) = self.columns.get(column)
+                && let Err(fault) = self.field(&window, &span, (leaf, kind), leaves)
+                && !leaves.forgives()
+            {
+                return Err(fault.of(leaf));
             }
             column += 1;
             at = span.next;

@@ -39,6 +39,11 @@ impl StepId {
 pub(super) struct ScriptId(u16);
 
 impl ScriptId {
+    /// The object of the schema that this script is of, if it is of one.
+    pub(super) const fn number(self) -> u16 {
+        self.0
+    }
+
     /// The script of the record itself.
     pub(super) const RECORD: Self = Self(0);
     /// Not learned: every key is parsed.
@@ -92,7 +97,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new(tree: &FieldTree) -> Self {
         let action = |target| match target {
-            Target::Leaf(leaf) => Action::Leaf { leaf, kind: Kind::of(tree.leaves[usize::from(leaf)].data_type) },
+            Target::Leaf(leaf) => Action::Leaf { leaf, kind: tree.leaves[usize::from(leaf)].kind },
             Target::Object(object) => {
                 Action::Object { script: ScriptId(object), seen: tree.leaves.len() as u16 + object }
             }
@@ -102,6 +107,15 @@ impl Scripts {
         };
         let scripts: Vec<Script> = tree.objects.iter().map(|object| Script::new(keys(&object.keys))).collect();
         Self { limit: SCRIPTS.max(scripts.len()), scripts, steps: Vec::new() }
+    }
+
+    /// The leaves and objects that a script's used keys name, as they are counted in [`Action`].
+    pub(super) fn used(&self, script: ScriptId) -> impl Iterator<Item = u16> {
+        self.scripts[usize::from(script.0)].keys.iter().filter_map(|(_, action)| match action {
+            Action::Leaf { leaf, .. } => Some(*leaf),
+            Action::Object { seen, .. } => Some(*seen),
+            Action::Skip(_) => None,
+        })
     }
 
     /// The step with which the object began last time.

@@ -7,10 +7,11 @@
 
 use super::script::ScriptId;
 use super::walk::{DEPTH, Walk};
+use crate::leaves::Leaves;
 use crate::malformed::{Fault, Reason};
 use crate::number::leading_digits;
 
-impl Walk<'_, '_> {
+impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
     /// The place after the string whose first byte is at `at`.
     #[inline]
     pub(super) fn skip_string(&self, at: usize) -> Result<usize, Box<Fault>> {

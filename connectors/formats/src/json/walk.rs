@@ -4,13 +4,14 @@
 //! Whitespace between tokens is blank, tab and carriage return; a newline ends the record wherever it stands.
 
 use super::script::{Action, ScriptId, Scripts, StepId};
-use crate::arena::Arena;
+use super::string::unescape;
 use crate::fields::FieldTree;
+use crate::leaves::Leaves;
 use crate::malformed::{Fault, Reason};
 use crate::time_text::TimeParser;
 use crate::window::Window;
 use std::borrow::Cow;
-use yeoul_frame::Cell;
+use std::marker::PhantomData;
 
 /// Objects and arrays may be nested this deep.
 pub(super) const DEPTH: usize = 128;
@@ -23,12 +24,16 @@ pub(crate) struct JsonState {
     /// By leaf, then by object: the number of the record in which the key was last seen.
     seen: Vec<u32>,
     record: u32,
+    leaves: usize,
+    /// A used key that is missing is an error, and not null.
+    pub(crate) all_keys: bool,
 }
 
 impl JsonState {
     pub(crate) fn new(tree: &FieldTree) -> Self {
         let keys = tree.leaves.len() + tree.objects.len();
-        Self { scripts: Scripts::new(tree), times: TimeParser::default(), seen: vec![0; keys], record: 0 }
+        let (scripts, times, leaves) = (Scripts::new(tree), TimeParser::default(), tree.leaves.len());
+        Self { scripts, times, seen: vec![0; keys], record: 0, leaves, all_keys: false }
     }
 
     fn next_record(&mut self) {
@@ -41,11 +46,11 @@ impl JsonState {
 }
 
 /// The walk over one record.
-pub(crate) struct Walk<'p, 'a> {
+pub(crate) struct Walk<'p, 'a, L> {
     pub(super) window: Window<'a>,
-    pub(super) arena: Arena<'a>,
-    pub(super) cells: &'p mut [Cell<'a>],
+    pub(super) leaves: &'p mut L,
     pub(super) state: &'p mut JsonState,
+    text: PhantomData<&'a str>,
 }
 
 /// What stands after a value, when it is not what was guessed.
@@ -56,14 +61,9 @@ enum Member {
     Key { action: Action, at: usize, step: StepId, next: StepId },
 }
 
-impl<'p, 'a> Walk<'p, 'a> {
-    pub(crate) fn new(
-        window: Window<'a>,
-        arena: Arena<'a>,
-        cells: &'p mut [Cell<'a>],
-        state: &'p mut JsonState,
-    ) -> Self {
-        Self { window, arena, cells, state }
+impl<'p, 'a, L: Leaves<'a>> Walk<'p, 'a, L> {
+    pub(crate) fn new(window: Window<'a>, leaves: &'p mut L, state: &'p mut JsonState) -> Self {
+        Self { window, leaves, state, text: PhantomData }
     }
 
     /// Reads the record whose line starts at `at`. The place after the line, and whether there was a record in it (a
@@ -83,7 +83,9 @@ impl<'p, 'a> Walk<'p, 'a> {
             }
         }
         self.state.next_record();
+        let start = at;
         at = self.object(ScriptId::RECORD, at + 1, 1)?;
+        self.complete(ScriptId::RECORD, start)?;
         if self.window.byte(at) != b'\n' {
             at = self.blanks(at);
             if self.window.byte(at) != b'\n' {
@@ -116,7 +118,10 @@ impl<'p, 'a> Walk<'p, 'a> {
             at = match action {
                 Action::Leaf { leaf, kind } => {
                     self.once(leaf, at)?;
-                    self.leaf(leaf, kind, at)?
+                    match self.leaf(leaf, kind, at) {
+                        Ok(end) => end,
+                        Err(fault) => self.forgive(fault, at, depth)?,
+                    }
                 }
                 Action::Object { script, seen } => {
                     self.once(seen, at)?;
@@ -136,11 +141,39 @@ impl<'p, 'a> Walk<'p, 'a> {
     /// An object of the schema, or null.
     fn child(&mut self, script: ScriptId, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
         match self.window.byte(at) {
-            b'{' => self.object(script, at + 1, depth + 1),
+            b'{' => {
+                self.leaves.object(script.number());
+                let end = self.object(script, at + 1, depth + 1)?;
+                self.complete(script, at)?;
+                Ok(end)
+            }
             b' ' | b'\t' | b'\r' => self.child(script, self.blanks(at), depth),
             b'n' => self.literal(at, "null"),
             b'\n' => Err(Fault::new(at, Reason::EndsInside("an object"))),
-            _ => Err(Fault::new(at, Reason::Expected("an object or null"))),
+            _ => self.forgive(Fault::new(at, Reason::Expected("an object or null")), at, depth),
+        }
+    }
+
+    /// Steps over the value at `at`, which does not fit its leaf, if that is to be forgiven and the value is well-formed.
+    #[cold]
+    #[inline(never)]
+    fn forgive(&mut self, fault: Box<Fault>, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
+        if self.leaves.forgives() { self.skip_value(ScriptId::NONE, at, depth) } else { Err(fault) }
+    }
+
+    /// The object that began at `at` has ended. Refuses it if it lacks a key that it must have.
+    #[inline(always)]
+    fn complete(&self, script: ScriptId, at: usize) -> Result<(), Box<Fault>> {
+        if self.state.all_keys { self.has_all_keys(script, at) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn has_all_keys(&self, script: ScriptId, at: usize) -> Result<(), Box<Fault>> {
+        let missing = |key: &u16| self.state.seen[usize::from(*key)] != self.state.record;
+        match self.state.scripts.used(script).find(missing) {
+            Some(key) if usize::from(key) < self.state.leaves => Err(Fault::new(at, Reason::MissingField).of(key)),
+            Some(_) => Err(Fault::new(at, Reason::MissingField)),
+            None => Ok(()),
         }
     }
 
@@ -207,7 +240,7 @@ impl<'p, 'a> Walk<'p, 'a> {
         if self.window.bits.next_stop(at) < end - 1 {
             // An escaped key may be a used one in disguise. One that means nothing is none.
             let mut text = String::new();
-            key = self.unescape(at, end - 1, &mut text).ok().map(|()| Cow::Owned(text.into_bytes()));
+            key = unescape(&self.window, at, end - 1, &mut text).ok().map(|()| Cow::Owned(text.into_bytes()));
         }
         at = self.blanks(end);
         match self.window.byte(at) {

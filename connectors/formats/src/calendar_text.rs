@@ -1,0 +1,106 @@
+//! Dates and times of day as text: `yyyy-MM-dd`, and `HH:mm[:ss[.fraction]]`.
+//!
+//! A fraction has one to nine digits; what is finer than a millisecond is cut off.
+
+use crate::time_text::{Rest, days_of, two};
+use yeoul_frame::time::civil_from_days;
+
+/// Days since 1970-01-01 of the date that this text, all of it, is.
+pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
+    let mut rest = Rest(text);
+    let year = rest.number(4)?;
+    rest.exactly(b'-')?;
+    let month = rest.number(2)?;
+    rest.exactly(b'-')?;
+    let day = rest.number(2)?;
+    if !rest.0.is_empty() {
+        return None;
+    }
+    days_of(year, month as u32, day as u32).map(|days| days as i32)
+}
+
+/// Milliseconds since midnight of the time that this text, all of it, is.
+pub(crate) fn parse_clock(text: &[u8]) -> Option<i32> {
+    let mut rest = Rest(text);
+    let hour = rest.number(2)?;
+    rest.exactly(b':')?;
+    let minute = rest.number(2)?;
+    let (mut second, mut millis) = (0, 0);
+    if rest.any_of(b":").is_some() {
+        second = rest.number(2)?;
+        if rest.any_of(b".").is_some() {
+            millis = rest.fraction()?;
+        }
+    }
+    // The time of another zone is none here, but `Z` stands after times in ISO-8601.
+    if !rest.0.is_empty() && rest.0 != b"Z" || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    Some((((hour * 60 + minute) * 60 + second) * 1000 + millis) as i32)
+}
+
+/// Writes `yyyy-MM-dd`.
+pub(crate) fn write_date(out: &mut Vec<u8>, days: i32) {
+    let (year, month, day) = civil_from_days(i64::from(days));
+    // Writing to a Vec cannot fail.
+    let _ = std::io::Write::write_fmt(out, format_args!("{year:04}"));
+    let ([m0, m1], [d0, d1]) = (two(month), two(day));
+    out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1]);
+}
+
+/// Writes `HH:mm:ss`, and a fraction without zeros at its end if there is any.
+pub(crate) fn write_clock(out: &mut Vec<u8>, millis: i32) {
+    let millis = millis.rem_euclid(86_400_000) as u32;
+    let ([h0, h1], [m0, m1], [s0, s1]) = (two(millis / 3_600_000), two(millis / 60_000 % 60), two(millis / 1000 % 60));
+    out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
+    write_fraction(out, millis % 1000);
+}
+
+/// Writes a date, `between`, and a time of day as [`write_clock`] does.
+pub(crate) fn write_time(out: &mut Vec<u8>, millis: i64, between: u8) {
+    let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
+    write_date(out, days as i32);
+    out.push(between);
+    write_clock(out, rest as i32);
+}
+
+/// Writes `.5` for 500 milliseconds, and nothing for none.
+fn write_fraction(out: &mut Vec<u8>, millis: u32) {
+    if millis == 0 {
+        return;
+    }
+    let digits = [b'0' + (millis / 100) as u8, two(millis % 100)[0], two(millis % 100)[1]];
+    let end = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+    out.push(b'.');
+    out.extend_from_slice(&digits[..end]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_times_are_read_and_written() {
+        for (text, days) in [("1970-01-01", 0), ("2024-02-29", 19_782), ("1969-12-31", -1), ("0001-01-01", -719_162)] {
+            assert_eq!(parse_date(text.as_bytes()), Some(days), "{text}");
+            let mut out = Vec::new();
+            write_date(&mut out, days);
+            assert_eq!(out, text.as_bytes());
+        }
+        for (text, millis) in
+            [("00:00:00", 0), ("23:59:59.999", 86_399_999), ("01:02:03.5", 3_723_500), ("12:00:00.05", 43_200_050)]
+        {
+            assert_eq!(parse_clock(text.as_bytes()), Some(millis), "{text}");
+            let mut out = Vec::new();
+            write_clock(&mut out, millis);
+            assert_eq!(out, text.as_bytes());
+        }
+        assert_eq!(parse_clock(b"07:30"), Some(27_000_000));
+        for text in ["", "2023-02-29", "2023-1-1", "2023-01-01 ", "2023/01/01"] {
+            assert_eq!(parse_date(text.as_bytes()), None, "{text}");
+        }
+        for text in ["", "24:00:00", "1:00:00", "01:00:00.", "01:00:60", "01:00:00+01"] {
+            assert_eq!(parse_clock(text.as_bytes()), None, "{text}");
+        }
+    }
+}

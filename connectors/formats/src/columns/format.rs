@@ -1,0 +1,218 @@
+//! The text formats of tables, with Flink's options: `json`, `csv` and `raw`.
+//!
+//! Differences from Flink, all on purpose: timestamps are read in both forms whichever is set (the setting counts for
+//! writing); an empty CSV field is null for columns that are not text, where Flink fails; what `ignore-parse-errors` lets Flink
+//! drop is a malformed record here, which goes to the error output, if its structure is broken, and a null field if a value
+//! does not fit; `csv.header` and `csv.newlines-in-quotes` are Yeoul's own.
+
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+
+use super::plan::{ColumnPlan, Shape, UnfitColumns};
+use super::{ColumnDecoder, Reader};
+use crate::csv::{CsvOptions, CsvReader, Header, Nulls};
+use crate::lines::LineDecoder;
+use crate::ndjson::NdjsonReader;
+use crate::options::{OptionError, Options};
+use yeoul_frame::{DataType, Field};
+
+/// How a table's rows stand in text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextFormat {
+    /// One JSON object a line.
+    Json(JsonOptions),
+    /// Comma-separated values.
+    Csv(CsvTableOptions),
+    /// Each line is the only column.
+    Raw,
+}
+
+/// How timestamps are written (Flink's `json.timestamp-format.standard`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampForm {
+    /// `2026-01-01 10:15:00.5`.
+    #[default]
+    Sql,
+    /// `2026-01-01T10:15:00.5`.
+    Iso,
+}
+
+/// Flink's options of `json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JsonOptions {
+    /// `json.fail-on-missing-field`: a key that an object lacks makes its record malformed. False by default.
+    pub fail_on_missing_field: bool,
+    /// `json.ignore-parse-errors`: a value that does not fit is null. False by default.
+    pub ignore_parse_errors: bool,
+    /// `json.timestamp-format.standard`: `SQL` by default, or `ISO-8601`.
+    pub timestamps: TimestampForm,
+    /// `json.encode.ignore-null-fields`: fields that are null are not written. False by default.
+    pub ignore_null_fields: bool,
+}
+
+/// Flink's options of `csv`, and `csv.header` and `csv.newlines-in-quotes`, which are Yeoul's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvTableOptions {
+    /// `csv.field-delimiter`: a comma by default.
+    pub delimiter: u8,
+    /// `csv.null-literal`: what is read and written for null. By default null is written as nothing, and a column of text
+    /// reads nothing as empty text.
+    pub null_literal: Option<String>,
+    /// `csv.ignore-parse-errors`: a value that does not fit is null. False by default.
+    pub ignore_parse_errors: bool,
+    /// `csv.header`: whether files have a line of column names first. Not by default; `names` (or `true`) finds columns by
+    /// them, `skip` does not look at them. Written files have one for both.
+    pub header: Header,
+    /// `csv.newlines-in-quotes`: true by default; a file is read by several shards only if it is false.
+    pub newlines_in_quotes: bool,
+}
+
+impl Default for CsvTableOptions {
+    fn default() -> Self {
+        Self {
+            delimiter: b',',
+            null_literal: None,
+            ignore_parse_errors: false,
+            header: Header::Absent,
+            newlines_in_quotes: true,
+        }
+    }
+}
+
+impl TextFormat {
+    /// The names of all formats, as `format` takes them.
+    pub const NAMES: &[&str] = &["json", "csv", "raw"];
+
+    /// The format of this name, with its options. `None`: there is no such format.
+    ///
+    /// # Errors
+    /// An option with a value that it does not take.
+    pub fn from_options(name: &str, options: &mut Options<'_>) -> Result<Option<Self>, OptionError> {
+        Ok(Some(match name {
+            "json" => Self::Json(JsonOptions {
+                fail_on_missing_field: options.flag("json.fail-on-missing-field", false)?,
+                ignore_parse_errors: options.flag("json.ignore-parse-errors", false)?,
+                timestamps: options.choice(
+                    "json.timestamp-format.standard",
+                    &[("SQL", TimestampForm::Sql), ("ISO-8601", TimestampForm::Iso)],
+                    TimestampForm::Sql,
+                )?,
+                ignore_null_fields: options.flag("json.encode.ignore-null-fields", false)?,
+            }),
+            "csv" => Self::Csv(CsvTableOptions {
+                delimiter: delimiter(options)?,
+                null_literal: options.text("csv.null-literal").map(str::to_owned),
+                ignore_parse_errors: options.flag("csv.ignore-parse-errors", false)?,
+                header: options.choice(
+                    "csv.header",
+                    &[
+                        ("none", Header::Absent),
+                        ("false", Header::Absent),
+                        ("names", Header::Named),
+                        ("true", Header::Named),
+                        ("skip", Header::Skipped),
+                    ],
+                    Header::Absent,
+                )?,
+                newlines_in_quotes: options.flag("csv.newlines-in-quotes", true)?,
+            }),
+            "raw" => {
+                options.choice("raw.charset", &[("UTF-8", ())], ())?;
+                Self::Raw
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Whether every newline ends a record, so that a file can be divided at any of them.
+    #[must_use]
+    pub fn is_divisible(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Raw => true,
+            Self::Csv(options) => !options.newlines_in_quotes,
+        }
+    }
+
+    /// Records are refused for what is wrong in columns that no one wants, too.
+    #[must_use]
+    pub fn needs_all(&self) -> bool {
+        matches!(self, Self::Json(options) if options.fail_on_missing_field)
+    }
+
+    /// The plan to read a table by this format; see [`ColumnPlan::new`].
+    ///
+    /// # Errors
+    /// A type that text formats do not carry, or a path that leads nowhere.
+    pub fn plan(
+        &self,
+        table: &Schema,
+        projection: Option<&[usize]>,
+        used: Option<&[Vec<String>]>,
+    ) -> Result<ColumnPlan, UnfitColumns> {
+        if self.needs_all() {
+            ColumnPlan::reading_all(table, projection)
+        } else {
+            ColumnPlan::new(table, projection, used)
+        }
+    }
+
+    /// A value that does not fit its column is null.
+    #[must_use]
+    pub fn forgives(&self) -> bool {
+        match self {
+            Self::Json(options) => options.ignore_parse_errors,
+            Self::Csv(options) => options.ignore_parse_errors,
+            Self::Raw => false,
+        }
+    }
+
+    /// A decoder for one file.
+    ///
+    /// # Errors
+    /// The format cannot carry the table.
+    pub fn decoder(&self, plan: &Arc<ColumnPlan>) -> Result<ColumnDecoder, UnfitColumns> {
+        let tree = plan.tree.clone();
+        Ok(ColumnDecoder(match self {
+            Self::Json(options) => Reader::Ndjson(NdjsonReader::new(tree).all_keys(options.fail_on_missing_field)),
+            Self::Csv(options) => {
+                let nested = plan.output.fields().iter().find(|field| field.data_type().is_nested());
+                if let Some(field) = nested {
+                    let name = field.name();
+                    return Err(UnfitColumns(format!(
+                        "column `{name}` is of type {}, which csv does not carry; use json, or flat columns",
+                        field.data_type()
+                    )));
+                }
+                let csv = CsvOptions {
+                    delimiter: options.delimiter,
+                    header: options.header,
+                    newlines_in_quotes: options.newlines_in_quotes,
+                };
+                let null = options.null_literal.as_ref().map(|null| null.as_bytes().into());
+                Reader::Csv(CsvReader::new(tree, csv).with_columns(&plan.positions, Nulls::Literal(null)))
+            }
+            Self::Raw => {
+                let text = plan.leaves.iter().all(|leaf| matches!(leaf.shape, Shape::Strings));
+                if plan.positions.len() != 1
+                    || plan.output.fields().iter().any(|field| field.data_type().is_nested())
+                    || !text
+                {
+                    return Err(UnfitColumns("format raw is for tables of one column of type STRING".to_owned()));
+                }
+                Reader::Lines(LineDecoder::new(&[Field { name: "line", data_type: DataType::Utf8, nullable: false }]))
+            }
+        }))
+    }
+}
+
+fn delimiter(options: &mut Options<'_>) -> Result<u8, OptionError> {
+    const KEY: &str = "csv.field-delimiter";
+    let text = options.text(KEY).unwrap_or(",");
+    match text.as_bytes() {
+        // As it is typed in SQL, where a string has no escapes.
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
+        _ => Err(OptionError::value(KEY, text, "one ASCII character other than a quote or line end, or \\t")),
+    }
+}

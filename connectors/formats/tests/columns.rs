@@ -1,0 +1,355 @@
+//! Columns filled from text: types, gaps, malformed records, and that they hold what rows hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::types::Int64Type;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array, Int32Array,
+    Int64Array, ListArray, StringViewArray, StructArray, Time32MillisecondArray, TimestampMillisecondArray,
+};
+use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use yeoul_formats::columns::{ColumnBuilder, ColumnPlan, CsvTableOptions, JsonOptions, TextFormat};
+use yeoul_formats::options::Options;
+use yeoul_formats::{BadRecord, Header};
+use yeoul_frame::Frame;
+
+const MILLIS: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
+
+fn field(name: &str, data_type: DataType) -> Field {
+    Field::new(name, data_type, true)
+}
+
+/// Decodes all of the text in frames of `rows` rows; malformed records are put aside.
+fn decode(format: &TextFormat, plan: &Arc<ColumnPlan>, rows: usize, text: &[u8]) -> (Vec<Frame>, Vec<BadRecord>) {
+    let mut decoder = format.decoder(plan).unwrap();
+    let mut columns = ColumnBuilder::new(Arc::clone(plan), rows, format.forgives());
+    let (mut frames, mut bad, mut at) = (Vec::new(), Vec::new(), 0);
+    while at < text.len() {
+        match decoder.decode(&text[at..], true, &mut columns) {
+            Ok(decoded) => {
+                at += decoded.consumed;
+                if decoded.full {
+                    assert_eq!(columns.len(), rows);
+                    frames.push(columns.finish());
+                }
+            }
+            Err(error) => {
+                at += error.bytes.end;
+                bad.push(error);
+            }
+        }
+    }
+    frames.push(columns.finish());
+    (frames, bad)
+}
+
+fn one_frame(format: &TextFormat, plan: ColumnPlan, text: &str) -> (Vec<ArrayRef>, Vec<BadRecord>) {
+    let (frames, bad) = decode(format, &Arc::new(plan), 1024, text.as_bytes());
+    let columns = frames[0].columns().unwrap();
+    columns.arrays().iter().for_each(|array| array.to_data().validate_full().unwrap());
+    (columns.arrays().to_vec(), bad)
+}
+
+fn json(options: JsonOptions) -> TextFormat {
+    TextFormat::Json(options)
+}
+
+#[test]
+fn every_type_is_read_from_json() {
+    let table = Schema::new(vec![
+        field("flag", DataType::Boolean),
+        field("tiny", DataType::Int8),
+        field("int", DataType::Int32),
+        field("big", DataType::Int64),
+        field("float", DataType::Float32),
+        field("double", DataType::Float64),
+        field("text", DataType::Utf8View),
+        field("at", MILLIS),
+        field("day", DataType::Date32),
+        field("hour", DataType::Time32(TimeUnit::Millisecond)),
+        field("price", DataType::Decimal128(10, 2)),
+        field("tags", DataType::List(Arc::new(field("item", DataType::Utf8View)))),
+        field("ids", DataType::List(Arc::new(field("item", DataType::Int64)))),
+        field("plain", DataType::Utf8),
+    ]);
+    let text = r#"
+{"flag": true, "tiny": -128, "int": 7, "big": 9007199254740993, "float": 0.1, "double": 1e300, "text": "short", "at": "2026-01-01 00:00:00.250", "day": "2026-01-02", "hour": "10:15:00.5", "price": 12.345, "tags": ["a", null, "long enough for a buffer"], "ids": [], "plain": "p"}
+{"other": {"x": [1, {"y": 2}]}}
+{"flag": null, "tags": null, "ids": [1, -2], "text": "esc\u00e9ped \"text\"", "at": "2026-01-01T00:00:01Z", "price": "-0.005"}
+{"flag": "FALSE", "int": " 12 ", "double": "2.5", "text": {"a": [1, 2]}, "tags": [ ], "at": 5, "plain": 3.50}
+"#;
+    let (arrays, bad) = one_frame(&json(JsonOptions::default()), ColumnPlan::new(&table, None, None).unwrap(), text);
+    assert_eq!(bad, []);
+    let expected: Vec<ArrayRef> = vec![
+        Arc::new(BooleanArray::from(vec![Some(true), None, None, Some(false)])),
+        Arc::new(Int8Array::from(vec![Some(-128), None, None, None])),
+        Arc::new(Int32Array::from(vec![Some(7), None, None, Some(12)])),
+        Arc::new(Int64Array::from(vec![Some(9_007_199_254_740_993), None, None, None])),
+        Arc::new(Float32Array::from(vec![Some(0.1), None, None, None])),
+        Arc::new(Float64Array::from(vec![Some(1e300), None, None, Some(2.5)])),
+        Arc::new(StringViewArray::from(vec![Some("short"), None, Some("escéped \"text\""), Some(r#"{"a": [1, 2]}"#)])),
+        Arc::new(TimestampMillisecondArray::from(vec![
+            Some(1_767_225_600_250),
+            None,
+            Some(1_767_225_601_000),
+            Some(5),
+        ])),
+        Arc::new(Date32Array::from(vec![Some(20_455), None, None, None])),
+        Arc::new(Time32MillisecondArray::from(vec![Some(36_900_500), None, None, None])),
+        Arc::new(
+            Decimal128Array::from(vec![Some(1235), None, Some(-1), None]).with_precision_and_scale(10, 2).unwrap(),
+        ),
+    ];
+    for (array, expected) in arrays.iter().zip(&expected) {
+        assert_eq!(array, expected);
+    }
+    let tags = arrays[11].as_any().downcast_ref::<ListArray>().unwrap();
+    assert_eq!((tags.is_valid(0), tags.is_valid(1), tags.is_valid(2), tags.value(3).len()), (true, false, false, 0));
+    let first: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None, Some("long enough for a buffer")]));
+    assert_eq!(&tags.value(0), &first);
+    let ids =
+        ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![]), None, Some(vec![Some(1), Some(-2)]), None]);
+    assert_eq!(arrays[12].as_ref(), &ids as &dyn Array);
+    let plain: ArrayRef = Arc::new(arrow_array::StringArray::from(vec![Some("p"), None, None, Some("3.50")]));
+    assert_eq!(&arrays[13], &plain);
+}
+
+fn nested() -> Schema {
+    let person = Fields::from(vec![field("id", DataType::Int64), field("name", DataType::Utf8View)]);
+    let bid = Fields::from(vec![
+        Field::new("price", DataType::Int64, false),
+        field("tags", DataType::List(Arc::new(Field::new("item", DataType::Int64, false)))),
+        field("note", DataType::Utf8View),
+    ]);
+    Schema::new(vec![
+        field("kind", DataType::Int32),
+        field("person", DataType::Struct(person)),
+        field("bid", DataType::Struct(bid)),
+    ])
+}
+
+#[test]
+fn rows_within_rows_are_null_or_have_null_fields() {
+    let text = r#"{"kind": 0, "person": {"id": 1, "name": "Julie"}, "bid": null}
+{"kind": 2, "person": null, "bid": {"price": 5, "tags": [1], "note": "x"}}
+{"kind": 0, "person": {}}
+{"kind": 0}
+{"bid": {"note": "y", "price": 6}}
+"#;
+    let (arrays, bad) = one_frame(&json(JsonOptions::default()), ColumnPlan::new(&nested(), None, None).unwrap(), text);
+    assert_eq!(bad, []);
+    let person = arrays[1].as_any().downcast_ref::<StructArray>().unwrap();
+    let there: Vec<bool> = (0..5).map(|row| person.is_valid(row)).collect();
+    assert_eq!(there, [true, false, true, false, false]);
+    let names: ArrayRef = Arc::new(StringViewArray::from(vec![Some("Julie"), None, None, None, None]));
+    assert_eq!(person.column(1), &names);
+    let bid = arrays[2].as_any().downcast_ref::<StructArray>().unwrap();
+    assert_eq!((0..5).filter(|row| bid.is_valid(*row)).collect::<Vec<_>>(), [1, 4]);
+
+    // Of a ROW, only what is used is read; the type stays.
+    let used = vec![vec!["bid".to_owned(), "note".to_owned()]];
+    let plan = ColumnPlan::new(&nested(), Some(&[2, 0]), Some(&used)).unwrap();
+    let (pruned, _) = one_frame(&json(JsonOptions::default()), plan, text);
+    let pruned_bid = pruned[0].as_any().downcast_ref::<StructArray>().unwrap();
+    assert_eq!(pruned_bid.data_type(), bid.data_type());
+    assert_eq!(pruned_bid.column(2), bid.column(2));
+    assert_eq!((pruned_bid.nulls(), pruned_bid.column(0).null_count()), (bid.nulls(), 0));
+    assert_eq!(pruned[1].null_count(), 5, "`kind` is wanted, but not used");
+}
+
+#[test]
+fn a_malformed_record_leaves_nothing_behind() {
+    let good = [
+        r#"{"kind": 0, "person": {"id": 1, "name": "a name that is not short"}}"#,
+        r#"{"bid": {"price": 5, "tags": [1, 2, 3]}}"#,
+        r#"{"kind": 3}"#,
+        r#"{"bid": {"price": 6, "tags": []}, "kind": 4}"#,
+        r#"{"bid": {"price": 7, "tags": [9], "note": "n"}, "kind": 5}"#,
+    ];
+    let bad = [
+        r#"{"kind": 1, "person": {"id": 2, "name": "another that is not short"}, "bid": {"price": 1, "tags": [4, 5"#,
+        r#"{"kind": 1, "bid": {"price": 1, "tags": [7, 8], "note": "z"}, "person": {"id": "x"}}"#,
+        r#"{"kind": 1, "bid": {"tags": [7, 8], "note": "without a price"}}"#,
+        r#"{"kind": 1, "bid": {"price": 1, "tags": [7, null]}}"#,
+        r#"{"kind": 1, "kind": 2}"#,
+        r#"{"person": {"name": "x", "id": 1}, "bid": {"price": 99999999999999999999}}"#,
+    ];
+    let plan = Arc::new(ColumnPlan::new(&nested(), None, None).unwrap());
+    let format = json(JsonOptions::default());
+    let (expected, none) = decode(&format, &plan, 3, (good.join("\n")).as_bytes());
+    assert_eq!(none, []);
+    for (i, wrong) in bad.iter().enumerate() {
+        for place in 0..=good.len() {
+            let mut lines = good.to_vec();
+            lines.insert(place, wrong);
+            lines.insert(place, bad[(i + 1) % bad.len()]);
+            let (frames, found) = decode(&format, &plan, 3, lines.join("\n").as_bytes());
+            assert_eq!(found.len(), 2, "{wrong}");
+            for (frame, expected) in frames.iter().zip(&expected) {
+                assert_eq!(
+                    frame.columns().unwrap().arrays(),
+                    expected.columns().unwrap().arrays(),
+                    "{wrong} at {place}"
+                );
+            }
+            assert_eq!(frames.len(), expected.len());
+        }
+    }
+    let (_, found) = decode(&format, &plan, 3, bad.join("\n").as_bytes());
+    let reasons: Vec<String> = found.iter().map(|bad| bad.malformed.to_string()).collect();
+    assert!(reasons[1].contains("field `person.id`: expected an integer"), "{}", reasons[1]);
+    assert!(reasons[2].contains("`bid.price`, which is NOT NULL"), "{}", reasons[2]);
+    assert!(reasons[3].contains("an element of a list is null"), "{}", reasons[3]);
+}
+
+#[test]
+fn flinks_json_options() {
+    let lines =
+        "{\"kind\": 1}\n{\"kind\": \"x\", \"person\": 5, \"bid\": {\"price\": 1, \"tags\": [1, \"?\"]}}\n{\"kind\": 2";
+    let plan = || ColumnPlan::new(&nested(), None, None).unwrap();
+    let forgiving = json(JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() });
+    let (arrays, bad) = one_frame(&forgiving, plan(), lines);
+    assert_eq!(bad.len(), 1, "what is not JSON is malformed all the same");
+    let kinds: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
+    assert_eq!(&arrays[0], &kinds);
+    let bid = arrays[2].as_any().downcast_ref::<StructArray>().unwrap();
+    assert!(arrays[1].is_null(1) && bid.is_valid(1) && bid.column(1).is_null(1));
+
+    let strict = json(JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() });
+    let whole = r#"{"kind": null, "person": {"id": 1, "name": null}, "bid": null}"#;
+    let inner = r#"{"kind": null, "person": {"id": 1}, "bid": null}"#;
+    let outer = r#"{"person": null, "bid": null}"#;
+    let plan = strict.plan(&nested(), Some(&[0]), Some(&[])).unwrap();
+    let (arrays, bad) = one_frame(&strict, plan, &[whole, inner, outer, whole].join("\n"));
+    assert_eq!((arrays.len(), arrays[0].len()), (1, 2));
+    let reasons: Vec<String> = bad.iter().map(|bad| bad.malformed.to_string()).collect();
+    assert!(reasons[0].contains("field `person.name`") && reasons[1].contains("field `kind`"), "{reasons:?}");
+}
+
+#[test]
+fn csv_by_position_and_by_name() {
+    let table = Schema::new(vec![
+        field("carrier", DataType::Utf8View),
+        field("delay", DataType::Int32),
+        field("at", MILLIS),
+        field("share", DataType::Decimal128(5, 3)),
+        field("day", DataType::Date32),
+    ]);
+    let text = "UA,-4,2013-01-01 10:00:00,0.5,2013-01-01\n,,,,\n\"A\"\"A\",7,2013-01-01T10:00:00.125,1,2013-01-02\nNA,NA,NA,NA,NA\n";
+    let csv = |options| TextFormat::Csv(options);
+    let plan = |projection: &[usize]| ColumnPlan::new(&table, Some(projection), None).unwrap();
+    let (arrays, bad) = one_frame(&csv(CsvTableOptions::default()), plan(&[1, 0]), text);
+    let carriers: ArrayRef = Arc::new(StringViewArray::from(vec![Some("UA"), Some(""), Some("A\"A")]));
+    let delays: ArrayRef = Arc::new(Int32Array::from(vec![Some(-4), None, Some(7)]));
+    assert_eq!((&arrays[0], &arrays[1]), (&delays, &carriers), "nothing is empty text, as in Flink");
+    assert_eq!(bad.len(), 1, "NA is no number");
+
+    let with_null = CsvTableOptions { null_literal: Some("NA".to_owned()), ..CsvTableOptions::default() };
+    let (arrays, bad) = one_frame(&csv(with_null), plan(&[0, 3, 4, 2]), text);
+    assert_eq!(bad, []);
+    let carriers: ArrayRef = Arc::new(StringViewArray::from(vec![Some("UA"), Some(""), Some("A\"A"), None]));
+    assert_eq!(&arrays[0], &carriers);
+    let shares = Decimal128Array::from(vec![Some(500), None, Some(1000), None]).with_precision_and_scale(5, 3).unwrap();
+    assert_eq!(arrays[1].as_ref(), &shares as &dyn Array);
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(15_706), None, Some(15_707), None]));
+    assert_eq!(&arrays[2], &days);
+    assert_eq!(arrays[3].as_any().downcast_ref::<TimestampMillisecondArray>().unwrap().value(2), 1_357_034_400_125);
+
+    let named = CsvTableOptions { header: Header::Named, ..CsvTableOptions::default() };
+    let text = "delay,x,carrier\n5,?,UA\n";
+    let (arrays, _) = one_frame(&csv(named), plan(&[0, 1]), text);
+    let delays: ArrayRef = Arc::new(Int32Array::from(vec![5]));
+    assert_eq!((arrays[1].clone(), arrays[0].len()), (delays, 1));
+    let skipped = CsvTableOptions { header: Header::Skipped, delimiter: b';', ..CsvTableOptions::default() };
+    let (arrays, bad) = one_frame(&csv(skipped), plan(&[1]), "a;b;c;d;e\nUA;5;;;\nUA;5\n");
+    let delays: ArrayRef = Arc::new(Int32Array::from(vec![5]));
+    assert_eq!((arrays[0].clone(), bad.len()), (delays, 1));
+}
+
+#[test]
+fn raw_lines_are_one_column() {
+    let table = Schema::new(vec![field("line", DataType::Utf8View)]);
+    let (arrays, bad) = one_frame(&TextFormat::Raw, ColumnPlan::new(&table, None, None).unwrap(), "a\n\nb c\r\nlast");
+    let lines: ArrayRef = Arc::new(StringViewArray::from(vec!["a", "", "b c", "last"]));
+    assert_eq!((arrays[0].clone(), bad), (lines, vec![]));
+    let plan = Arc::new(ColumnPlan::new(&table, Some(&[]), None).unwrap());
+    let (frames, _) = decode(&TextFormat::Raw, &plan, 2, b"a\nb\nc\n");
+    assert_eq!(frames.iter().map(Frame::len).collect::<Vec<_>>(), [2, 1], "rows are counted without any column");
+    let two = Schema::new(vec![field("a", DataType::Utf8View), field("b", DataType::Utf8View)]);
+    let plan = Arc::new(ColumnPlan::new(&two, Some(&[0]), None).unwrap());
+    assert!(TextFormat::Raw.decoder(&plan).unwrap_err().0.contains("one column"));
+}
+
+#[test]
+fn formats_are_made_of_options() {
+    let check = |name: &str, options: &[(&str, &str)]| {
+        let given: BTreeMap<String, String> =
+            options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut options = Options::new(&given);
+        let format = TextFormat::from_options(name, &mut options).map_err(|error| error.to_string())?;
+        options.finish("format").map_err(|error| error.to_string())?;
+        Ok::<_, String>(format)
+    };
+    assert_eq!(check("jsn", &[]), Ok(None));
+    assert_eq!(
+        check("json", &[("json.ignore-parse-errors", "true")]),
+        Ok(Some(json(JsonOptions { ignore_parse_errors: true, ..JsonOptions::default() })))
+    );
+    assert!(check("json", &[("json.ignore-parse-error", "true")]).unwrap_err().contains("did you mean"));
+    assert!(check("csv", &[("csv.field-delimiter", "ab")]).unwrap_err().contains("one ASCII character"));
+    let Ok(Some(TextFormat::Csv(options))) = check("csv", &[("csv.field-delimiter", "\\t"), ("csv.header", "names")])
+    else {
+        panic!("csv has these options");
+    };
+    assert_eq!((options.delimiter, options.header), (b'\t', Header::Named));
+}
+
+/// Whatever stands in the input: no panic, valid arrays, and as many rows as records were taken; with a small frame and with a
+/// large one the same rows.
+#[test]
+fn garbled_input_gives_valid_columns() {
+    let lines = [
+        r#"{"kind": 0, "person": {"id": 1, "name": "a name that is \u00e9 not short"}, "bid": null}"#,
+        r#"{"bid": {"price": 5, "tags": [1, 2, 3], "note": "n"}, "kind": 3}"#,
+        r#"{"kind": "7", "bid": {"price": 6, "tags": [], "note": null}, "x": [{"y": [1.5e3, true]}]}"#,
+    ];
+    let mut random = yeoul_sys::Random::new(7);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..4000 {
+        let mut text: Vec<u8> = Vec::new();
+        for _ in 0..random.below(6) + 1 {
+            text.extend_from_slice(lines[random.below(3) as usize].as_bytes());
+            text.push(b'\n');
+        }
+        for _ in 0..random.below(4) {
+            let at = random.below(text.len().max(1) as u64) as usize;
+            if text.is_empty() {
+                break;
+            }
+            match random.below(3) {
+                0 => text[at] = b"{}[]\",:\\ntu0e-.x\n\xff"[random.below(18) as usize],
+                1 => _ = text.remove(at),
+                _ => text.truncate(at.max(1)),
+            }
+        }
+        for ignore_parse_errors in [false, true] {
+            let format = json(JsonOptions { ignore_parse_errors, ..JsonOptions::default() });
+            let plan = Arc::new(ColumnPlan::new(&nested(), None, None).unwrap());
+            let (small, bad) = decode(&format, &plan, 1, &text);
+            let (large, bad_again) = decode(&format, &plan, 1000, &text);
+            assert_eq!(bad.len(), bad_again.len());
+            let whole = large[0].columns().unwrap();
+            whole.arrays().iter().for_each(|array| array.to_data().validate_full().unwrap());
+            let rows = large[0].len();
+            assert_eq!(small.iter().map(Frame::len).sum::<usize>(), rows);
+            for (row, frame) in small.iter().filter(|frame| !frame.is_empty()).enumerate() {
+                for (one, all) in frame.columns().unwrap().arrays().iter().zip(whole.arrays()) {
+                    assert_eq!(one, &all.slice(row, 1));
+                }
+            }
+            (taken, refused) = (taken + rows, refused + bad.len());
+        }
+    }
+    assert!(taken > 10_000 && refused > 2000, "{taken} records taken, {refused} refused");
+}

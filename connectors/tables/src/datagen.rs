@@ -1,0 +1,135 @@
+//! `datagen`: random values and sequences, by Flink's options. Yeoul's own: `seed`.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema};
+use yeoul_datagen::{FieldSpec, NumberedRows, NumberedSource, RandomRows, Values};
+use yeoul_formats::options::{OptionError, Options};
+use yeoul_operator::{TableDefinition, TableError, TableScan, TableSource};
+
+use crate::{is_used, refused};
+
+/// Digits of a decimal whose bounds fit a number of 64 bits.
+const DECIMAL_DIGITS: u32 = 18;
+
+pub(crate) fn source(
+    table: &TableDefinition,
+    scan: &TableScan,
+    options: &mut Options<'_>,
+) -> Result<TableSource, TableError> {
+    let rate = options.number("rows-per-second", 10_000u64).map_err(refused)?;
+    let rows = options.number_if_any("number-of-rows").map_err(refused)?;
+    let seed = options.number("seed", 1u64).map_err(refused)?;
+    options.number_if_any::<u16>("scan.parallelism").map_err(refused)?;
+    let all: Vec<usize> = (0..table.columns.fields().len()).collect();
+    let projection = scan.projection.as_ref().unwrap_or(&all);
+    let mut columns = Vec::new();
+    let mut rows = rows;
+    for field in table.columns.fields() {
+        let column = column(&[field.name().clone()], field, scan, options).map_err(|error| match error {
+            Wrong::Option(error) => refused(error),
+            Wrong::Column(what) => TableError::new(format!("table '{}': {what}", table.name)).column(field.name()),
+        })?;
+        // A sequence ends the rows whether or not anyone reads it.
+        if let Values::Sequence { start, end } = column.0.values {
+            let length = end.abs_diff(start).saturating_add(1);
+            rows = Some(rows.map_or(length, |rows: u64| rows.min(length)));
+        }
+        columns.push(column);
+    }
+    let fields: Vec<Field> = projection.iter().map(|&column| table.columns.field(column).clone()).collect();
+    let specs = projection.iter().map(|&at| {
+        let (spec, used) = columns[at].clone();
+        // Checked as the table has it, also where no one reads it.
+        if used { spec } else { FieldSpec { values: Values::Unused, null_rate: 0.0 } }
+    });
+    let specs: Vec<FieldSpec> = specs.collect();
+    let checked = columns.into_iter().map(|(spec, _)| spec).collect();
+    let wrong = |what| TableError::new(format!("table '{}': {what}", table.name));
+    RandomRows::new(table.columns.clone(), checked, seed, rows, rate).map_err(wrong)?;
+    let source = RandomRows::new(Arc::new(Schema::new(fields)), specs, seed, rows, rate).map_err(wrong)?;
+    let (schema, bounded) = (source.schema().clone(), source.end().is_some());
+    Ok(TableSource { make: NumberedSource::new(source).make(), schema, errors: None, bounded, parallelism: None })
+}
+
+enum Wrong {
+    Option(OptionError),
+    Column(String),
+}
+
+impl From<OptionError> for Wrong {
+    fn from(error: OptionError) -> Self {
+        Self::Option(error)
+    }
+}
+
+/// How a column is made, and whether it is used.
+fn column(
+    path: &[String],
+    field: &Field,
+    scan: &TableScan,
+    options: &mut Options<'_>,
+) -> Result<(FieldSpec, bool), Wrong> {
+    let key = |what: &str| format!("fields.{}.{what}", path.join("."));
+    let sequence = options.choice(&key("kind"), &[("random", false), ("sequence", true)], false)?;
+    let null_rate = options.number(&key("null-rate"), 0f64)?;
+    if !(0.0..=1.0).contains(&null_rate) {
+        return Err(OptionError::value(&key("null-rate"), &null_rate.to_string(), "a share from 0 to 1").into());
+    }
+    let values = if sequence {
+        let bound = |options: &mut Options<'_>, what: &str| {
+            let found = options.number_if_any(&key(what))?;
+            found.ok_or_else(|| OptionError::missing(&key(what), "1"))
+        };
+        Values::Sequence { start: bound(options, "start")?, end: bound(options, "end")? }
+    } else {
+        let mut whole = |least: i64, most: i64| -> Result<Values, OptionError> {
+            Ok(Values::Whole { min: options.number(&key("min"), least)?, max: options.number(&key("max"), most)? })
+        };
+        match field.data_type() {
+            DataType::Boolean => Values::Flag,
+            DataType::Int8 => whole(i8::MIN.into(), i8::MAX.into())?,
+            DataType::Int16 => whole(i16::MIN.into(), i16::MAX.into())?,
+            DataType::Int32 => whole(i32::MIN.into(), i32::MAX.into())?,
+            DataType::Int64 => whole(i64::MIN, i64::MAX)?,
+            DataType::Float32 | DataType::Float64 => {
+                let most = if *field.data_type() == DataType::Float32 { f64::from(f32::MAX) } else { f64::MAX / 2.0 };
+                Values::Real { min: options.number(&key("min"), -most)?, max: options.number(&key("max"), most)? }
+            }
+            DataType::Decimal128(precision, scale) => {
+                let most = 10i64.pow(u32::from(*precision).min(DECIMAL_DIGITS)) - 1;
+                let unit = 10f64.powi(i32::from(*scale));
+                let mut bound = |what: &str, default: i64| -> Result<i64, OptionError> {
+                    let given: Option<f64> = options.number_if_any(&key(what))?;
+                    Ok(given.map_or(default, |given| ((given * unit).round() as i64).clamp(-most, most)))
+                };
+                Values::Whole { min: bound("min", -most)?, max: bound("max", most)? }
+            }
+            DataType::Utf8View => Values::Text {
+                length: options.number(&key("length"), 100u64)?.min(1 << 20),
+                varies: options.flag(&key("var-len"), false)?,
+            },
+            DataType::Timestamp(..) => {
+                let past = options.duration(&key("max-past"))?.unwrap_or_default();
+                Values::Past(u64::try_from(past.as_millis()).unwrap_or(u64::MAX).min(i64::MAX.cast_unsigned()))
+            }
+            DataType::Date32 | DataType::Time32(_) => Values::Past(0),
+            DataType::Struct(fields) => {
+                let mut inner = Vec::new();
+                for field in fields {
+                    let path = [path, &[field.name().clone()]].concat();
+                    let (spec, used) = column(&path, field, scan, options)?;
+                    inner.push(if used { spec } else { FieldSpec { values: Values::Unused, null_rate: 0.0 } });
+                }
+                Values::Row(inner)
+            }
+            other => {
+                let name = path.join(".");
+                return Err(Wrong::Column(format!(
+                    "column `{name}` is of type {other}, which datagen does not make yet"
+                )));
+            }
+        }
+    };
+    Ok((FieldSpec { values, null_rate }, is_used(scan, path)))
+}

@@ -1,0 +1,132 @@
+//! What tables may be declared as, and what is said of those that may not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use yeoul_operator::{Accepts, TableConnectors, TableDefinition, TableError, TableScan, TableSink, TableSource};
+use yeoul_tables::Connectors;
+
+fn columns(fields: &[(&str, DataType)]) -> SchemaRef {
+    Arc::new(Schema::new(fields.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>()))
+}
+
+fn table(columns: SchemaRef, options: &[(&str, &str)]) -> TableDefinition {
+    let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    TableDefinition { name: "t".to_owned(), columns, options: BTreeMap::from_iter(options) }
+}
+
+fn numbers() -> SchemaRef {
+    columns(&[("id", DataType::Int64), ("name", DataType::Utf8View)])
+}
+
+fn source(columns: SchemaRef, options: &[(&str, &str)]) -> Result<TableSource, TableError> {
+    Connectors.source(&table(columns, options), &TableScan::default())
+}
+
+fn sink(columns: SchemaRef, options: &[(&str, &str)]) -> Result<TableSink, TableError> {
+    Connectors.sink(&table(columns, options))
+}
+
+/// A source's error: the option or column that it points to, and what its text holds.
+fn refuses(columns: SchemaRef, options: &[(&str, &str)], at: &str, texts: &[&str]) {
+    let Err(error) = source(columns, options) else { panic!("{options:?} is taken") };
+    assert_eq!(error.option.as_deref().or(error.column.as_deref()), Some(at), "{error}");
+    texts.iter().for_each(|text| assert!(error.to_string().contains(text), "{text}: {error}"));
+}
+
+#[test]
+fn what_is_misspelt_is_refused_with_what_is_near() {
+    let files = |more: &[(&'static str, &'static str)]| -> Vec<(&'static str, &'static str)> {
+        [&[("connector", "filesystem"), ("path", "data"), ("format", "json")], more].concat()
+    };
+    refuses(numbers(), &[("connector", "filesystm")], "connector", &["'filesystm'", "did you mean 'filesystem'?"]);
+    refuses(numbers(), &[("connector", "kafka")], "connector", &["there are blackhole, datagen"]);
+    refuses(numbers(), &[("connector", "print")], "connector", &["cannot be read", "nexmark"]);
+    refuses(numbers(), &[("connector", "filesystem"), ("format", "json")], "path", &["is missing"]);
+    refuses(numbers(), &[("connector", "filesystem"), ("path", "x")], "format", &["is missing"]);
+    let odd = [("connector", "filesystem"), ("path", "x"), ("format", "jsn")];
+    refuses(numbers(), &odd, "format", &["did you mean 'json'?"]);
+    let odd = [("connector", "filesystem"), ("path", "s3://b/x"), ("format", "json")];
+    refuses(numbers(), &odd, "path", &["no scheme 's3'"]);
+    let key = "json.ignore-parse-error";
+    refuses(numbers(), &files(&[(key, "true")]), key, &["did you mean 'json.ignore-parse-errors'?"]);
+    refuses(numbers(), &files(&[("csv.field-delimiter", ";")]), "csv.field-delimiter", &["no option"]);
+    let key = "source.monitor-interval";
+    refuses(numbers(), &files(&[(key, "soon")]), key, &["'soon'", "a number and a unit"]);
+    refuses(numbers(), &files(&[("source.split-size", "0")]), "source.split-size", &["at least one byte"]);
+    let time = columns(&[("t", DataType::Timestamp(TimeUnit::Nanosecond, None))]);
+    refuses(time, &files(&[]), "t", &["TIMESTAMP(3)"]);
+    let rows = [("connector", "datagen"), ("fields.idd.kind", "sequence")];
+    refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
+    let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];
+    refuses(numbers(), &rows, "fields.id.start", &["is missing"]);
+    let bids = [("connector", "nexmark"), ("table", "bid")];
+    refuses(numbers(), &bids, "id", &["none of a Bid's", "auction, bidder, price"]);
+    let bids = [("connector", "nexmark"), ("keep-alive", "true")];
+    refuses(columns(&[("event_type", DataType::Int32)]), &bids, "keep-alive", &["ends with its input"]);
+    let error = source(numbers(), &[]).err().unwrap().to_string();
+    assert!(error.contains("names no connector"), "{error}");
+    let error = sink(numbers(), &[("connector", "datagen")]).err().unwrap().to_string();
+    assert!(error.contains("cannot be written to"), "{error}");
+    let row = columns(&[("r", DataType::Struct(vec![Field::new("x", DataType::Int64, true)].into()))]);
+    let csv = [("connector", "filesystem"), ("path", "out"), ("format", "csv")];
+    assert_eq!(sink(row, &csv).err().unwrap().column.as_deref(), Some("r"));
+}
+
+#[test]
+fn a_script_written_for_flink_is_taken() {
+    let bid = columns(&[("auction", DataType::Int64), ("price", DataType::Int64)]).fields().clone();
+    let events = columns(&[("event_type", DataType::Int32), ("bid", DataType::Struct(bid))]);
+    let options = [
+        ("connector", "nexmark"),
+        ("first-event.rate", "10000000"),
+        ("next-event.rate", "10000000"),
+        ("events.num", "100000000"),
+        ("person.proportion", "1"),
+        ("auction.proportion", "3"),
+        ("bid.proportion", "46"),
+        ("max-emit-speed", "true"),
+        ("keep-alive", "false"),
+        ("stop-at", "-1"),
+        ("person.avg-size", "200b"),
+    ];
+    let nexmark = source(events.clone(), &options).unwrap();
+    assert!(nexmark.bounded && nexmark.errors.is_none());
+    assert_eq!(nexmark.schema, events);
+    assert!(!source(events, &options[..1]).unwrap().bounded);
+
+    let files = [
+        ("connector", "filesystem"),
+        ("path", "file:///data/in"),
+        ("format", "csv"),
+        ("csv.field-delimiter", ";"),
+        ("csv.ignore-parse-errors", "true"),
+        ("source.monitor-interval", "10 s"),
+        ("sink.rolling-policy.file-size", "1MB"),
+        ("sink.rolling-policy.rollover-interval", "1 min"),
+    ];
+    let files_source = source(numbers(), &files).unwrap();
+    assert!(!files_source.bounded && files_source.errors.is_some());
+    let files_sink = sink(numbers(), &files).unwrap();
+    assert_eq!((files_sink.accepts, files_sink.parallelism), (Accepts::Inserts, None));
+    let print = sink(numbers(), &[("connector", "print"), ("print-identifier", "out")]).unwrap();
+    assert_eq!((print.accepts, print.parallelism), (Accepts::Changes, Some(1)));
+    assert_eq!(sink(numbers(), &[("connector", "blackhole")]).unwrap().accepts, Accepts::Changes);
+
+    let fields = numbers();
+    let options = [
+        ("connector", "datagen"),
+        ("rows-per-second", "5"),
+        ("fields.id.kind", "sequence"),
+        ("fields.id.start", "1"),
+        ("fields.id.end", "20"),
+        ("fields.name.length", "10"),
+        ("fields.name.null-rate", "0.5"),
+    ];
+    assert!(source(Arc::clone(&fields), &options).unwrap().bounded);
+    let scan = TableScan { projection: Some(vec![1]), ..TableScan::default() };
+    let names = Connectors.source(&table(fields, &options), &scan).unwrap();
+    assert!(names.bounded, "the sequence ends the rows, whether or not it is read");
+    assert_eq!(names.schema.field(0).name(), "name");
+}
