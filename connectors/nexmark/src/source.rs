@@ -78,7 +78,7 @@ mod tests {
                     services: &Services::default(),
                     pool: &pool,
                     counters: Arc::default(),
-                    state_memory: 0,
+                    waker: yeoul_operator::Waker::default(),
                 };
                 source.open(&mut cx).unwrap();
                 saved.iter().for_each(|(from, bytes)| source.restore("numbered", *from, bytes).unwrap());

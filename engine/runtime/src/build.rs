@@ -48,7 +48,6 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
         for sender in 0..senders {
             let reached = match edge.partitioning {
                 Partitioning::Forward if senders == receivers => sender..sender + 1,
-                Partitioning::Global => 0..1,
                 _ => 0..receivers,
             };
             for receiver in reached {

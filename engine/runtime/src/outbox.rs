@@ -75,7 +75,7 @@ impl Lane {
 
 /// How records are spread over the lanes.
 pub enum Spread {
-    /// There is one lane.
+    /// By the first lane, which may be the only one. Signals go by all: who is given no records still takes part in barriers.
     Single,
     /// By key group.
     Hash {

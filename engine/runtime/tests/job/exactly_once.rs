@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use yeoul_operator::{OperatorError, Services};
+use yeoul_operator::{OperatorError, Partitioning, Services};
 use yeoul_runtime::{JobConfig, Outcome, spawn};
 
 use crate::parts::{Outside, config, delivered, expected, graph};
@@ -74,4 +74,14 @@ fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
         assert!(watch.source_records() < 70_000, "it read {} records anew", watch.source_records());
         assert_eq!(delivered(&outside), expected(), "{before} shards, then {after}");
     }
+}
+
+#[test]
+fn a_global_edge_gives_all_records_to_one_instance_and_ends_the_others() {
+    let outside = Outside::default();
+    let mut graph = graph(&outside, Arc::new(|_| Ok(())));
+    graph.edges[1].partitioning = Partitioning::Global;
+    let job = spawn(graph, config(3), Services::default());
+    assert_eq!(job.wait().unwrap(), Outcome::Finished);
+    assert_eq!(delivered(&outside), expected());
 }

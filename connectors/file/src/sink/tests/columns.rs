@@ -40,7 +40,7 @@ fn write(path: &str, format: TextFormat, frames: &[Frame]) -> Result<Vec<(String
         services: &services,
         pool: &pool,
         counters: Arc::new(Counters::default()),
-        state_memory: 0,
+        waker: yeoul_operator::Waker::default(),
     })?;
     for (number, frame) in (1..).zip(frames) {
         let epoch = Epoch(number);
