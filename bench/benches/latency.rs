@@ -122,7 +122,8 @@ fn burst(sustained: f64) {
     let expected = 2 * schedule(seconds);
     let caught_up = caught_up.unwrap_or(f64::NAN);
     let windows = watched.windows.lock().expect("no probe panics");
-    let calm = windows.iter().filter(|(at, p99)| *at > caught_up && *p99 <= 2_000_000).map(|(at, _)| *at).reduce(f64::min);
+    let calm =
+        windows.iter().filter(|(at, p99)| *at > caught_up && *p99 <= 2_000_000).map(|(at, _)| *at).reduce(f64::min);
     let after: Vec<u64> = windows.iter().filter(|(at, _)| *at > caught_up + 5.0).map(|(_, p99)| *p99).collect();
     println!(
         "burst/10 × for {length} s: {} of {expected} records arrived; memory grew by {} MiB; caught up after {caught_up:.1} s; \

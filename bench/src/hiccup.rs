@@ -18,7 +18,8 @@ pub fn hiccups(length: Duration) -> Histogram {
     let cores = yeoul_sys::thread::cores();
     let threads: Vec<_> = (0..cores)
         .map(|core| {
-            yeoul_sys::thread::spawn_pinned(format!("watch-{core}"), Some(core), move || watch(length)).expect("a thread")
+            yeoul_sys::thread::spawn_pinned(format!("watch-{core}"), Some(core), move || watch(length))
+                .expect("a thread")
         })
         .collect();
     let mut all = Histogram::default();
