@@ -62,6 +62,10 @@ impl<'a> Input<'a> {
         indices.iter().map(|&index| self.column(index)).collect()
     }
 
+    pub(crate) fn all_columns(&self) -> Result<Vec<ArrayRef>, OperatorError> {
+        (0..self.columns.arrays().len()).map(|index| self.column(index)).collect()
+    }
+
     /// Columns with the values of those that `read` names; the others may be nulls.
     pub(crate) fn dense(&self, read: &[usize]) -> Result<Cow<'a, Columns>, OperatorError> {
         if self.is_whole() {

@@ -20,6 +20,7 @@ pub mod assign_times;
 pub mod union;
 pub mod aggregate;
 pub mod window;
+pub mod join;
 #[cfg(test)]
 mod testing;
 
@@ -29,6 +30,7 @@ pub use aggregate::{AggregateCall, AggregateFunction, GroupAggregate};
 pub use assign_times::AssignTimes;
 pub use calc::{Calc, Projected};
 pub use expression::{ColumnValue, EvaluationTime, Expression};
+pub use join::{JoinKind, RegularJoin, Uniqueness};
 pub use key::HashColumns;
 pub use union::Union;
 pub use window::{Window, WindowAggregate, WindowProperty, WindowTime};

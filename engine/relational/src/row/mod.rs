@@ -15,7 +15,7 @@ mod tests;
 
 use std::ops::Range;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, FieldRef};
 use yeoul_operator::OperatorError;
 
 use crate::word;
@@ -111,6 +111,11 @@ impl RowCodec {
             }
         }
         Ok(())
+    }
+
+    /// For the columns of these fields.
+    pub(crate) fn of_fields<'a>(fields: impl IntoIterator<Item = &'a FieldRef>) -> Result<Self, OperatorError> {
+        Self::new(fields.into_iter().map(|field| field.data_type().clone()))
     }
 
     fn null_bytes(&self) -> usize {
