@@ -14,6 +14,7 @@ mod row;
 mod input;
 mod key;
 mod output;
+mod sort_key;
 
 pub mod calc;
 pub mod assign_times;
@@ -21,6 +22,8 @@ pub mod union;
 pub mod aggregate;
 pub mod window;
 pub mod join;
+pub mod rank;
+pub mod deduplicate;
 #[cfg(test)]
 mod testing;
 
@@ -29,9 +32,12 @@ use yeoul_operator::OutputId;
 pub use aggregate::{AggregateCall, AggregateFunction, GroupAggregate};
 pub use assign_times::AssignTimes;
 pub use calc::{Calc, Projected};
+pub use deduplicate::{Deduplicate, DeduplicateOrder};
 pub use expression::{ColumnValue, EvaluationTime, Expression};
 pub use join::{JoinKind, RegularJoin, Uniqueness};
 pub use key::HashColumns;
+pub use rank::{Rank, RankStrategy};
+pub use sort_key::SortKey;
 pub use union::Union;
 pub use window::{Window, WindowAggregate, WindowProperty, WindowTime};
 

@@ -14,7 +14,7 @@ use super::plan::Plan;
 use crate::row::{EncodedRows, RowCodec};
 use crate::word::{read_words, width};
 
-/// Buckets looked at after each frame for values whose time to live is over.
+/// At least so many buckets are looked at after each frame (and one for each row in it) for values whose time to live is over.
 const SWEPT: usize = 16;
 
 /// A value's bits or its count, and when it was last written.
@@ -190,7 +190,7 @@ impl Seeing<'_> {
             }
         }
         if self.ttl.is_some() {
-            table.sweep(SWEPT, |_, seen| expired(seen));
+            table.sweep(SWEPT.max(keys.len()), |_, seen| expired(seen));
         }
     }
 }

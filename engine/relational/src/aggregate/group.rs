@@ -27,7 +27,7 @@ use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
 use crate::output::{check_schema, emit, types_of};
 use crate::row::{EncodedRows, RowCodec};
 
-/// Buckets looked at after each frame for groups whose life is over.
+/// At least so many buckets are looked at after each frame (and one for each key in it) for groups whose life is over.
 const SWEPT: usize = 16;
 
 /// Aggregates by key, without end: each change of a group's result goes out.
@@ -179,7 +179,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
             }
         }
         if ttl.is_some() {
-            table.sweep(SWEPT, |_, held| is_over(held.words()));
+            table.sweep(SWEPT.max(groups.len()), |_, held| is_over(held.words()));
         }
         self.give(&input, cx)
     }

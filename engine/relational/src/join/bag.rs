@@ -14,7 +14,7 @@ use yeoul_state::{Compound, Key, StateTable, Stored, Table};
 
 /// A chunk takes no more rows once it has this many bytes.
 const CHUNK_BYTES: usize = 2048;
-/// Buckets looked at after each frame for chunks whose rows have all expired.
+/// At least so many buckets are looked at after each frame (and one for each row in it) for chunks whose rows have all expired.
 const SWEPT: usize = 16;
 
 /// Rows of a key, end to end.
@@ -210,9 +210,9 @@ impl<K: Key> Bag<K> {
     }
 
     /// Removes chunks whose rows have all expired, a few at a time.
-    pub(super) fn sweep(&mut self, now: i64) {
+    pub(super) fn sweep(&mut self, now: i64, rows: usize) {
         let Some(ttl) = self.ttl else { return };
-        self.table.sweep(SWEPT, |place, chunk| {
+        self.table.sweep(SWEPT.max(rows), |place, chunk| {
             let (mut at, bytes) = (0, &chunk.bytes[..]);
             while at < bytes.len() {
                 let since = i64::from_le_bytes(bytes[at + 8..at + 16].try_into().expect("eight bytes"));
@@ -272,7 +272,7 @@ mod tests {
         bag.for_each(&7, 7_u64.hash(), 10, |entry| seen.push(entry.row));
         assert_eq!(seen, [b"b"]);
         for _ in 0..100 {
-            bag.sweep(15);
+            bag.sweep(15, 0);
         }
         assert!(bag.table.is_empty());
     }

@@ -116,7 +116,7 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
                 bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), cx.now().0);
             }
         }
-        bag.sweep(cx.now().0);
+        bag.sweep(cx.now().0, input.rows());
         Ok(())
     }
 
