@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("operator", &["sys", "frame", "state"]),
     ("runtime", &["sys", "frame", "ring", "state", "operator"]),
     ("stream", &["sys", "frame", "state", "operator"]),
+    ("relational", &["sys", "frame", "state", "operator"]),
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),

@@ -4,6 +4,7 @@ pub mod log;
 pub mod stored;
 pub mod key;
 mod key_str;
+mod key_bytes;
 pub mod state_table;
 pub mod table;
 pub mod panes;
@@ -27,6 +28,7 @@ mod log_tests;
 
 pub use broadcast::BroadcastState;
 pub use key::{Compound, Key};
+pub use key_bytes::{KeyBytes, NullableWord};
 pub use key_str::KeyStr;
 pub use keyed::{
     AggregateFunction, AggregatingHandle, AggregatingState, ListHandle, ListState, MapHandle, MapState, ReducingHandle,

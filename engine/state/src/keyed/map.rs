@@ -131,6 +131,22 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
         keys
     }
 
+    /// Calls `visit` for each entry that is there, from the first key on (or from the last one back), until it says no.
+    pub fn visit_while(&mut self, backwards: bool, mut visit: impl FnMut(&N, &V) -> bool) {
+        let (entries, at) = (&mut self.table.entries, &self.at);
+        let Some(subs) = self.table.subs.0.get(at.key, at.hash) else { return };
+        let mut go_on = |sub: &N| {
+            let key = Compound { key: at.key.clone(), sub: sub.clone() };
+            let value = entries.get(&key, Compound::<K, N>::hash_of(at.hash, sub), at.now);
+            value.is_none_or(|value| visit(sub, value))
+        };
+        if backwards {
+            subs.iter().rev().all(&mut go_on);
+        } else {
+            subs.iter().all(&mut go_on);
+        }
+    }
+
     /// Whether there are none, not even expired ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -51,7 +51,7 @@ impl<K: Key, V: Value> Table<K, V> {
 
     /// Looks up a frame's keys in their order: `found(i, value)` for `keys[i]`.
     #[inline]
-    pub fn get_batch(&self, keys: &[K], hashes: &[KeyHash], mut found: impl FnMut(usize, Option<&V>)) {
+    pub fn get_batch<'t>(&'t self, keys: &[K], hashes: &[KeyHash], mut found: impl FnMut(usize, Option<&'t V>)) {
         assert_eq!(keys.len(), hashes.len(), "every key has its hash");
         hashes.iter().take(AHEAD).for_each(|&hash| self.prefetch(hash));
         for (i, (key, &hash)) in keys.iter().zip(hashes).enumerate() {

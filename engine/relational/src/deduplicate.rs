@@ -1,0 +1,341 @@
+//! The first or the last row of each key.
+//!
+//! Of a frame's rows of a key only the one that stays can change what is given, so a key is looked up once a frame. Among rows of one
+//! time the last to arrive is the last, and the first to arrive the first.
+//!
+//! Invariants:
+//! 1. What is kept of a key is the row that was given of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::UInt32Array;
+use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave;
+use yeoul_frame::{Frame, RowKind, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError};
+use yeoul_state::log::Corrupt;
+use yeoul_state::{StateTable, Stored, Table};
+
+use crate::aggregate::{Groups, columns};
+use crate::assign_times::event_times;
+use crate::input::{Input, gather};
+use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
+use crate::output::emit;
+use crate::row::{EncodedRows, RowCodec};
+
+/// At least so many buckets are looked at after each frame (and one for each key in it) for keys whose life is over.
+const SWEPT: usize = 16;
+
+/// By what rows of a key are first and last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeduplicateOrder {
+    /// A column of event times.
+    RowTime(usize),
+    /// Their arrival.
+    ProcTime,
+}
+
+/// Keeps one row of each key; rows that only come in, and are not taken back.
+#[derive(Debug, Clone)]
+pub struct Deduplicate {
+    /// The key.
+    pub keys: Vec<usize>,
+    /// What first and last mean.
+    pub order: DeduplicateOrder,
+    /// The first row is kept; otherwise the last.
+    pub keep_first: bool,
+    /// Whether a change is sent with the row as it was.
+    pub update_before: bool,
+    /// A key of which no row came for so long is forgotten.
+    pub ttl: Option<Duration>,
+    /// What comes in, and out.
+    pub schema: SchemaRef,
+}
+
+impl fmt::Display for Deduplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (keep, order) = (
+            if self.keep_first { "FirstRow" } else { "LastRow" },
+            match self.order {
+                DeduplicateOrder::RowTime(_) => "ROWTIME",
+                DeduplicateOrder::ProcTime => "PROCTIME",
+            },
+        );
+        write!(f, "Deduplicate(keep=[{keep}], key=[{}], order=[{order}])", columns(&self.keys))
+    }
+}
+
+impl Deduplicate {
+    /// An instance.
+    ///
+    /// # Errors
+    /// A type that cannot be kept.
+    pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
+        let form = KeyForm::of(&self.schema, &self.keys);
+        by_key_form!(form, K => Ok(Box::new(DeduplicateOperator::<K> {
+            keys: KeyReader::new(&self.schema, &self.keys)?,
+            codec: RowCodec::of_fields(self.schema.fields())?,
+            ttl: self.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
+            spec: self,
+            groups: Groups::new(),
+            rows: EncodedRows::default(),
+            table: None,
+        })))
+    }
+
+    /// What is given of a key may change, so it is kept.
+    fn keeps_rows(&self) -> bool {
+        self.update_before && !(self.keep_first && self.order == DeduplicateOrder::ProcTime)
+    }
+}
+
+/// What is kept of a key: its time, when it was written, and the row if it will be given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kept {
+    time: i64,
+    since: i64,
+    row: Box<[u8]>,
+}
+
+impl Stored for Kept {
+    const WIDTH: Option<usize> = None;
+
+    fn vacant() -> Self {
+        Self { time: 0, since: 0, row: Box::default() }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.time.encode(out);
+        self.since.encode(out);
+        out.extend_from_slice(&self.row);
+    }
+
+    /// Takes all the bytes.
+    fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
+        let (time, since) = (i64::decode(bytes)?, i64::decode(bytes)?);
+        Ok(Self { time, since, row: std::mem::take(bytes).into() })
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.row.len()
+    }
+}
+
+struct DeduplicateOperator<K: ColumnKey> {
+    spec: Arc<Deduplicate>,
+    keys: KeyReader<K>,
+    codec: RowCodec,
+    ttl: Option<i64>,
+    groups: Groups<K>,
+    rows: EncodedRows,
+    table: Option<Table<K, Kept>>,
+}
+
+impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.table = Some(Table::new(cx.operator.table("kept"), "kept"));
+        Ok(())
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Self { spec, keys, codec, groups, rows, ttl, .. } = self;
+        let table = self.table.as_mut().expect("an operator is opened before its first frame");
+        let (input, now) = (Input::of(frame)?, cx.now().0);
+        if input.kinds().is_some_and(|kinds| kinds.iter().any(|kind| !matches!(kind, RowKind::Insert))) {
+            return Err(OperatorError::new(format!("{spec} over rows that change"))
+                .hint("this is a fault of the plan, or of a source that declares the wrong changelog mode"));
+        }
+        keys.read(&input)?;
+        groups.group(keys.keys(), keys.hashes());
+        let times: Option<Vec<Timestamp>> = match spec.order {
+            DeduplicateOrder::RowTime(column) => Some(event_times(&input.column(column)?)?),
+            DeduplicateOrder::ProcTime => None,
+        };
+        // The row of each key that stays of this frame's.
+        let mut stays = groups.first.clone();
+        for (row, &group) in groups.ids.iter().enumerate() {
+            let held = &mut stays[group as usize];
+            let replaces = match (&times, spec.keep_first) {
+                (Some(times), true) => times[row] < times[*held as usize],
+                (Some(times), false) => times[row] >= times[*held as usize],
+                (None, keep_first) => !keep_first,
+            };
+            if replaces {
+                *held = row as u32;
+            }
+        }
+        let keeps_rows = spec.keeps_rows();
+        if keeps_rows {
+            let stay = UInt32Array::from(stays.clone());
+            let columns =
+                input.all_columns()?.iter().map(|column| gather(column, &stay)).collect::<Result<Vec<_>, _>>()?;
+            codec.encode(&columns, stays.len(), rows)?;
+        }
+        let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
+        // By change: the key's group, and the row as it was, or none.
+        let mut changes: Vec<(u32, Option<Box<[u8]>>)> = Vec::with_capacity(stays.len());
+        let vacant = || Kept { time: 0, since: i64::MIN, row: Box::default() };
+        table.upsert_batch(&groups.keys, &groups.hashes, vacant, |group, kept| {
+            let time = times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
+            let is_new = kept.since == i64::MIN || is_over(kept);
+            let replaces = match (spec.order, spec.keep_first) {
+                _ if is_new => true,
+                (DeduplicateOrder::RowTime(_), true) => time < kept.time,
+                (DeduplicateOrder::RowTime(_), false) => time >= kept.time,
+                (DeduplicateOrder::ProcTime, keep_first) => !keep_first,
+            };
+            if replaces {
+                let row = if keeps_rows { rows.row(group).into() } else { Box::default() };
+                let old = std::mem::replace(kept, Kept { time, since: now, row });
+                changes.push((group as u32, (!is_new).then_some(old.row)));
+            }
+        });
+        if ttl.is_some() {
+            table.sweep(SWEPT.max(stays.len()), |_, kept| is_over(kept));
+        }
+        Self::give(spec, codec, &input, &stays, &changes, cx)
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some(table) = &mut self.table {
+            visit(table);
+        }
+    }
+}
+
+impl<K: ColumnKey> DeduplicateOperator<K> {
+    fn give(
+        spec: &Deduplicate,
+        codec: &RowCodec,
+        input: &Input<'_>,
+        stays: &[u32],
+        changes: &[(u32, Option<Box<[u8]>>)],
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let (mut kinds, mut times, mut picks) = (vec![], vec![], vec![]);
+        let mut old: Vec<&[u8]> = vec![];
+        let row_times = input.times();
+        for (at, (group, before)) in changes.iter().enumerate() {
+            let time = row_times[stays[*group as usize] as usize];
+            if let Some(before) = before.as_ref().filter(|_| spec.keeps_rows()) {
+                picks.push((1, old.len()));
+                old.push(before);
+                kinds.push(RowKind::UpdateBefore);
+                times.push(time);
+            }
+            picks.push((0, at));
+            kinds.push(if before.is_some() { RowKind::UpdateAfter } else { RowKind::Insert });
+            times.push(time);
+        }
+        let new = UInt32Array::from(changes.iter().map(|(group, _)| stays[*group as usize]).collect::<Vec<_>>());
+        let mut arrays = Vec::with_capacity(spec.schema.fields().len());
+        for column in 0..spec.schema.fields().len() {
+            let new = gather(&input.column(column)?, &new)?;
+            if old.is_empty() {
+                arrays.push(new);
+                continue;
+            }
+            let old = codec.decode_column(&old, column)?;
+            let both = interleave(&[&*new, &*old], &picks);
+            arrays.push(both.map_err(|error| OperatorError::new("old rows beside new ones").caused_by(error))?);
+        }
+        if kinds.iter().all(|kind| *kind == RowKind::Insert) {
+            kinds.clear();
+        }
+        emit(cx, &spec.schema, arrays, times, kinds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow_schema::{DataType, TimeUnit};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Fold, Harness, Step, Table, fold, rows, run_with_restores};
+
+    fn input() -> Table {
+        let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+        Table::new(&[("k", DataType::Int64), ("s", DataType::Utf8View), ("ts", millis)])
+    }
+
+    fn harness(order: DeduplicateOrder, keep_first: bool, update_before: bool) -> Harness {
+        let ttl = (order == DeduplicateOrder::ProcTime).then(|| Duration::from_millis(100));
+        let schema = input().schema().clone();
+        let spec = Arc::new(Deduplicate { keys: vec![0], order, keep_first, update_before, ttl, schema });
+        Harness::of(move || spec.clone().operator(), &[&[0]])
+    }
+
+    #[test]
+    fn among_equal_times_the_last_to_arrive_is_the_last() {
+        let mut harness = harness(DeduplicateOrder::RowTime(2), false, true);
+        harness.push(0, input().frame("+I 1 a 5\n+I 1 b 5\n+I 2 c 9 @3\n+I 1 d 4"));
+        assert_eq!(rows(&harness.take()), "+I 1 b 5 @0\n+I 2 c 9 @3");
+        harness.push(0, input().frame("+I 2 e 8\n+I 1 f 5 @7"));
+        assert_eq!(rows(&harness.take()), "-U 1 b 5 @7\n+U 1 f 5 @7");
+        assert!(harness.try_push(0, input().frame("-D 1 f 5")).is_err());
+    }
+
+    #[test]
+    fn the_first_to_arrive_is_given_once_in_its_life() {
+        let mut harness = harness(DeduplicateOrder::ProcTime, true, true);
+        harness.push(0, input().frame("+I 1 a 5\n+I 1 b 1"));
+        harness.push(0, input().frame("+I 1 c 0"));
+        harness.processing_time(99);
+        harness.push(0, input().frame("+I 1 d 0"));
+        harness.processing_time(100);
+        harness.push(0, input().frame("+I 1 e 0"));
+        assert_eq!(rows(&harness.take()), "+I 1 a 5 @0\n+I 1 e 0 @0");
+    }
+
+    #[test]
+    fn without_update_before_only_the_new_row_is_given() {
+        let mut harness = harness(DeduplicateOrder::RowTime(2), true, false);
+        harness.push(0, input().frame("+I 1 a 5"));
+        harness.push(0, input().frame("+I 1 b 3\n+I 1 c 3\n+I 1 d 4"));
+        assert_eq!(rows(&harness.take()), "+I 1 a 5 @0\n+U 1 b 3 @0");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn one_row_a_key_stays(
+            all in prop::collection::vec((0..4_i64, 0..9_u8, 0..6_i64), 1..60),
+            cut in 1..9_usize,
+            keep_first: bool,
+            restores in prop::collection::vec((0..8_usize, 1..3_u16), 0..3),
+        ) {
+            let mut steps: Vec<Step> = vec![];
+            let mut models = vec![];
+            let mut model = BTreeMap::<i64, (u8, i64)>::new();
+            for rows in all.chunks(cut) {
+                let line = |(key, text, time): &(i64, u8, i64)| format!("+I {key} t{text} {time}");
+                steps.push(Step::Push(0, input().frame(&rows.iter().map(line).collect::<Vec<_>>().join("\n"))));
+                for (key, text, time) in rows {
+                    let held = model.entry(*key).or_insert((*text, *time));
+                    if if keep_first { *time < held.1 } else { *time >= held.1 } {
+                        *held = (*text, *time);
+                    }
+                }
+                models.push(model.clone());
+            }
+            for (at, parallelism) in restores {
+                let at = at.min(steps.len());
+                models.insert(at, models.get(at.wrapping_sub(1)).cloned().unwrap_or_default());
+                steps.insert(at, Step::Restore(parallelism));
+            }
+            let mut folded = Fold::new();
+            run_with_restores(harness(DeduplicateOrder::RowTime(2), keep_first, true), &steps, |at, out| {
+                fold(&mut folded, out);
+                let row = |(key, (text, time)): (&i64, &(u8, i64))| (format!("{key} t{text} {time}"), 1);
+                let expected: Fold = models.get(at).unwrap_or(&model).iter().map(row).collect();
+                assert_eq!(folded, expected);
+            });
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Streaming relational operators over columns: what SQL is lowered to.
+//!
+//! An operator takes column frames (rows with event times and kinds) and gives column frames; it is described by a plain spec that names
+//! input columns by number. Scalar expressions are computed before it, by a [`Calc`]; who parses and plans is not known here.
+//!
+//! Invariants of every operator:
+//! 1. For every prefix of its input, the fold of its output is the query over the fold of its input.
+//! 2. The order of rows that it gives depends on the order of rows that it was given only, not on how they were cut into frames of one key.
+//! 3. A row is in the output, in state, late (counted, and sent to [`LATE`]), or an error.
+
+pub mod expression;
+mod word;
+mod row;
+mod input;
+mod key;
+mod output;
+mod sort_key;
+
+pub mod calc;
+pub mod assign_times;
+pub mod union;
+pub mod aggregate;
+pub mod window;
+pub mod join;
+pub mod rank;
+pub mod deduplicate;
+#[cfg(test)]
+mod testing;
+
+use yeoul_operator::OutputId;
+
+pub use aggregate::{AggregateCall, AggregateFunction, GroupAggregate};
+pub use assign_times::AssignTimes;
+pub use calc::{Calc, Projected};
+pub use deduplicate::{Deduplicate, DeduplicateOrder};
+pub use expression::{ColumnValue, EvaluationTime, Expression};
+pub use join::{JoinKind, RegularJoin, Uniqueness};
+pub use key::HashColumns;
+pub use rank::{Rank, RankStrategy};
+pub use sort_key::SortKey;
+pub use union::Union;
+pub use window::{Window, WindowAggregate, WindowProperty, WindowTime};
+
+/// Where late rows go, as they came: every operator that can meet late rows has this output.
+pub const LATE: OutputId = OutputId(1);

@@ -1,0 +1,358 @@
+//! TUMBLE, HOP and CUMULATE, and windows that rows bring along.
+//!
+//! Invariants:
+//! 1. Every window whose last time is at or before `fired` has fired, no other has (but for keys that are `behind`, after a restore).
+//! 2. A row is in a pane, or late. (Or, where hopping windows leave gaps, in no window.)
+//! 3. A pane is held as long as a window that it is in has not fired; then it is dropped whole.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use yeoul_frame::{Frame, KeyGroups, KeyHash, Selection, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_state::{Panes, StateTable};
+
+use super::give::give;
+use super::grid::Grid;
+use super::merged::Merged;
+use super::{WindowAggregate, WindowTime};
+use crate::aggregate::{Accumulators, Distincts, Folder, Groups, Plan, TextRows};
+use crate::assign_times::event_times;
+use crate::input::Input;
+use crate::key::{ColumnKey, KeyReader};
+use crate::output::emit_late;
+
+/// The name of the time up to which windows have fired, in a snapshot.
+const FIRED: &str = "fired";
+
+/// What a namespace of the panes is.
+#[derive(Clone, Copy)]
+enum Panework {
+    /// A pane that several windows share.
+    Shared(Grid),
+    /// A window, named by its end: its distinct values are its own.
+    Each(Grid),
+    /// A window that rows bring along, named by its end.
+    Given,
+}
+
+pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
+    spec: Arc<WindowAggregate>,
+    plan: Plan,
+    work: Panework,
+    keys: KeyReader<K>,
+    groups: Groups<K>,
+    folder: Folder,
+    panes: Option<Panes<K, A>>,
+    distincts: Option<Distincts<K>>,
+    merged: Merged<K, A>,
+    fired: i64,
+    /// Key groups, and up to when their windows had fired in the subtask that they were restored from.
+    behind: Vec<(Range<u16>, i64)>,
+    key_groups: KeyGroups,
+    /// Rows of the frame by pane.
+    split: Vec<(i64, Vec<u32>)>,
+    late: Vec<u32>,
+}
+
+impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
+    pub(super) fn new(spec: Arc<WindowAggregate>, plan: Plan) -> Result<Self, OperatorError> {
+        let distinct = plan.feeds.iter().any(|feed| feed.distinct.is_some());
+        let work = match (spec.time, Grid::of(spec.window)) {
+            (WindowTime::Windowed { .. }, _) | (_, None) => Panework::Given,
+            (_, Some(grid)) if distinct && !grid.is_tumbling() => Panework::Each(grid),
+            (_, Some(grid)) => Panework::Shared(grid),
+        };
+        Ok(Self {
+            keys: KeyReader::new(&spec.input_schema, &spec.state_keys())?,
+            spec,
+            plan,
+            work,
+            groups: Groups::new(),
+            folder: Folder::default(),
+            panes: None,
+            distincts: None,
+            merged: Merged::new(),
+            fired: i64::MIN,
+            behind: Vec::new(),
+            key_groups: KeyGroups::DEFAULT,
+            split: Vec::new(),
+            late: Vec::new(),
+        })
+    }
+
+    /// The times by which rows are sorted into panes.
+    fn times(&self, input: &Input<'_>, cx: &Context<'_>) -> Result<Vec<Timestamp>, OperatorError> {
+        let times = match self.spec.time {
+            WindowTime::RowTime => input.times().into_owned(),
+            WindowTime::Column(column) => event_times(&input.column(column)?)?,
+            // The clock may go back; windows that have fired stay so.
+            WindowTime::ProcTime => {
+                let now = cx.now().0.max(self.fired.saturating_add(1));
+                return Ok(vec![Timestamp(now); input.rows()]);
+            }
+            WindowTime::Windowed { end, .. } => event_times(&input.column(end)?)?,
+        };
+        if times.contains(&Timestamp::MIN) {
+            return Err(OperatorError::new("a row has no event time, and windows need one")
+                .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()"));
+        }
+        Ok(times)
+    }
+
+    /// Sorts the frame's rows into `split` by pane. Returns the pane if all rows are of one.
+    fn sort(&mut self, times: &[Timestamp]) -> Option<i64> {
+        self.split.clear();
+        let pane_of = |time: i64| match self.work {
+            Panework::Shared(grid) | Panework::Each(grid) => grid.pane_of(time),
+            Panework::Given => time,
+        };
+        let is_in = |pane: i64, time: i64| match self.work {
+            Panework::Shared(grid) | Panework::Each(grid) => grid.is_in(pane, time),
+            Panework::Given => pane == time,
+        };
+        let first = pane_of(times.first()?.0);
+        if times.iter().all(|time| is_in(first, time.0)) {
+            return Some(first);
+        }
+        let mut last = 0;
+        for (position, time) in times.iter().enumerate() {
+            if self.split.get(last).is_none_or(|(pane, _)| !is_in(*pane, time.0)) {
+                let pane = pane_of(time.0);
+                last = self.split.partition_point(|(other, _)| *other < pane);
+                if self.split.get(last).is_none_or(|(other, _)| *other != pane) {
+                    self.split.insert(last, (pane, Vec::new()));
+                }
+            }
+            self.split[last].1.push(position as u32);
+        }
+        None
+    }
+
+    /// Takes the rows of one pane.
+    fn take(&mut self, frame: &Frame, pane: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
+        let (first, last) = match self.work {
+            Panework::Shared(grid) | Panework::Each(grid) => (grid.first_end(pane), grid.last_end(pane)),
+            Panework::Given => (pane, pane),
+        };
+        if first > last {
+            // In a gap between windows that begin further apart than they are long.
+            return Ok(());
+        }
+        if last.saturating_sub(1) <= self.fired {
+            self.late.extend(frame.indices());
+            return Ok(());
+        }
+        let rest;
+        let frame = if self.behind.is_empty() {
+            frame
+        } else {
+            rest = self.without_behind(frame, last)?;
+            &rest
+        };
+        match self.work {
+            Panework::Each(grid) => {
+                for end in grid.ends_of(pane, self.fired) {
+                    self.fold(frame, end, cx)?;
+                }
+                Ok(())
+            }
+            _ => self.fold(frame, pane, cx),
+        }
+    }
+
+    /// The rows whose windows had not fired where they were before a restore; the others are late.
+    fn without_behind(&mut self, frame: &Frame, last: i64) -> Result<Frame, OperatorError> {
+        let input = Input::of(frame)?;
+        let (_, hashes) = self.keys.read(&input)?;
+        let mut position = 0;
+        let selection = frame.selection().refine(|row| {
+            let before = fired_before(&self.behind, self.key_groups, hashes[position]);
+            position += 1;
+            let keeps = last.saturating_sub(1) > before;
+            if !keeps {
+                self.late.push(row);
+            }
+            keeps
+        });
+        Ok(frame.select(selection))
+    }
+
+    fn fold(&mut self, frame: &Frame, namespace: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
+        let Self { plan, keys, groups, folder, .. } = self;
+        let panes = self.panes.as_mut().expect("an operator is opened before its first frame");
+        let distincts = self.distincts.as_mut().expect("an operator is opened before its first frame");
+        if frame.is_empty() {
+            return Ok(());
+        }
+        let input = Input::of(frame)?;
+        keys.read(&input)?;
+        groups.group(keys.keys(), keys.hashes());
+        folder.read(plan, &input)?;
+        if !distincts.is_empty() {
+            let mut weights = std::mem::take(&mut folder.weights);
+            let array = |column| folder.array(column).clone();
+            distincts.weigh(namespace, keys.keys(), keys.hashes(), array, &mut weights, cx.now())?;
+            folder.weights = weights;
+        }
+        folder.fold(plan, &groups.ids, groups.len());
+        let texts = TextRows::read(plan, folder, &groups.ids, groups.len())?;
+        panes.pane(namespace).upsert_batch(
+            &groups.keys,
+            &groups.hashes,
+            || A::fresh(plan),
+            |group, held| {
+                plan.merge(held.words_mut(), |word| folder.partial(word, group));
+                if let Some(texts) = &texts {
+                    texts.merge(plan, group, held);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    /// Fires all windows whose last time is at or before `target`, as far as there is room.
+    fn advance(&mut self, target: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        loop {
+            let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
+            let next = match self.work {
+                Panework::Shared(grid) => panes.namespaces().find_map(|pane| grid.next_end_of(pane, self.fired)),
+                Panework::Each(_) | Panework::Given => panes.namespaces().next(),
+            };
+            let Some(end) = next.filter(|end| end.saturating_sub(1) <= target) else {
+                self.settle(target);
+                return Ok(Progress::Done);
+            };
+            if !cx.has_room() {
+                return Ok(Progress::More);
+            }
+            self.fire(end, cx)?;
+            self.settle(end.saturating_sub(1));
+        }
+    }
+
+    fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
+        let (behind, groups) = (&self.behind, self.key_groups);
+        let takes = |hash: KeyHash| behind.is_empty() || fired_before(behind, groups, hash) < end.saturating_sub(1);
+        self.merged.clear();
+        let (start, windows) = match self.work {
+            Panework::Shared(grid) => (grid.start_of(end), grid.start_of(end)..end),
+            Panework::Each(grid) => (grid.start_of(end), end..end.saturating_add(1)),
+            Panework::Given => (end, end..end.saturating_add(1)),
+        };
+        let alone = panes.within(windows.clone()).nth(1).is_none();
+        for pane in panes.within(windows) {
+            self.merged.add(&self.plan, pane, alone, takes);
+        }
+        let (keys, held) = (&self.merged.keys, &self.merged.held);
+        let mut starts = vec![(start, end)];
+        if let Panework::Given = self.work {
+            let column = self.keys.columns_of(keys.iter())?.swap_remove(self.spec.keys.len());
+            starts = event_times(&column)?.into_iter().map(|start| (start.0, end)).collect();
+        }
+        give(&self.spec, &self.plan, &self.keys, keys, held, &starts, cx)
+    }
+
+    /// All windows up to `fired` have fired: drops what no window needs any more.
+    fn settle(&mut self, fired: i64) {
+        self.fired = self.fired.max(fired);
+        self.behind.retain(|(_, before)| *before > self.fired);
+        loop {
+            let panes = self.panes.as_mut().expect("an operator is opened before its first watermark");
+            let Some(pane) = panes.namespaces().next() else { return };
+            let last = match self.work {
+                Panework::Shared(grid) => grid.last_end(pane),
+                Panework::Each(_) | Panework::Given => pane,
+            };
+            if last.saturating_sub(1) > self.fired {
+                return;
+            }
+            panes.drop_namespace(pane);
+            if let Some(distincts) = &mut self.distincts {
+                distincts.drop_namespace(pane);
+            }
+        }
+    }
+}
+
+/// Up to when the windows of a key had fired before a restore.
+fn fired_before(behind: &[(Range<u16>, i64)], groups: KeyGroups, hash: KeyHash) -> i64 {
+    let group = groups.of(hash).0;
+    behind.iter().find(|(range, _)| range.contains(&group)).map_or(i64::MIN, |(_, fired)| *fired)
+}
+
+impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.key_groups = cx.key_groups;
+        self.panes = Some(Panes::new(cx.operator.table("windows"), "windows"));
+        self.distincts = Some(Distincts::new(&self.plan, cx.operator, None)?);
+        Ok(())
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = Input::of(frame)?;
+        let times = self.times(&input, cx)?;
+        if let Some(pane) = self.sort(&times) {
+            self.take(frame, pane, cx)?;
+        }
+        for (pane, positions) in std::mem::take(&mut self.split) {
+            let rows: Vec<u32> = positions.iter().map(|&position| input.row(position as usize)).collect();
+            self.take(&frame.select(Selection::rows(&rows)), pane, cx)?;
+        }
+        self.late.sort_unstable();
+        emit_late(cx, frame, &self.late);
+        self.late.clear();
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        match self.spec.time {
+            // The input has ended: what its windows hold is not left behind.
+            WindowTime::ProcTime if watermark != Timestamp::MAX => Ok(Progress::Done),
+            _ => self.advance(watermark.0, cx),
+        }
+    }
+
+    fn next_processing_time(&self) -> Option<Timestamp> {
+        if self.spec.time != WindowTime::ProcTime {
+            return None;
+        }
+        let mut panes = self.panes.as_ref()?.namespaces();
+        match self.work {
+            Panework::Shared(grid) => panes.find_map(|pane| grid.next_end_of(pane, self.fired)).map(Timestamp),
+            Panework::Each(_) | Panework::Given => panes.next().map(Timestamp),
+        }
+    }
+
+    fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        self.advance(now.0.saturating_sub(1), cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        snapshot.state(FIRED, self.fired.to_le_bytes().to_vec());
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let fired = match bytes.try_into() {
+            Ok(bytes) if name == FIRED => i64::from_le_bytes(bytes),
+            _ => {
+                let what = format!("{} bytes of state '{name}' are not a window operator's", bytes.len());
+                return Err(OperatorError::new(what).hint("start from a savepoint of the same plan"));
+            }
+        };
+        self.fired = if self.behind.is_empty() { fired } else { self.fired.min(fired) };
+        self.behind.push((self.key_groups.range(from.index, from.parallelism), fired));
+        Ok(())
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some(panes) = &mut self.panes {
+            visit(panes);
+        }
+        if let Some(distincts) = &mut self.distincts {
+            distincts.tables(visit);
+        }
+    }
+}
