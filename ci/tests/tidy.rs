@@ -41,6 +41,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("operator", &["sys", "frame", "state"]),
     ("runtime", &["sys", "frame", "ring", "state", "operator"]),
     ("stream", &["sys", "frame", "state", "operator"]),
+    ("relational", &["sys", "frame", "state", "operator"]),
+    ("sql", &["frame", "operator", "relational"]),
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),

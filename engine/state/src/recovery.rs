@@ -178,7 +178,10 @@ impl Parts {
     fn is_next(&mut self, of: PartOf, part: u32, more: bool) -> Result<bool, Corrupt> {
         let expected = self.open.take().map_or((of, 0), |(of, last)| (of, last + 1));
         if expected != (of, part) {
-            return Err(Corrupt::new(format!("part {part} stands where part {} of something else was expected", expected.1)));
+            return Err(Corrupt::new(format!(
+                "part {part} stands where part {} of something else was expected",
+                expected.1
+            )));
         }
         self.open = more.then_some((of, part));
         Ok(part > 0)
@@ -187,7 +190,9 @@ impl Parts {
     fn end(&self) -> io::Result<()> {
         match self.open {
             None => Ok(()),
-            Some((_, part)) => Err(Corrupt::new(format!("the log ends after part {part}, and another should follow")).into()),
+            Some((_, part)) => {
+                Err(Corrupt::new(format!("the log ends after part {part}, and another should follow")).into())
+            }
         }
     }
 }
