@@ -203,7 +203,7 @@ impl Operator for SealMoments {
     }
 }
 
-/// Makes output visible by creating a file, as the file sink does, and notes how late that is.
+/// Makes output visible by creating a file (without the syncs of the file sink), and notes how late that is.
 struct Visible {
     begin: Instant,
     folder: std::path::PathBuf,

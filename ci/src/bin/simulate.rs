@@ -23,7 +23,7 @@ use yeoul_sim::setting::Setting;
 use yeoul_sim::workload::JobKind;
 
 /// A planted bug must be caught within this many seeds.
-const CAUGHT_WITHIN: u64 = 100;
+const CAUGHT_WITHIN: u64 = 1_000;
 /// Every so many seeds a run is made twice, and its traces compared.
 const AGAIN_EVERY: u64 = 10;
 /// Records of a job that is swept: it is run some ten thousand times.

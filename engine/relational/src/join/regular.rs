@@ -53,7 +53,7 @@ struct Partners<'t> {
 impl<K: ColumnKey> RegularOperator<K> {
     pub(super) fn new(spec: Arc<RegularJoin>) -> Result<Self, OperatorError> {
         let side = |schema: &SchemaRef, keys: &[usize], unique, ttl: Option<std::time::Duration>| {
-            Ok(Side {
+            Ok::<_, OperatorError>(Side {
                 keys: KeyReader::new(schema, keys)?,
                 codec: RowCodec::of_fields(schema.fields())?,
                 rows: EncodedRows::default(),

@@ -108,7 +108,7 @@ impl Harness {
             services: &Services::default(),
             pool: &harness.pool,
             counters: harness.counters.clone(),
-            state_memory: usize::MAX,
+            waker: yeoul_operator::Waker::default(),
         };
         harness.operator.open(&mut cx).unwrap();
         for saved in from {
@@ -188,7 +188,6 @@ impl Harness {
 
     pub(crate) fn finish(&mut self) {
         self.watermark(i64::MAX);
-        self.call(|operator, cx| operator.finish(cx)).unwrap();
     }
 
     fn call(

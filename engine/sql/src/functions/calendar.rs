@@ -1,0 +1,331 @@
+//! Dates and times as numbers: parts, rounding, differences, and Java's patterns for text.
+//!
+//! Pure: a time is milliseconds since 1970 on a wall clock; time zones are put to it outside.
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
+
+use crate::settings::Zone;
+
+/// One day.
+pub(crate) const DAY: i64 = 86_400_000;
+
+/// A point on the wall clock; nothing if it is out of the calendar's range.
+pub(crate) fn wall(millis: i64) -> Option<NaiveDateTime> {
+    chrono::DateTime::from_timestamp_millis(millis).map(|time| time.naive_utc())
+}
+
+fn millis_of(time: NaiveDateTime) -> i64 {
+    time.and_utc().timestamp_millis()
+}
+
+/// The wall clock in a zone at a point in time.
+pub(crate) fn to_wall(utc: i64, zone: Zone) -> i64 {
+    match zone {
+        Zone::Fixed(seconds) => utc.saturating_add(i64::from(seconds) * 1000),
+        Zone::Named(named) => wall(utc)
+            .map_or(utc, |time| utc + i64::from(named.offset_from_utc_datetime(&time).fix().local_minus_utc()) * 1000),
+    }
+}
+
+/// The point in time at which a zone's wall clock shows this; the earlier one of two, and past a gap as Java does.
+pub(crate) fn from_wall(local: i64, zone: Zone) -> i64 {
+    match zone {
+        Zone::Fixed(seconds) => local.saturating_sub(i64::from(seconds) * 1000),
+        Zone::Named(named) => wall(local).map_or(local, |time| {
+            let offset = match named.offset_from_local_datetime(&time) {
+                chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => offset.fix(),
+                chrono::LocalResult::None => {
+                    named.offset_from_utc_datetime(&(time - chrono::TimeDelta::hours(3))).fix()
+                }
+            };
+            local - i64::from(offset.local_minus_utc()) * 1000
+        }),
+    }
+}
+
+/// `EXTRACT(field FROM time)`.
+pub(crate) fn part(field: &str, millis: i64) -> Option<i64> {
+    let time = wall(millis)?;
+    Some(match field {
+        "MILLENNIUM" => i64::from((time.year() + 999) / 1000),
+        "CENTURY" => i64::from((time.year() + 99) / 100),
+        "DECADE" => i64::from(time.year().div_euclid(10)),
+        "YEAR" => i64::from(time.year()),
+        "ISOYEAR" => i64::from(time.iso_week().year()),
+        "QUARTER" => i64::from((time.month() - 1) / 3 + 1),
+        "MONTH" => i64::from(time.month()),
+        "WEEK" => i64::from(time.iso_week().week()),
+        "DOY" => i64::from(time.ordinal()),
+        "DAY" => i64::from(time.day()),
+        "DOW" => i64::from(time.weekday().num_days_from_sunday() + 1),
+        "ISODOW" => i64::from(time.weekday().number_from_monday()),
+        "HOUR" => i64::from(time.hour()),
+        "MINUTE" => i64::from(time.minute()),
+        "SECOND" => i64::from(time.second()),
+        "MILLISECOND" => i64::from(time.second()) * 1000 + millis.rem_euclid(1000),
+        "MICROSECOND" => (i64::from(time.second()) * 1000 + millis.rem_euclid(1000)) * 1000,
+        "EPOCH" => millis.div_euclid(1000),
+        _ => return None,
+    })
+}
+
+/// The start of the unit that a time lies in.
+pub(crate) fn floor(unit: &str, millis: i64) -> Option<i64> {
+    let size = match unit {
+        "MILLISECOND" => 1,
+        "SECOND" => 1000,
+        "MINUTE" => 60_000,
+        "HOUR" => 3_600_000,
+        "DAY" => DAY,
+        "WEEK" => {
+            let day = millis.div_euclid(DAY);
+            // 1970-01-01 was a Thursday; Flink's weeks begin on Sunday.
+            return Some((day - (day + 4).rem_euclid(7)) * DAY);
+        }
+        _ => {
+            let date = wall(millis)?.date();
+            let (year, month) = match unit {
+                "YEAR" => (date.year(), 1),
+                "QUARTER" => (date.year(), (date.month() - 1) / 3 * 3 + 1),
+                "MONTH" => (date.year(), date.month()),
+                _ => return None,
+            };
+            return Some(millis_of(NaiveDate::from_ymd_opt(year, month, 1)?.and_hms_opt(0, 0, 0)?));
+        }
+    };
+    Some(millis.div_euclid(size) * size)
+}
+
+/// The start of the next unit, or the time itself if it is one.
+pub(crate) fn ceil(unit: &str, millis: i64) -> Option<i64> {
+    let start = floor(unit, millis)?;
+    if start == millis {
+        return Some(millis);
+    }
+    add(unit, 1, start)
+}
+
+/// A time plus so many units.
+pub(crate) fn add(unit: &str, count: i64, millis: i64) -> Option<i64> {
+    let months = match unit {
+        "YEAR" => 12,
+        "QUARTER" => 3,
+        "MONTH" => 1,
+        _ => return millis.checked_add(count.checked_mul(length(unit)?)?),
+    };
+    add_months(millis, count.checked_mul(months)?)
+}
+
+fn add_months(millis: i64, months: i64) -> Option<i64> {
+    let time = wall(millis)?;
+    let amount = chrono::Months::new(u32::try_from(months.unsigned_abs()).ok()?);
+    let moved = if months < 0 { time.checked_sub_months(amount)? } else { time.checked_add_months(amount)? };
+    Some(millis_of(moved))
+}
+
+fn length(unit: &str) -> Option<i64> {
+    Some(match unit {
+        "MILLISECOND" | "FRAC_SECOND" => 1,
+        "SECOND" => 1000,
+        "MINUTE" => 60_000,
+        "HOUR" => 3_600_000,
+        "DAY" => DAY,
+        "WEEK" => 7 * DAY,
+        _ => return None,
+    })
+}
+
+/// `TIMESTAMPDIFF(unit, from, to)`: whole units, towards zero.
+pub(crate) fn difference(unit: &str, from: i64, to: i64) -> Option<i64> {
+    let months = match unit {
+        "YEAR" => 12,
+        "QUARTER" => 3,
+        "MONTH" => 1,
+        _ => return Some((to - from) / length(unit)?),
+    };
+    let (a, b) = (wall(from)?, wall(to)?);
+    let mut count = i64::from(b.year() - a.year()) * 12 + i64::from(b.month()) - i64::from(a.month());
+    let moved = add_months(from, count)?;
+    if count > 0 && moved > to {
+        count -= 1;
+    } else if count < 0 && moved < to {
+        count += 1;
+    }
+    Some(count / months)
+}
+
+/// A time in one of Java's patterns; nothing if the pattern has a letter that is not known.
+pub(crate) fn format(pattern: &str, millis: i64, out: &mut String) -> Option<()> {
+    use std::fmt::Write;
+    let time = wall(millis)?;
+    let mut letters = pattern.char_indices().peekable();
+    while let Some((start, letter)) = letters.next() {
+        if letter == '\'' {
+            let mut any = false;
+            for (_, quoted) in letters.by_ref() {
+                if quoted == '\'' {
+                    break;
+                }
+                any = true;
+                out.push(quoted);
+            }
+            if !any {
+                out.push('\'');
+            }
+            continue;
+        }
+        if !letter.is_ascii_alphabetic() {
+            out.push(letter);
+            continue;
+        }
+        let mut width = 1;
+        while letters.peek().is_some_and(|(_, next)| *next == letter) {
+            letters.next();
+            width += 1;
+        }
+        debug_assert!(pattern.is_char_boundary(start), "letters are ASCII");
+        let hour = time.hour();
+        match letter {
+            'y' | 'u' if width == 2 => write!(out, "{:02}", time.year().rem_euclid(100)),
+            'y' | 'u' => write!(out, "{:0width$}", time.year()),
+            'M' | 'L' if width >= 4 => write!(out, "{}", MONTHS[time.month0() as usize]),
+            'M' | 'L' if width == 3 => write!(out, "{}", &MONTHS[time.month0() as usize][..3]),
+            'M' | 'L' => write!(out, "{:0width$}", time.month()),
+            'd' => write!(out, "{:0width$}", time.day()),
+            'D' => write!(out, "{:0width$}", time.ordinal()),
+            'E' if width >= 4 => write!(out, "{}", DAYS[time.weekday().num_days_from_monday() as usize]),
+            'E' => write!(out, "{}", &DAYS[time.weekday().num_days_from_monday() as usize][..3]),
+            'a' => write!(out, "{}", if hour < 12 { "AM" } else { "PM" }),
+            'H' => write!(out, "{hour:0width$}"),
+            'k' => write!(out, "{:0width$}", if hour == 0 { 24 } else { hour }),
+            'K' => write!(out, "{:0width$}", hour % 12),
+            'h' => write!(out, "{:0width$}", if hour % 12 == 0 { 12 } else { hour % 12 }),
+            'm' => write!(out, "{:0width$}", time.minute()),
+            's' => write!(out, "{:0width$}", time.second()),
+            'S' => {
+                let fraction = format!("{:03}000000", millis.rem_euclid(1000));
+                write!(out, "{}", &fraction[..width.min(9)])
+            }
+            _ => return None,
+        }
+        .ok()?;
+    }
+    Some(())
+}
+
+/// Text in one of Java's patterns, as a time; nothing if it is none.
+pub(crate) fn parse(pattern: &str, text: &str) -> Option<i64> {
+    let (mut year, mut month, mut day, mut hour, mut minute, mut second, mut millis) = (1970, 1, 1, 0, 0, 0, 0);
+    let (mut afternoon, mut rest) = (None, text);
+    let mut letters = pattern.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter == '\'' {
+            while let Some(quoted) = letters.next_if(|next| *next != '\'') {
+                rest = rest.strip_prefix(quoted)?;
+            }
+            letters.next();
+            continue;
+        }
+        if !letter.is_ascii_alphabetic() {
+            rest = rest.strip_prefix(letter)?;
+            continue;
+        }
+        let mut width = 1;
+        while letters.next_if_eq(&letter).is_some() {
+            width += 1;
+        }
+        if letter == 'a' {
+            let half = rest.get(..2)?.to_uppercase();
+            afternoon = Some(half == "PM");
+            rest = rest.get(2..)?;
+            continue;
+        }
+        if letter == 'M' && width >= 3 {
+            let at = MONTHS.iter().position(|name| {
+                let name = if width == 3 { &name[..3] } else { name };
+                rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+            })?;
+            rest = &rest[if width == 3 { 3 } else { MONTHS[at].len() }..];
+            month = at as u32 + 1;
+            continue;
+        }
+        // A lone letter takes as many digits as there are; more letters take so many.
+        let next_is_letter = letters.peek().is_some_and(char::is_ascii_alphabetic);
+        let most = if width == 1 && !next_is_letter {
+            9
+        } else if letter == 'S' {
+            9.min(width)
+        } else {
+            width.max(1)
+        };
+        let digits = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        if digits == 0 || (digits < width && letter != 'S') {
+            return None;
+        }
+        let number: u32 = rest[..digits].parse().ok()?;
+        match letter {
+            'y' | 'u' => year = if width == 2 { 2000 + number as i32 } else { number as i32 },
+            'M' => month = number,
+            'd' => day = number,
+            'H' | 'k' => hour = if letter == 'k' { number % 24 } else { number },
+            'h' | 'K' => hour = number % 12,
+            'm' => minute = number,
+            's' => second = number,
+            'S' => millis = format!("{:0<3}", &rest[..digits])[..3].parse().ok()?,
+            _ => return None,
+        }
+        rest = &rest[digits..];
+    }
+    if !rest.is_empty() {
+        return None;
+    }
+    if afternoon == Some(true) {
+        hour = hour % 12 + 12;
+    }
+    let date = NaiveDate::from_ymd_opt(year, month, day)?;
+    Some(millis_of(date.and_hms_milli_opt(hour, minute, second, millis)?))
+}
+
+/// Text as SQL writes times: a date, then perhaps a time with up to nine decimals, with a blank or a T between.
+pub(crate) fn parse_sql(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (date, time) = match text.split_once([' ', 'T']) {
+        Some((date, time)) => (date, Some(time.trim_start())),
+        None => (text, None),
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || year.len() > 4 {
+        return None;
+    }
+    let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+    let Some(time) = time else { return Some(millis_of(date.and_hms_opt(0, 0, 0)?)) };
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut parts = clock.split(':').map(str::parse::<u32>);
+    let (hour, minute) = (parts.next()?.ok()?, parts.next()?.ok()?);
+    let second = parts.next().map_or(Some(0), Result::ok)?;
+    if parts.next().is_some() {
+        return None;
+    }
+    let millis: u32 = format!("{fraction:0<3}")[..3].parse().ok()?;
+    Some(millis_of(date.and_hms_milli_opt(hour, minute, second, millis)?))
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];

@@ -1,0 +1,348 @@
+//! Flink's functions: a table of names, types and evaluations.
+//!
+//! A function says which types it takes for the types that it is given, so that the planner puts casts there, and is then
+//! evaluated over whole columns. NULL for any argument is NULL, unless a function says otherwise.
+
+pub(crate) mod aggregate;
+pub(crate) mod calendar;
+mod condition;
+pub(crate) mod decimal;
+mod json;
+mod marker;
+mod number;
+pub(crate) mod ranking;
+mod regexp;
+pub(crate) mod row;
+mod string;
+mod time;
+
+pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME};
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::{Array, ArrayRef, StringViewArray};
+use arrow_schema::DataType;
+use datafusion_common::{DataFusionError, Result, ScalarValue};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use crate::settings::{Zone, zone};
+use crate::types::type_name;
+
+/// The types that a function takes for given ones, and its result's; the form to write if there are none.
+type Types = fn(&[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str>;
+/// The values of a call.
+type Evaluate = fn(&Call<'_>) -> Result<ArrayRef>;
+
+/// A scalar function.
+pub(crate) struct Definition {
+    name: &'static str,
+    types: Types,
+    evaluate: Evaluate,
+    volatility: Volatility,
+    /// Whether the result can be null though no argument is; nearly always.
+    nullable: bool,
+}
+
+const fn function(name: &'static str, types: Types, evaluate: Evaluate) -> Definition {
+    Definition { name, types, evaluate, volatility: Volatility::Immutable, nullable: true }
+}
+
+const fn volatile(name: &'static str, types: Types, evaluate: Evaluate) -> Definition {
+    Definition { name, types, evaluate, volatility: Volatility::Volatile, nullable: false }
+}
+
+fn definitions() -> impl Iterator<Item = &'static Definition> {
+    [
+        string::FUNCTIONS,
+        regexp::FUNCTIONS,
+        time::FUNCTIONS,
+        number::FUNCTIONS,
+        condition::FUNCTIONS,
+        json::FUNCTIONS,
+        row::FUNCTIONS,
+        marker::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The function of this name.
+pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
+    let name = name.to_lowercase();
+    let definition = definitions().find(|definition| definition.name == name)?;
+    let signature = Signature::user_defined(definition.volatility);
+    Some(Arc::new(ScalarUDF::new_from_impl(Function { definition, signature })))
+}
+
+/// Looks at constant patterns and paths of a call, so that a wrong one is said before the job starts.
+pub(crate) fn check_constants(
+    name: &str,
+    args: &[datafusion_expr::Expr],
+) -> std::result::Result<(), crate::error::SqlError> {
+    let check: fn(&str) -> std::result::Result<(), crate::error::SqlError> = match name {
+        "date_format" => time::check,
+        "regexp" | "regexp_extract" | "regexp_replace" => regexp::check,
+        "json_value" | "json_exists" | "json_query" => json::check,
+        _ => return Ok(()),
+    };
+    match args.get(1) {
+        Some(datafusion_expr::Expr::Literal(value, _)) => value.try_as_str().flatten().map_or(Ok(()), check),
+        _ => Ok(()),
+    }
+}
+
+/// All names that a script may use, in capitals.
+pub(crate) fn names() -> Vec<String> {
+    const INTERNAL: &[&str] =
+        &[row::GET_FIELD, "window_row", "as_of", "floor_to", "ceil_to", "array_of", "item_of", "not_distinct", "btrim"];
+    let mut names: Vec<String> = definitions()
+        .map(|definition| definition.name)
+        .filter(|name| !INTERNAL.contains(name))
+        .chain(["if", "ifnull", "nullif", "timestampdiff", "year", "month", "hour", "minute", "second"])
+        .map(str::to_uppercase)
+        .chain(aggregate::names().iter().map(|name| name.to_uppercase()))
+        .chain(ranking::names().iter().map(|name| name.to_uppercase()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// A definition as DataFusion sees it.
+struct Function {
+    definition: &'static Definition,
+    signature: Signature,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.definition.name)
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.definition.name == other.definition.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.definition.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.definition.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        self.types(given).map(|(taken, _)| taken)
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        self.types(given).map(|(_, result)| result)
+    }
+
+    fn is_nullable(&self, _args: &[datafusion_expr::Expr], _schema: &dyn datafusion_common::ExprSchema) -> bool {
+        self.definition.nullable
+    }
+
+    fn schema_name(&self, args: &[datafusion_expr::Expr]) -> Result<String> {
+        if self.definition.name == row::GET_FIELD
+            && let [_, datafusion_expr::Expr::Literal(name, _)] = args
+        {
+            return Ok(name.try_as_str().flatten().unwrap_or_default().to_owned());
+        }
+        let shown: Vec<String> = args.iter().map(|argument| argument.schema_name().to_string()).collect();
+        Ok(format!("{}({})", self.definition.name.to_uppercase(), shown.join(", ")))
+    }
+
+    fn return_field_from_args(&self, args: datafusion_expr::ReturnFieldArgs<'_>) -> Result<arrow_schema::FieldRef> {
+        let given: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let of = match row::field_type(self.definition.name, &given, args.scalar_arguments) {
+            Some(found) => found?,
+            None => self.return_type(&given)?,
+        };
+        Ok(Arc::new(arrow_schema::Field::new(self.definition.name, of, self.definition.nullable)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let zone = args.config_options.execution.time_zone.as_deref().and_then(zone).unwrap_or(Zone::Fixed(0));
+        // A call of constants has one value.
+        let constant = !args.args.is_empty()
+            && self.definition.volatility == Volatility::Immutable
+            && args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let result =
+            (self.definition.evaluate)(&Call { args: &args.args, rows, returns: args.return_field.data_type(), zone })?;
+        if constant {
+            return ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar);
+        }
+        Ok(ColumnarValue::Array(result))
+    }
+}
+
+impl Function {
+    fn types(&self, given: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
+        (self.definition.types)(given).map_err(|form| {
+            let shown: Vec<String> = given.iter().map(type_name).collect();
+            let error = crate::error::SqlError::new(format!(
+                "{}({}) is not a function",
+                self.definition.name.to_uppercase(),
+                shown.join(", ")
+            ));
+            DataFusionError::External(Box::new(error.hint(format!("write {form}"))))
+        })
+    }
+}
+
+/// The arguments of one call.
+pub(crate) struct Call<'a> {
+    args: &'a [ColumnarValue],
+    rows: usize,
+    returns: &'a DataType,
+    zone: Zone,
+}
+
+impl Call<'_> {
+    /// Argument `index` as an array of `rows` values.
+    fn array(&self, index: usize) -> Result<ArrayRef> {
+        self.args[index].to_array(self.rows)
+    }
+
+    /// Argument `index` as text.
+    fn text(&self, index: usize) -> Result<Text> {
+        match &self.args[index] {
+            ColumnarValue::Scalar(value) => match value.try_as_str() {
+                Some(text) => Ok(Text::One(text.map(str::to_owned))),
+                None if value.is_null() => Ok(Text::One(None)),
+                None => Err(DataFusionError::Internal(format!("{value} is no text"))),
+            },
+            ColumnarValue::Array(array) => {
+                let array = match array.data_type() {
+                    DataType::Utf8View => Arc::clone(array),
+                    _ => arrow_cast::cast(array, &DataType::Utf8View)?,
+                };
+                let array = array.as_any().downcast_ref::<StringViewArray>().cloned();
+                array.map(Text::Many).ok_or_else(|| DataFusionError::Internal("text is no view".into()))
+            }
+        }
+    }
+
+    /// Argument `index` as whole numbers.
+    fn int(&self, index: usize) -> Result<Ints> {
+        match &self.args[index] {
+            ColumnarValue::Scalar(value) => match value.cast_to(&DataType::Int64)? {
+                ScalarValue::Int64(value) => Ok(Ints::One(value)),
+                other => Err(DataFusionError::Internal(format!("{other} is no number"))),
+            },
+            ColumnarValue::Array(array) => {
+                let array = arrow_cast::cast(array, &DataType::Int64)?;
+                let array = array.as_any().downcast_ref::<arrow_array::Int64Array>().cloned();
+                array.map(Ints::Many).ok_or_else(|| DataFusionError::Internal("a number is no BIGINT".into()))
+            }
+        }
+    }
+
+    /// One text a row.
+    fn texts(&self, mut each: impl FnMut(usize, &mut String) -> bool) -> Result<ArrayRef> {
+        let mut built = StringViewBuilder::with_capacity(self.rows);
+        let mut text = String::new();
+        for row in 0..self.rows {
+            text.clear();
+            if each(row, &mut text) {
+                built.append_value(&text);
+            } else {
+                built.append_null();
+            }
+        }
+        Ok(Arc::new(built.finish()))
+    }
+
+    /// One value a row.
+    fn values<T, A: FromIterator<Option<T>> + Array + 'static>(
+        &self,
+        each: impl FnMut(usize) -> Option<T>,
+    ) -> Result<ArrayRef> {
+        Ok(Arc::new((0..self.rows).map(each).collect::<A>()))
+    }
+}
+
+/// Text of every row, or one for all.
+enum Text {
+    One(Option<String>),
+    Many(StringViewArray),
+}
+
+impl Text {
+    fn get(&self, row: usize) -> Option<&str> {
+        match self {
+            Self::One(text) => text.as_deref(),
+            Self::Many(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+
+    /// The text, if it is one for all rows.
+    fn one(&self) -> Option<&str> {
+        match self {
+            Self::One(text) => text.as_deref(),
+            Self::Many(_) => None,
+        }
+    }
+}
+
+/// A whole number of every row, or one for all.
+enum Ints {
+    One(Option<i64>),
+    Many(arrow_array::Int64Array),
+}
+
+impl Ints {
+    fn get(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::One(value) => *value,
+            Self::Many(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+}
+
+fn is_text(of: &DataType) -> bool {
+    matches!(of, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null)
+}
+
+fn is_int(of: &DataType) -> bool {
+    of.is_integer() || *of == DataType::Null
+}
+
+fn is_timestamp(of: &DataType) -> bool {
+    matches!(of, DataType::Timestamp(..))
+}
+
+const TEXT: DataType = DataType::Utf8View;
+
+/// The parts of `types` functions: this many texts, give that.
+fn texts_to(
+    given: &[DataType],
+    count: std::ops::RangeInclusive<usize>,
+    result: DataType,
+    form: &'static str,
+) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
+    if count.contains(&given.len()) && given.iter().all(is_text) {
+        return Ok((vec![TEXT; given.len()], result));
+    }
+    Err(form)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

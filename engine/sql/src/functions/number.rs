@@ -1,0 +1,230 @@
+//! Functions of numbers.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, cast::AsArray, types};
+use arrow_schema::DataType;
+use datafusion_common::{DataFusionError, Result};
+
+use super::{Call, Definition, function, is_int};
+
+macro_rules! float {
+    ($name:literal, |$x:ident| $body:expr) => {
+        function(
+            $name,
+            |given| match given {
+                [of] if of.is_numeric() || *of == DataType::Null => Ok((vec![DataType::Float64], DataType::Float64)),
+                _ => Err(concat!($name, "(number)")),
+            },
+            |call| {
+                let array = call.array(0)?;
+                let values = array.as_primitive::<types::Float64Type>();
+                let result: Float64Array = values.iter().map(|value| value.map(|$x| $body)).collect();
+                Ok(Arc::new(result))
+            },
+        )
+    };
+}
+
+pub(super) const FUNCTIONS: &[Definition] = &[
+    float!("sqrt", |x| x.sqrt()),
+    float!("exp", |x| x.exp()),
+    float!("ln", |x| x.ln()),
+    float!("log10", |x| x.log10()),
+    float!("log2", |x| x.log2()),
+    float!("sin", |x| x.sin()),
+    float!("cos", |x| x.cos()),
+    float!("tan", |x| x.tan()),
+    float!("asin", |x| x.asin()),
+    float!("acos", |x| x.acos()),
+    float!("atan", |x| x.atan()),
+    float!("degrees", |x| x.to_degrees()),
+    float!("radians", |x| x.to_radians()),
+    function(
+        "power",
+        |given| match given {
+            [x, y] if x.is_numeric() && y.is_numeric() => Ok((vec![DataType::Float64; 2], DataType::Float64)),
+            _ => Err("POWER(base, exponent)"),
+        },
+        |call| {
+            let (x, y) = (call.array(0)?, call.array(1)?);
+            let (x, y) = (x.as_primitive::<types::Float64Type>(), y.as_primitive::<types::Float64Type>());
+            let result: Float64Array = x.iter().zip(y).map(|(x, y)| Some(x?.powf(y?))).collect();
+            Ok(Arc::new(result))
+        },
+    ),
+    function(
+        "mod",
+        |given| match given {
+            // The result is of the divisor's type, so that the arguments' types must stay as they are.
+            [x, y] if is_int(x) && is_int(y) => Ok((given.to_vec(), y.clone())),
+            [DataType::Decimal128(..), y] | [y, DataType::Decimal128(..)] if y.is_numeric() => {
+                Ok((vec![DataType::Decimal128(38, 18); 2], DataType::Decimal128(38, 18)))
+            }
+            [x, y] if x.is_numeric() && y.is_numeric() => Ok((vec![DataType::Float64; 2], DataType::Float64)),
+            _ => Err("MOD(number, by)"),
+        },
+        |call| {
+            let x = call.array(0)?;
+            if is_int(x.data_type())
+                && let super::Ints::One(Some(by)) = call.int(1)?
+                && by != 0
+            {
+                let x = arrow_cast::cast(&x, &DataType::Int64)?;
+                let rest = x.as_primitive::<types::Int64Type>().unary::<_, types::Int64Type>(|x| x.wrapping_rem(by));
+                return Ok(arrow_cast::cast(&rest, call.returns)?);
+            }
+            let y = call.array(1)?;
+            let result: ArrayRef = match x.data_type() {
+                of if is_int(of) => {
+                    let (x, y) = (arrow_cast::cast(&x, &DataType::Int64)?, arrow_cast::cast(&y, &DataType::Int64)?);
+                    let (x, y) = (x.as_primitive::<types::Int64Type>(), y.as_primitive::<types::Int64Type>());
+                    let mut zero = false;
+                    let result: Int64Array = x
+                        .iter()
+                        .zip(y)
+                        .map(|(x, y)| {
+                            let (x, y) = (x?, y?);
+                            zero |= y == 0;
+                            Some(x.checked_rem(y).unwrap_or(0))
+                        })
+                        .collect();
+                    if zero {
+                        return Err(DataFusionError::Execution("MOD by zero".into()));
+                    }
+                    Arc::new(result)
+                }
+                _ => arrow_arith::numeric::rem(&x, &y)?,
+            };
+            Ok(arrow_cast::cast(&result, call.returns)?)
+        },
+    ),
+    function("abs", same, |call| {
+        let array = call.array(0)?;
+        Ok(match array.data_type() {
+            DataType::Int32 => {
+                Arc::new(array.as_primitive::<types::Int32Type>().unary::<_, types::Int32Type>(i32::wrapping_abs))
+            }
+            DataType::Int64 => {
+                Arc::new(array.as_primitive::<types::Int64Type>().unary::<_, types::Int64Type>(i64::wrapping_abs))
+            }
+            DataType::Float64 => {
+                Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(f64::abs))
+            }
+            _ => decimal(&array, call.returns, |value, _| value.abs())?,
+        })
+    }),
+    function("sign", same, |call| {
+        let array = call.array(0)?;
+        Ok(match array.data_type() {
+            DataType::Int32 => {
+                Arc::new(array.as_primitive::<types::Int32Type>().unary::<_, types::Int32Type>(i32::signum))
+            }
+            DataType::Int64 => {
+                Arc::new(array.as_primitive::<types::Int64Type>().unary::<_, types::Int64Type>(i64::signum))
+            }
+            DataType::Float64 => {
+                let sign = |value: f64| if value == 0.0 { value } else { value.signum() };
+                Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(sign))
+            }
+            _ => decimal(&array, call.returns, |value, unit| value.signum() * unit)?,
+        })
+    }),
+    function("floor", whole, |call| rounded(call, f64::floor, |value, unit| value.div_euclid(unit))),
+    function("ceil", whole, |call| rounded(call, f64::ceil, |value, unit| -(-value).div_euclid(unit))),
+    function("round", digits, |call| cut(call, true)),
+    function("truncate", digits, |call| cut(call, false)),
+];
+
+/// INT, BIGINT, DOUBLE or a DECIMAL, and the same as result.
+fn same(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
+    let of = match given {
+        [DataType::Int8 | DataType::Int16 | DataType::Int32] => DataType::Int32,
+        [DataType::Int64] => DataType::Int64,
+        [DataType::Float32 | DataType::Float64 | DataType::Null] => DataType::Float64,
+        [of @ DataType::Decimal128(..)] => of.clone(),
+        _ => return Err("ABS(number), or SIGN(number)"),
+    };
+    Ok((vec![of.clone()], of))
+}
+
+fn whole(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
+    match given {
+        [of @ DataType::Decimal128(precision, scale)] => {
+            Ok((vec![of.clone()], DataType::Decimal128((precision - scale.unsigned_abs() + 1).min(38), 0)))
+        }
+        [_] => same(given).map_err(|_| "FLOOR(number) or CEIL(number)"),
+        _ => Err("FLOOR(number) or CEIL(number)"),
+    }
+}
+
+fn rounded(call: &Call<'_>, float: fn(f64) -> f64, exact: fn(i128, i128) -> i128) -> Result<ArrayRef> {
+    let array = call.array(0)?;
+    Ok(match array.data_type() {
+        DataType::Float64 => Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(float)),
+        DataType::Decimal128(..) => decimal(&array, call.returns, exact)?,
+        _ => array,
+    })
+}
+
+/// Each value of a DECIMAL with what 1 is in it.
+fn decimal(array: &ArrayRef, returns: &DataType, each: impl Fn(i128, i128) -> i128) -> Result<ArrayRef> {
+    let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, new)) = (array.data_type(), returns) else {
+        return Err(DataFusionError::Internal(format!("{} is no DECIMAL", array.data_type())));
+    };
+    let unit = 10i128.pow(u32::from(scale.unsigned_abs()));
+    let values: Decimal128Array = array.as_primitive::<types::Decimal128Type>().unary(|value| each(value, unit));
+    Ok(Arc::new(values.with_precision_and_scale(*precision, *new)?))
+}
+
+fn digits(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
+    let form = "ROUND(number [, digits]) or TRUNCATE(number [, digits])";
+    match given {
+        [of] => same(std::slice::from_ref(of)).map_err(|_| form),
+        [of, digits] if is_int(digits) => {
+            let (mut taken, result) = same(std::slice::from_ref(of)).map_err(|_| form)?;
+            taken.push(DataType::Int32);
+            Ok((taken, result))
+        }
+        _ => Err(form),
+    }
+}
+
+fn cut(call: &Call<'_>, half_up: bool) -> Result<ArrayRef> {
+    let array = call.array(0)?;
+    let digits = if call.args.len() > 1 { Some(call.int(1)?) } else { None };
+    let digits = |row: usize| digits.as_ref().map_or(Some(0), |digits| digits.get(row));
+    // Values as whole numbers with `scale` decimals; what is cut off is below the unit.
+    let exact = |value: i128, scale: i64, digits: i64| {
+        let cut = scale - digits;
+        if cut <= 0 {
+            return value;
+        }
+        let Some(unit) = u32::try_from(cut).ok().and_then(|cut| 10i128.checked_pow(cut)) else { return 0 };
+        let half = if half_up { unit / 2 * value.signum() } else { 0 };
+        (value + half) / unit * unit
+    };
+    Ok(match array.data_type() {
+        DataType::Float64 => {
+            let values = array.as_primitive::<types::Float64Type>();
+            let each = |(row, value): (usize, Option<f64>)| {
+                let factor = 10f64.powi(digits(row)?.clamp(-300, 300) as i32);
+                let scaled = value? * factor;
+                Some(if half_up { (scaled.abs() + 0.5).floor().copysign(scaled) } else { scaled.trunc() } / factor)
+            };
+            Arc::new(values.iter().enumerate().map(each).collect::<Float64Array>())
+        }
+        DataType::Decimal128(precision, scale) => {
+            let values = array.as_primitive::<types::Decimal128Type>();
+            let each = |(row, value): (usize, Option<i128>)| Some(exact(value?, i64::from(*scale), digits(row)?));
+            let result: Decimal128Array = values.iter().enumerate().map(each).collect();
+            Arc::new(result.with_precision_and_scale(*precision, *scale)?)
+        }
+        _ => {
+            let wide = arrow_cast::cast(&array, &DataType::Int64)?;
+            let values = wide.as_primitive::<types::Int64Type>();
+            let each = |(row, value): (usize, Option<i64>)| Some(exact(i128::from(value?), 0, digits(row)?) as i64);
+            arrow_cast::cast(&values.iter().enumerate().map(each).collect::<Int64Array>(), call.returns)?
+        }
+    })
+}

@@ -1,0 +1,412 @@
+//! Functions of strings; positions and lengths count characters.
+
+use arrow_array::{BooleanArray, Int32Array};
+use arrow_schema::DataType;
+
+use super::{Definition, TEXT, function, is_int, is_text, texts_to};
+
+macro_rules! plain {
+    ($name:literal, $form:literal, |$text:ident, $out:ident| $body:expr) => {
+        function(
+            $name,
+            |given| texts_to(given, 1..=1, TEXT, $form),
+            |call| {
+                let texts = call.text(0)?;
+                call.texts(|row, $out| {
+                    let Some($text) = texts.get(row) else { return false };
+                    $body;
+                    true
+                })
+            },
+        )
+    };
+}
+
+macro_rules! length {
+    ($name:literal) => {
+        function(
+            $name,
+            |given| texts_to(given, 1..=1, DataType::Int32, "CHAR_LENGTH(string)"),
+            |call| {
+                let texts = call.text(0)?;
+                call.values::<i32, Int32Array>(|row| texts.get(row).map(|text| text.chars().count() as i32))
+            },
+        )
+    };
+}
+
+macro_rules! substring {
+    ($name:literal) => {
+        function(
+            $name,
+            |given| match given {
+                [text, rest @ ..] if is_text(text) && matches!(rest.len(), 1 | 2) && rest.iter().all(is_int) => {
+                    Ok(([vec![TEXT], vec![DataType::Int32; rest.len()]].concat(), TEXT))
+                }
+                _ => Err("SUBSTRING(string FROM start [FOR length])"),
+            },
+            |call| {
+                let (texts, starts) = (call.text(0)?, call.int(1)?);
+                let lengths = if call.args.len() > 2 { Some(call.int(2)?) } else { None };
+                call.texts(|row, out| {
+                    let (Some(text), Some(start)) = (texts.get(row), starts.get(row)) else { return false };
+                    let length = match &lengths {
+                        None => i64::MAX,
+                        Some(lengths) => match lengths.get(row) {
+                            Some(length) if length >= 0 => length,
+                            _ => return false,
+                        },
+                    };
+                    substring(text, start, length, out);
+                    true
+                })
+            },
+        )
+    };
+}
+
+macro_rules! trim {
+    ($name:literal, $start:literal, $end:literal) => {
+        function(
+            $name,
+            |given| texts_to(given, 1..=2, TEXT, concat!($name, "(string [, characters])")),
+            |call| {
+                let texts = call.text(0)?;
+                let sets = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
+                call.texts(|row, out| {
+                    let Some(mut text) = texts.get(row) else { return false };
+                    let set = match &sets {
+                        None => " ",
+                        Some(sets) => match sets.get(row) {
+                            Some(set) => set,
+                            None => return false,
+                        },
+                    };
+                    if $start {
+                        text = text.trim_start_matches(|character| set.contains(character));
+                    }
+                    if $end {
+                        text = text.trim_end_matches(|character| set.contains(character));
+                    }
+                    out.push_str(text);
+                    true
+                })
+            },
+        )
+    };
+}
+
+macro_rules! search {
+    ($name:literal, |$text:ident, $part:ident| $body:expr) => {
+        function(
+            $name,
+            |given| texts_to(given, 2..=2, DataType::Boolean, concat!($name, "(string, part)")),
+            |call| {
+                let (texts, parts) = (call.text(0)?, call.text(1)?);
+                call.values::<bool, BooleanArray>(|row| {
+                    let ($text, $part) = (texts.get(row)?, parts.get(row)?);
+                    Some($body)
+                })
+            },
+        )
+    };
+}
+
+pub(super) const FUNCTIONS: &[Definition] = &[
+    plain!("lower", "LOWER(string)", |text, out| out.extend(text.chars().flat_map(char::to_lowercase))),
+    plain!("upper", "UPPER(string)", |text, out| out.extend(text.chars().flat_map(char::to_uppercase))),
+    plain!("reverse", "REVERSE(string)", |text, out| out.extend(text.chars().rev())),
+    plain!("initcap", "INITCAP(string)", |text, out| {
+        let mut start = true;
+        for character in text.chars() {
+            if start {
+                out.extend(character.to_uppercase());
+            } else {
+                out.extend(character.to_lowercase());
+            }
+            start = !character.is_alphanumeric();
+        }
+    }),
+    length!("char_length"),
+    length!("character_length"),
+    substring!("substring"),
+    substring!("substr"),
+    trim!("btrim", true, true),
+    trim!("ltrim", true, false),
+    trim!("rtrim", false, true),
+    search!("startswith", |text, part| text.starts_with(part)),
+    search!("endswith", |text, part| text.ends_with(part)),
+    function(
+        "replace",
+        |given| texts_to(given, 3..=3, TEXT, "REPLACE(string, part, by)"),
+        |call| {
+            let (texts, parts, by) = (call.text(0)?, call.text(1)?, call.text(2)?);
+            call.texts(|row, out| {
+                let (Some(text), Some(part), Some(by)) = (texts.get(row), parts.get(row), by.get(row)) else {
+                    return false;
+                };
+                out.push_str(&text.replace(part, by));
+                true
+            })
+        },
+    ),
+    function(
+        "concat",
+        |given| texts_of_any(given, 1, "CONCAT(string, …)"),
+        |call| {
+            let texts = (0..call.args.len()).map(|index| call.text(index)).collect::<super::Result<Vec<_>>>()?;
+            call.texts(|row, out| texts.iter().all(|text| text.get(row).map(|text| out.push_str(text)).is_some()))
+        },
+    ),
+    function(
+        "concat_ws",
+        |given| texts_of_any(given, 2, "CONCAT_WS(separator, string, …)"),
+        |call| {
+            let texts = (0..call.args.len()).map(|index| call.text(index)).collect::<super::Result<Vec<_>>>()?;
+            call.texts(|row, out| {
+                let Some(separator) = texts[0].get(row) else { return false };
+                let mut first = true;
+                for text in texts[1..].iter().filter_map(|text| text.get(row)) {
+                    if !first {
+                        out.push_str(separator);
+                    }
+                    out.push_str(text);
+                    first = false;
+                }
+                true
+            })
+        },
+    ),
+    function(
+        "split_index",
+        |given| match given {
+            [text, separator, index] if is_text(text) && is_text(separator) && is_int(index) => {
+                Ok((vec![TEXT, TEXT, DataType::Int32], TEXT))
+            }
+            _ => Err("SPLIT_INDEX(string, separator, index)"),
+        },
+        |call| {
+            let (texts, separators, indexes) = (call.text(0)?, call.text(1)?, call.int(2)?);
+            call.texts(|row, out| {
+                let (Some(text), Some(separator), Some(index)) =
+                    (texts.get(row), separators.get(row), indexes.get(row))
+                else {
+                    return false;
+                };
+                let Ok(index) = usize::try_from(index) else { return false };
+                let part = if separator.is_empty() {
+                    text.char_indices().nth(index).map(|(at, character)| &text[at..at + character.len_utf8()])
+                } else {
+                    text.split(separator).nth(index)
+                };
+                part.map(|part| out.push_str(part)).is_some()
+            })
+        },
+    ),
+    function(
+        "position",
+        |given| texts_to(given, 2..=2, DataType::Int32, "POSITION(part IN string)"),
+        |call| {
+            let (parts, texts) = (call.text(0)?, call.text(1)?);
+            call.values::<i32, Int32Array>(|row| Some(position(texts.get(row)?, parts.get(row)?, 1)))
+        },
+    ),
+    function(
+        "instr",
+        |given| texts_to(given, 2..=2, DataType::Int32, "INSTR(string, part)"),
+        |call| {
+            let (texts, parts) = (call.text(0)?, call.text(1)?);
+            call.values::<i32, Int32Array>(|row| Some(position(texts.get(row)?, parts.get(row)?, 1)))
+        },
+    ),
+    function(
+        "locate",
+        |given| match given {
+            [part, text] if is_text(part) && is_text(text) => Ok((vec![TEXT, TEXT], DataType::Int32)),
+            [part, text, from] if is_text(part) && is_text(text) && is_int(from) => {
+                Ok((vec![TEXT, TEXT, DataType::Int32], DataType::Int32))
+            }
+            _ => Err("LOCATE(part, string [, from])"),
+        },
+        |call| {
+            let (parts, texts) = (call.text(0)?, call.text(1)?);
+            let from = if call.args.len() > 2 { Some(call.int(2)?) } else { None };
+            call.values::<i32, Int32Array>(|row| {
+                let from = from.as_ref().map_or(Some(1), |from| from.get(row))?;
+                Some(position(texts.get(row)?, parts.get(row)?, from))
+            })
+        },
+    ),
+    function(
+        "overlay",
+        |given| match given {
+            [text, by, rest @ ..]
+                if is_text(text) && is_text(by) && matches!(rest.len(), 1 | 2) && rest.iter().all(is_int) =>
+            {
+                Ok(([vec![TEXT, TEXT], vec![DataType::Int32; rest.len()]].concat(), TEXT))
+            }
+            _ => Err("OVERLAY(string PLACING by FROM start [FOR length])"),
+        },
+        |call| {
+            let (texts, by, starts) = (call.text(0)?, call.text(1)?, call.int(2)?);
+            let lengths = if call.args.len() > 3 { Some(call.int(3)?) } else { None };
+            call.texts(|row, out| {
+                let (Some(text), Some(by), Some(start)) = (texts.get(row), by.get(row), starts.get(row)) else {
+                    return false;
+                };
+                let count = text.chars().count() as i64;
+                if start <= 0 || start > count {
+                    out.push_str(text);
+                    return true;
+                }
+                let length = match &lengths {
+                    None => by.chars().count() as i64,
+                    Some(lengths) => match lengths.get(row) {
+                        Some(length) => length,
+                        None => return false,
+                    },
+                };
+                out.extend(text.chars().take(start as usize - 1));
+                out.push_str(by);
+                out.extend(text.chars().skip((start - 1 + length.max(0)) as usize));
+                true
+            })
+        },
+    ),
+    pad("lpad", true),
+    pad("rpad", false),
+    side("left"),
+    side("right"),
+    function(
+        "repeat",
+        |given| text_and_int(given, "REPEAT(string, times)"),
+        |call| {
+            let (texts, times) = (call.text(0)?, call.int(1)?);
+            call.texts(|row, out| {
+                let (Some(text), Some(times)) = (texts.get(row), times.get(row)) else { return false };
+                out.push_str(&text.repeat(times.clamp(0, REPEATED) as usize));
+                true
+            })
+        },
+    ),
+    function(
+        "ascii",
+        |given| texts_to(given, 1..=1, DataType::Int32, "ASCII(string)"),
+        |call| {
+            let texts = call.text(0)?;
+            call.values::<i32, Int32Array>(|row| {
+                texts.get(row).map(|text| text.chars().next().map_or(0, |first| first as i32))
+            })
+        },
+    ),
+];
+
+/// A string is repeated at most so often.
+const REPEATED: i64 = 1 << 20;
+
+fn text_and_int(given: &[DataType], form: &'static str) -> Result<(Vec<DataType>, DataType), &'static str> {
+    match given {
+        [text, number] if is_text(text) && is_int(number) => Ok((vec![TEXT, DataType::Int32], TEXT)),
+        _ => Err(form),
+    }
+}
+
+const fn side(name: &'static str) -> Definition {
+    function(
+        name,
+        |given| text_and_int(given, "LEFT(string, length) or RIGHT(string, length)"),
+        if name.len() == 4 {
+            |call| {
+                let (texts, lengths) = (call.text(0)?, call.int(1)?);
+                call.texts(|row, out| {
+                    let (Some(text), Some(length)) = (texts.get(row), lengths.get(row)) else { return false };
+                    out.extend(text.chars().take(length.max(0) as usize));
+                    true
+                })
+            }
+        } else {
+            |call| {
+                let (texts, lengths) = (call.text(0)?, call.int(1)?);
+                call.texts(|row, out| {
+                    let (Some(text), Some(length)) = (texts.get(row), lengths.get(row)) else { return false };
+                    let skipped = text.chars().count().saturating_sub(length.max(0) as usize);
+                    out.extend(text.chars().skip(skipped));
+                    true
+                })
+            }
+        },
+    )
+}
+
+const fn pad(name: &'static str, left: bool) -> Definition {
+    function(
+        name,
+        |given| match given {
+            [text, length, by] if is_text(text) && is_int(length) && is_text(by) => {
+                Ok((vec![TEXT, DataType::Int32, TEXT], TEXT))
+            }
+            _ => Err("LPAD(string, length, by) or RPAD(string, length, by)"),
+        },
+        if left { |call| padded(call, true) } else { |call| padded(call, false) },
+    )
+}
+
+fn padded(call: &super::Call<'_>, left: bool) -> super::Result<arrow_array::ArrayRef> {
+    let (texts, lengths, by) = (call.text(0)?, call.int(1)?, call.text(2)?);
+    call.texts(|row, out| {
+        let (Some(text), Some(length), Some(by)) = (texts.get(row), lengths.get(row), by.get(row)) else {
+            return false;
+        };
+        let count = text.chars().count();
+        if !(0..=REPEATED).contains(&length) || (by.is_empty() && (length as usize) > count) {
+            return false;
+        }
+        let length = length as usize;
+        let fill = by.chars().cycle().take(length.saturating_sub(count));
+        if left {
+            out.extend(fill);
+            out.extend(text.chars().take(length));
+        } else {
+            out.extend(text.chars().take(length));
+            out.extend(fill);
+        }
+        true
+    })
+}
+
+/// Values of any type are turned into text.
+fn texts_of_any(
+    given: &[DataType],
+    least: usize,
+    form: &'static str,
+) -> Result<(Vec<DataType>, DataType), &'static str> {
+    if given.len() < least { Err(form) } else { Ok((vec![TEXT; given.len()], TEXT)) }
+}
+
+/// From `start`, counted from 1, or from the end if it is negative; 0 is the first too.
+fn substring(text: &str, start: i64, length: i64, out: &mut String) {
+    let count = text.chars().count() as i64;
+    let first = match start {
+        0 => 0,
+        1.. => start - 1,
+        _ => count + start,
+    };
+    // What lies before the string counts for the length.
+    let end = first.saturating_add(length).min(count);
+    let first = first.max(0);
+    if end > first {
+        out.extend(text.chars().skip(first as usize).take((end - first) as usize));
+    }
+}
+
+/// The place of `part` from character `from` on, counted from 1; 0 if there is none.
+fn position(text: &str, part: &str, from: i64) -> i32 {
+    if from < 1 {
+        return 0;
+    }
+    let skipped: usize = text.chars().take(from as usize - 1).map(char::len_utf8).sum();
+    match text[skipped..].find(part) {
+        Some(at) => (text[..skipped + at].chars().count() + 1) as i32,
+        None => 0,
+    }
+}

@@ -1,0 +1,450 @@
+//! GROUP BY: over keys with updates, over windows once they are complete, over grouping sets.
+
+use std::sync::Arc;
+
+use crate::relational::spec::{
+    AggregateCall, AggregateFunction, Expand, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty,
+    WindowTime,
+};
+use arrow_schema::{DataType, Field, Schema};
+use datafusion_expr::expr::AggregateFunction as AggregateExpr;
+use datafusion_expr::{Aggregate, Expr, GroupingSet};
+
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
+use super::stream::{Base, Stream, bind, slots_of, substitute, window_traits};
+use super::{Lowering, kept};
+use crate::error::{Result, SqlError};
+use crate::expression::{slot, slot_of};
+use crate::functions::aggregate;
+use crate::plan::{WindowNode, explained, interval_millis};
+
+/// A window that GROUP BY names, and where the columns of its bounds are among the keys.
+struct Grouped {
+    window: Window,
+    order: TimeOrder,
+    /// For each key: which bound it is.
+    bounds: Vec<Option<WindowProperty>>,
+    /// Whether the input's rows have their bounds already.
+    attached: Option<(usize, usize)>,
+    /// Whether the key is the old form: a row of all bounds.
+    legacy: Option<usize>,
+}
+
+impl Lowering<'_> {
+    /// A window table function: its rows wait for what is above to say what it wants of the window.
+    pub(super) fn window(&mut self, node: &WindowNode) -> Result<Stream> {
+        let mut stream = self.lower(&node.input)?;
+        let columns =
+            node.columns.iter().map(|column| bind(column, node.input.schema())).collect::<Result<Vec<_>>>()?;
+        let traits = self.traits(&stream);
+        let place = slot_of(&columns[0]).and_then(|index| Some((index, traits.get(index)?.time?)));
+        let Some((time, order)) = place else {
+            let name = columns[0].schema_name().to_string();
+            let name = slot_of(&columns[0]).and_then(|index| stream.names.get(index)).cloned().unwrap_or(name);
+            return Err(SqlError::new(format!("'{name}' is no time attribute")).hint(
+                "a window is over a column with a WATERMARK, or one declared AS PROCTIME(); it stops being one where it is computed with or regularly joined",
+            ));
+        };
+        let keys = columns[1..].iter().filter_map(slot_of).collect();
+        let aliases = std::mem::take(&mut stream.aliases);
+        let base = Base::Windowed { input: Box::new(stream), window: node.window, order, time, keys };
+        let schema = self.base_schema(&base)?;
+        Ok(Stream {
+            projection: (0..schema.fields().len()).map(slot).collect(),
+            names: schema.fields().iter().map(|field| field.name().clone()).collect(),
+            filters: Vec::new(),
+            base,
+            aliases,
+        })
+    }
+
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Stream> {
+        let mut stream = self.lower(&aggregate.input)?;
+        let schema = aggregate.input.schema();
+        let (sets, groups) = match aggregate.group_expr.as_slice() {
+            [Expr::GroupingSet(set)] => {
+                let (columns, sets) = grouping_sets(set)?;
+                (Some(sets), columns)
+            }
+            columns => (None, columns.to_vec()),
+        };
+        let groups = groups.iter().map(|group| bind(group, schema)).collect::<Result<Vec<_>>>()?;
+        let grouped = self.grouped(&mut stream, &groups)?;
+        // A column for each key, argument and filter; equal ones once.
+        let mut columns: Vec<Expr> = Vec::new();
+        let mut keys = Vec::new();
+        for (index, group) in groups.iter().enumerate() {
+            let of_window = grouped.as_ref().is_some_and(|grouped| {
+                grouped.legacy == Some(index) || (grouped.attached.is_none() && grouped.bounds[index].is_some())
+            });
+            keys.push(if of_window { None } else { Some(column(&mut columns, group.clone())) });
+        }
+        let mut calls = Vec::new();
+        for call in &aggregate.aggr_expr {
+            calls.push(self.call(call, schema, &mut columns)?);
+        }
+        let names: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, expr)| {
+                slot_of(expr).and_then(|slot| stream.names.get(slot)).cloned().unwrap_or_else(|| format!("$f{index}"))
+            })
+            .collect();
+        let aliases = stream.aliases.clone();
+        let fields: Vec<Arc<Field>> = aggregate.schema.fields().iter().cloned().collect();
+        if let Some(grouped) = grouped {
+            if sets.is_some() {
+                return Err(SqlError::unsupported("GROUPING SETS, CUBE or ROLLUP over a window")
+                    .hint("aggregate each set in a query of its own, and put them together with UNION ALL"));
+            }
+            return self.window_aggregate(stream, &grouped, &keys, columns, names, &calls, &fields, aliases);
+        }
+        let stream = self.project(stream, &columns, names)?;
+        let mut input = self.materialise(stream)?;
+        let mut keys: Vec<usize> = keys.into_iter().flatten().collect();
+        if let Some(sets) = sets {
+            input = self.expand(input, &keys, sets, &fields[keys.len()])?;
+            keys.push(self.plan.nodes[input].schema.fields().len() - 1);
+        }
+        let ttl = self.ttl(&aliases);
+        let of = self.plan.nodes[input].clone();
+        let output: Vec<Field> = self.named(&keys, &calls, &of.schema, &fields);
+        let schema = Arc::new(Schema::new(output));
+        let changes = if of.changes.inserts_only() { Changes::UPDATES } else { Changes::ALL };
+        let what = if keys.is_empty() {
+            None
+        } else {
+            kept(format!("every key of GROUP BY {}", list(&of.schema, &keys)), ttl)
+        };
+        let exchange = if keys.is_empty() { Exchange::Single } else { Exchange::Hash(keys.clone()) };
+        let node = Node {
+            upsert_keys: vec![(0..keys.len()).collect()],
+            traits: vec![ColumnTrait::default(); schema.fields().len()],
+            operator: Operator::GroupAggregate(GroupAggregate {
+                retracting_input: !of.changes.inserts_only(),
+                input_schema: Arc::clone(&of.schema),
+                update_before: false,
+                ttl,
+                schema: Arc::clone(&schema),
+                keys,
+                calls,
+            }),
+            inputs: vec![Input { node: input, exchange }],
+            schema,
+            changes,
+            state: what,
+        };
+        let node = self.add(node);
+        Ok(Stream { aliases, ..self.read(node) })
+    }
+
+    /// Keys, then calls, under the plan's names and with the operator's types.
+    fn named(&self, keys: &[usize], calls: &[AggregateCall], input: &Schema, fields: &[Arc<Field>]) -> Vec<Field> {
+        let mut output = Vec::new();
+        for (key, field) in keys.iter().zip(fields) {
+            output.push(input.field(*key).clone().with_name(field.name()));
+        }
+        for (call, field) in calls.iter().zip(&fields[keys.len()..]) {
+            output.push(Field::new(field.name(), call.result.clone(), field.is_nullable()));
+        }
+        output
+    }
+
+    /// The window among the grouping expressions, if there is one.
+    fn grouped(&mut self, stream: &mut Stream, groups: &[Expr]) -> Result<Option<Grouped>> {
+        for (index, group) in groups.iter().enumerate() {
+            if let Expr::ScalarFunction(function) = group
+                && matches!(function.func.name(), "tumble" | "hop" | "session")
+            {
+                let (window, time) = legacy_window(function.func.name(), &function.args)?;
+                let order = slot_of(&time).and_then(|slot| self.traits(stream).get(slot)?.time).ok_or_else(|| {
+                    SqlError::new(format!(
+                        "{} is over something that is no time attribute",
+                        function.func.name().to_uppercase()
+                    ))
+                    .hint("group by a column with a WATERMARK, or one declared AS PROCTIME()")
+                })?;
+                return Ok(Some(Grouped {
+                    window,
+                    order,
+                    bounds: vec![None; groups.len()],
+                    attached: None,
+                    legacy: Some(index),
+                }));
+            }
+        }
+        let traits = self.traits(stream);
+        let of = |group: &Expr| slot_of(group).and_then(|slot| traits.get(slot)?.window);
+        let bounds: Vec<Option<WindowProperty>> =
+            groups.iter().map(|group| of(group).map(|window| window.property)).collect();
+        let has = |wanted| bounds.contains(&Some(wanted));
+        if !has(WindowProperty::Start) || !has(WindowProperty::End) {
+            // Bounds that are not both grouped by are plain columns.
+            return Ok(None);
+        }
+        let Some(found) = groups.iter().find_map(of) else { return Ok(None) };
+        // A filter or an argument that reads a bound needs rows that have it.
+        if let Base::Windowed { input, .. } = &stream.base {
+            let width = input.projection.len();
+            let session = matches!(found.window, Window::Session { .. });
+            let reads = stream.filters.iter().any(|filter| slots_of(filter).iter().any(|slot| *slot >= width));
+            if let Window::Hop { size, slide, .. } = found.window
+                && size % slide != 0
+            {
+                return Err(SqlError::new(format!(
+                    "the size of HOP, {size} ms, is not a multiple of the slide, {slide} ms"
+                ))
+                .hint("an aggregate over HOP wants whole slides in a window"));
+            }
+            if !reads || session {
+                return Ok(Some(Grouped {
+                    window: found.window,
+                    order: found.order,
+                    bounds,
+                    attached: None,
+                    legacy: None,
+                }));
+            }
+            *stream = self.settled(stream.clone())?;
+        }
+        let place = |wanted| {
+            groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
+        };
+        let attached = place(WindowProperty::Start).zip(place(WindowProperty::End));
+        Ok(Some(Grouped { window: found.window, order: found.order, bounds, attached, legacy: None }))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
+    fn window_aggregate(
+        &mut self,
+        stream: Stream,
+        grouped: &Grouped,
+        keys: &[Option<usize>],
+        mut columns: Vec<Expr>,
+        mut names: Vec<String>,
+        calls: &[AggregateCall],
+        fields: &[Arc<Field>],
+        aliases: Vec<String>,
+    ) -> Result<Stream> {
+        let rowtime = match grouped.order {
+            TimeOrder::RowTime => WindowTime::RowTime,
+            TimeOrder::ProcTime => WindowTime::ProcTime,
+        };
+        let mut time = rowtime;
+        if let Some((start, end)) = grouped.attached {
+            let width = columns.len();
+            let (start, end) = (column(&mut columns, slot(start)), column(&mut columns, slot(end)));
+            names.extend((width..columns.len()).map(|index| format!("$w{index}")));
+            time = WindowTime::Windowed { start, end };
+        }
+        // The window's own columns are added by the aggregate: below it there are rows without windows.
+        let exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
+        let stream = match stream.base {
+            Base::Windowed { input, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
+                let below = self.filter(*input, &stream.filters)?;
+                self.project(below, &exprs, names)?
+            }
+            _ => self.project(stream, &columns, names)?,
+        };
+        let of_window = |index: &usize| grouped.bounds[*index].is_some() || grouped.legacy == Some(*index);
+        let input = self.materialise(stream)?;
+        let of = self.plan.nodes[input].clone();
+        let plain: Vec<usize> = (0..keys.len()).filter(|index| !of_window(index)).collect();
+        let key_columns: Vec<usize> = plain.iter().filter_map(|index| keys[*index]).collect();
+        let mut properties = vec![WindowProperty::Start, WindowProperty::End];
+        if grouped.legacy.is_some() || grouped.bounds.contains(&Some(WindowProperty::Time)) {
+            properties.push(WindowProperty::Time);
+        }
+        let mut output: Vec<Field> = plain
+            .iter()
+            .zip(&key_columns)
+            .map(|(index, column)| of.schema.field(*column).clone().with_name(fields[*index].name()))
+            .collect();
+        for (call, field) in calls.iter().zip(&fields[keys.len()..]) {
+            output.push(Field::new(field.name(), call.result.clone(), field.is_nullable()));
+        }
+        let timestamp = DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
+        for (name, _) in ["window_start", "window_end", "window_time"].iter().zip(&properties) {
+            let of = if *name == "window_time" { self.time_type(grouped, fields) } else { timestamp.clone() };
+            output.push(Field::new(*name, of, false));
+        }
+        let schema = Arc::new(Schema::new(output));
+        let first = key_columns.len() + calls.len();
+        let mut traits = vec![ColumnTrait::default(); first];
+        traits.extend(window_traits(grouped.window, grouped.order, &properties));
+        let mut upsert: Vec<usize> = (0..key_columns.len()).collect();
+        upsert.extend([first, first + 1]);
+        let exchange = if key_columns.is_empty() { Exchange::Single } else { Exchange::Hash(key_columns.clone()) };
+        let node = Node {
+            operator: Operator::WindowAggregate(WindowAggregate {
+                window: grouped.window,
+                time,
+                keys: key_columns,
+                calls: calls.to_vec(),
+                properties: properties.clone(),
+                schema: Arc::clone(&schema),
+            }),
+            inputs: vec![Input { node: input, exchange }],
+            schema,
+            changes: Changes::INSERTS,
+            upsert_keys: vec![upsert],
+            traits,
+            state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
+        };
+        let node = self.add(node);
+        // The plan's order: groups as they were written, then calls.
+        let bound = |property: WindowProperty| {
+            properties.iter().position(|known| *known == property).map(|index| slot(first + index))
+        };
+        let mut projection = Vec::new();
+        for index in 0..keys.len() {
+            projection.push(if grouped.legacy == Some(index) {
+                legacy_row(first)?
+            } else if let Some(property) = grouped.bounds[index] {
+                bound(property).ok_or_else(|| SqlError::unsupported("this bound of a window"))?
+            } else {
+                slot(plain.iter().position(|plain| *plain == index).unwrap_or(0))
+            });
+        }
+        projection.extend((0..calls.len()).map(|index| slot(plain.len() + index)));
+        let names = fields.iter().map(|field| field.name().clone()).collect();
+        Ok(Stream { projection, names, aliases, ..self.read(node) })
+    }
+
+    fn time_type(&self, grouped: &Grouped, fields: &[Arc<Field>]) -> DataType {
+        let place = grouped.bounds.iter().position(|bound| *bound == Some(WindowProperty::Time));
+        if let Some(index) = place {
+            return fields[index].data_type().clone();
+        }
+        if let Some(DataType::Struct(parts)) = grouped.legacy.map(|index| fields[index].data_type())
+            && let Some(part) = parts.iter().find(|part| part.name() == "window_time")
+        {
+            return part.data_type().clone();
+        }
+        DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None)
+    }
+
+    fn expand(&mut self, input: NodeId, keys: &[usize], sets: Vec<Vec<bool>>, id: &Arc<Field>) -> Result<NodeId> {
+        let of = self.plan.nodes[input].clone();
+        let mut fields: Vec<Field> = of.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+        for key in keys {
+            fields[*key] = fields[*key].clone().with_nullable(true);
+        }
+        fields.push(id.as_ref().clone());
+        let schema = Arc::new(Schema::new(fields));
+        let spec = Expand { sets, columns: keys.to_vec(), schema: Arc::clone(&schema) };
+        let mut node =
+            Node::over(Operator::Expand(spec), vec![Input { node: input, exchange: Exchange::Forward }], &of);
+        node.schema = schema;
+        node.upsert_keys.clear();
+        node.traits.push(ColumnTrait::default());
+        Ok(self.add(node))
+    }
+
+    fn call(
+        &mut self,
+        expr: &Expr,
+        schema: &datafusion_common::DFSchema,
+        columns: &mut Vec<Expr>,
+    ) -> Result<AggregateCall> {
+        let Expr::AggregateFunction(AggregateExpr { func, params }) = unaliased(expr) else {
+            return Err(SqlError::unsupported(format!("the aggregate {expr}")));
+        };
+        if !params.order_by.is_empty() {
+            return Err(SqlError::unsupported(format!("ORDER BY within {}", func.name().to_uppercase())));
+        }
+        let filter = match &params.filter {
+            Some(filter) => Some(column(columns, bind(filter, schema)?)),
+            None => None,
+        };
+        let mut function = aggregate::function_of(func.name())
+            .ok_or_else(|| SqlError::unsupported(format!("the aggregate {}", func.name())))?;
+        let star = func.name() == "count"
+            && !params.distinct
+            && matches!(params.args.as_slice(), [Expr::Literal(value, _)] if !value.is_null());
+        if star {
+            return Ok(AggregateCall {
+                function: AggregateFunction::CountStar,
+                argument: None,
+                filter,
+                distinct: false,
+                result: DataType::Int64,
+            });
+        }
+        if let (AggregateFunction::ListAgg { separator }, Some(second)) = (&mut function, params.args.get(1)) {
+            let Expr::Literal(value, _) = second else {
+                return Err(SqlError::unsupported("a separator of LISTAGG that is not a constant"));
+            };
+            value.try_as_str().flatten().unwrap_or(",").clone_into(separator);
+        } else if params.args.len() > 1 {
+            return Err(SqlError::unsupported(format!("{} of several columns", func.name().to_uppercase()))
+                .hint("count a ROW of them, or CONCAT_WS"));
+        }
+        use datafusion_expr::ExprSchemable;
+        let of = params.args[0].get_type(schema).map_err(|error| explained(&error))?;
+        let result = aggregate::result_type(&function, &of);
+        let argument = Some(column(columns, bind(&params.args[0], schema)?));
+        Ok(AggregateCall { function, argument, filter, distinct: params.distinct, result })
+    }
+}
+
+/// Where an expression stands among the columns, added if it does not.
+pub(super) fn column(columns: &mut Vec<Expr>, expr: Expr) -> usize {
+    columns.iter().position(|known| *known == expr).unwrap_or_else(|| {
+        columns.push(expr);
+        columns.len() - 1
+    })
+}
+
+pub(super) fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
+    }
+}
+
+pub(super) fn list(schema: &Schema, columns: &[usize]) -> String {
+    columns.iter().map(|column| schema.field(*column).name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// `TUMBLE(time, size [, offset])`, `HOP(time, slide, size [, offset])`, `SESSION(time, gap)`.
+fn legacy_window(name: &str, args: &[Expr]) -> Result<(Window, Expr)> {
+    let lengths = args[1..].iter().map(interval_millis).collect::<Option<Vec<i64>>>();
+    let lengths = lengths.filter(|lengths| lengths.iter().all(|length| *length > 0)).ok_or_else(|| {
+        SqlError::new(format!("a length of {} is no positive interval of days to seconds", name.to_uppercase()))
+    })?;
+    let offset = |index: usize| lengths.get(index).copied().unwrap_or(0);
+    let window = match name {
+        "tumble" => Window::Tumble { size: lengths[0], offset: offset(1) },
+        "hop" => Window::Hop { slide: lengths[0], size: lengths[1], offset: offset(2) },
+        _ => Window::Session { gap: lengths[0] },
+    };
+    Ok((window, args[0].clone()))
+}
+
+/// The row that a group window is in the plan; only its fields are ever read.
+fn legacy_row(first: usize) -> Result<Expr> {
+    let call = crate::functions::scalar("window_row").ok_or_else(|| SqlError::new("no window_row"))?;
+    Ok(call.call(vec![slot(first), slot(first + 1), slot(first + 2)]))
+}
+
+/// The columns of all sets, and for each set which are in it.
+fn grouping_sets(set: &GroupingSet) -> Result<(Vec<Expr>, Vec<Vec<bool>>)> {
+    let columns: Vec<Expr> = set.distinct_expr().into_iter().cloned().collect();
+    let sets: Vec<Vec<Expr>> = match set {
+        GroupingSet::GroupingSets(sets) => sets.clone(),
+        GroupingSet::Rollup(columns) => (0..=columns.len()).rev().map(|length| columns[..length].to_vec()).collect(),
+        GroupingSet::Cube(columns) => {
+            if columns.len() > 10 {
+                return Err(SqlError::new(format!("CUBE of {} columns has more than a thousand sets", columns.len())));
+            }
+            let chosen = |bits: usize| {
+                let at = |(index, column): (usize, &Expr)| ((bits >> index) & 1 == 0).then(|| column.clone());
+                columns.iter().enumerate().filter_map(at).collect()
+            };
+            (0..1usize << columns.len()).map(chosen).collect()
+        }
+    };
+    let within = sets.iter().map(|set| columns.iter().map(|column| set.contains(column)).collect()).collect();
+    Ok((columns, within))
+}

@@ -1,0 +1,87 @@
+//! Where UPDATE_BEFORE is sent: only where something after it cannot do without.
+//!
+//! Bottom-up, each operator knows whether rows change and go; that is settled while lowering. Top-down, each says whether
+//! it needs the old form of a changed row; a node that two read sends it if either needs it.
+
+use crate::relational::spec::{Projected, RankStrategy};
+
+use super::graph::{Node, Operator, Plan, Sink};
+use crate::connector::Accepts;
+use crate::error::Result;
+
+/// Decides for each node of a plan whether it sends UPDATE_BEFORE.
+pub(super) fn settle(plan: &mut Plan) -> Result<()> {
+    let mut needed = vec![false; plan.nodes.len()];
+    for id in (0..plan.nodes.len()).rev() {
+        let before = needed[id] && plan.nodes[id].changes.updates;
+        for (place, input) in plan.nodes[id].inputs.clone().into_iter().enumerate() {
+            let wants = wants(&plan.nodes[id], &plan.nodes[input.node], place, before);
+            needed[input.node] |= wants;
+        }
+    }
+    for (node, needed) in plan.nodes.iter_mut().zip(needed) {
+        let sink = matches!(node.operator, Operator::Sink(_));
+        let before = needed && node.changes.updates;
+        if !sink {
+            node.changes.before = before;
+        }
+        match &mut node.operator {
+            Operator::GroupAggregate(spec) => spec.update_before = before,
+            Operator::RegularJoin(spec) => spec.update_before = before,
+            Operator::Rank(spec) => spec.update_before = before,
+            Operator::Deduplicate(spec) => spec.update_before = before,
+            Operator::OverAggregate(spec) => spec.update_before = before,
+            Operator::ChangelogNormalize(spec) => spec.update_before = before,
+            Operator::SortLimit(spec) => spec.update_before = before,
+            _ => {}
+        }
+    }
+    for id in 0..plan.nodes.len() {
+        if matches!(plan.nodes[id].operator, Operator::Sink(_))
+            && let Some(input) = plan.nodes[id].inputs.first().map(|input| input.node)
+        {
+            plan.nodes[id].changes = plan.nodes[input].changes;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a node needs UPDATE_BEFORE of its input, if it has to send it itself or not.
+fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
+    if !input.changes.updates {
+        return false;
+    }
+    match &node.operator {
+        // Whoever asked sees the whole changelog; a table with a key is upserted.
+        Operator::Sink(Sink::Collect) => true,
+        Operator::Sink(Sink::Table { table, .. }) => {
+            table.primary_key.is_empty() || table.connector.writes != Some(Accepts::Changes)
+        }
+        // A filter may turn away the new form of a row whose old form it let pass.
+        Operator::Calc(calc) => {
+            let keeps_key = calc.filter.as_ref().is_none_or(|filter| {
+                input.upsert_keys.iter().any(|key| filter.columns().iter().all(|column| key.contains(column)))
+            });
+            let sends_key = input.upsert_keys.is_empty()
+                || calc.projection.as_ref().is_none_or(|projection| {
+                    input.upsert_keys.iter().any(|key| {
+                        key.iter().all(|column| {
+                            projection
+                                .iter()
+                                .any(|projected| matches!(projected, Projected::Column(index) if index == column))
+                        })
+                    })
+                });
+            before || !keeps_key || (!sends_key && !node.upsert_keys.is_empty())
+        }
+        Operator::RegularJoin(join) => {
+            let keys = if place == 0 { &join.left_keys } else { &join.right_keys };
+            let held = input.upsert_keys.iter().any(|key| keys.iter().all(|column| key.contains(column)));
+            before || !held || join.residual.is_some()
+        }
+        Operator::Rank(rank) => !matches!(rank.strategy, RankStrategy::Update { .. }),
+        Operator::ChangelogNormalize(_) => false,
+        Operator::Union | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
+        _ => true,
+    }
+}

@@ -1,0 +1,202 @@
+//! Joins with `FOR SYSTEM_TIME AS OF`: with a table's versions in event time, or with what it holds now.
+
+use std::sync::Arc;
+
+use crate::relational::spec::{JoinKind, TemporalJoin, TimeOrder};
+use arrow_schema::{Field, Schema};
+use datafusion_expr::{Expr, Join, LogicalPlan};
+
+use super::Lowering;
+use super::aggregate::column;
+use super::graph::{Bound, ColumnTrait, Exchange, Input, LookupJoin, Node, Operator, State};
+use super::join::Sides;
+use super::stream::{Stream, bind};
+use crate::catalog::Table;
+use crate::error::{Result, SqlError};
+use crate::expression::{slot, slot_of};
+use crate::plan::{Source, VersionedNode, versioned_node};
+
+impl Lowering<'_> {
+    pub(super) fn versioned(
+        &mut self,
+        join: &Join,
+        kind: JoinKind,
+        as_of: &Expr,
+        conditions: Vec<Expr>,
+    ) -> Result<Stream> {
+        let left = self.lower(&join.left)?;
+        let Expr::ScalarFunction(call) = as_of else { return Err(SqlError::unsupported("this version of a table")) };
+        let time = slot_of(&bind(&call.args[0], join.left.schema())?);
+        let order = time.and_then(|time| self.traits(&left).get(time)?.time).ok_or_else(|| {
+            SqlError::new(format!("FOR SYSTEM_TIME AS OF {}, which is no time attribute", call.args[0].schema_name()))
+                .hint("name a column with a WATERMARK, or one declared AS PROCTIME()")
+        })?;
+        if join.on.is_empty() {
+            return Err(SqlError::new("a join with FOR SYSTEM_TIME AS OF has no equality of keys")
+                .hint("write ON o.key = r.key"));
+        }
+        match order {
+            TimeOrder::ProcTime => self.look_up(join, kind, left, conditions),
+            TimeOrder::RowTime => self.as_of(join, kind, left, time.unwrap_or(0), conditions),
+        }
+    }
+
+    /// What the table holds for a key when the row comes.
+    fn look_up(&mut self, join: &Join, kind: JoinKind, left: Stream, conditions: Vec<Expr>) -> Result<Stream> {
+        let (table, columns) = looked_up(&join.right)?;
+        if !table.connector.looks_up {
+            return Err(SqlError::new(format!(
+                "the connector '{}' of '{}' cannot be looked up by key",
+                table.connector.name, table.name
+            ))
+            .hint("join as of an event time, or read the table from files"));
+        }
+        let aliases = left.aliases.clone();
+        let left_width = left.projection.len();
+        let (mut exprs, mut left_keys, mut right_keys) =
+            ((0..left_width).map(slot).collect::<Vec<_>>(), Vec::new(), Vec::new());
+        for (on_left, on_right) in &join.on {
+            left_keys.push(column(&mut exprs, bind(on_left, join.left.schema())?));
+            right_keys.push(slot_of(&bind(on_right, join.right.schema())?).ok_or_else(|| {
+                SqlError::unsupported("a looked-up table's key that is computed")
+                    .hint("compare with the table's own column")
+            })?);
+        }
+        let left = self.with_keys(left, &exprs)?;
+        let of = self.plan.nodes[left].clone();
+        let mut fields: Vec<Arc<Field>> = of.schema.fields().iter().cloned().collect();
+        for column in &columns {
+            let field = table.schema.field(*column).clone();
+            fields.push(Arc::new(if kind == JoinKind::Left { field.with_nullable(true) } else { field }));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let residual = match conditions.into_iter().reduce(Expr::and) {
+            None => None,
+            Some(all) => {
+                let names =
+                    join.left.schema().join(join.right.schema()).map_err(|error| crate::plan::explained(&error))?;
+                let first = of.schema.fields().len();
+                let place = |index: usize| if index < left_width { index } else { first + index - left_width };
+                let bound = super::stream::shifted(&bind(&all, &names)?, &place)?;
+                let compiled: Arc<dyn crate::relational::Expression> = Arc::new(self.compiled(&bound, &schema)?);
+                Some(compiled)
+            }
+        };
+        let mut node = Node::over(
+            Operator::LookupJoin(LookupJoin { table, kind, left_keys, right_keys, columns: columns.clone(), residual }),
+            vec![Input { node: left, exchange: Exchange::Forward }],
+            &of,
+        );
+        node.schema = schema;
+        node.traits.extend(columns.iter().map(|_| ColumnTrait::default()));
+        node.upsert_keys.clear();
+        let node = self.add(node);
+        let sides = Sides {
+            left,
+            right: left,
+            left_keys: Vec::new(),
+            right_keys: Vec::new(),
+            left_width,
+            right_width: columns.len(),
+        };
+        Ok(self.joined(node, join, kind, &sides, aliases))
+    }
+
+    /// The version that was valid at the row's event time.
+    fn as_of(
+        &mut self,
+        join: &Join,
+        kind: JoinKind,
+        left: Stream,
+        left_time: usize,
+        conditions: Vec<Expr>,
+    ) -> Result<Stream> {
+        let right_plan = unversioned(&join.right)?;
+        let right = self.lower(&right_plan)?;
+        let aliases = [left.aliases.clone(), right.aliases.clone()].concat();
+        let sides = self.sides(left, right, join)?;
+        let of = self.plan.nodes[sides.right].clone();
+        let right_time = of.traits.iter().position(|of| of.time == Some(TimeOrder::RowTime)).ok_or_else(|| {
+            SqlError::new("the versioned table has no event time")
+                .hint("declare a WATERMARK on it, and read that column")
+        })?;
+        let key = of.upsert_keys.iter().find(|key| key.iter().all(|column| sides.right_keys.contains(column)));
+        let Some(key) = key.cloned() else {
+            return Err(SqlError::new("the versioned table's primary key is not all of it compared in ON")
+                .hint("declare PRIMARY KEY (…) NOT ENFORCED on the versioned table and compare each of its columns"));
+        };
+        let residual = self.residual(join, &sides, conditions)?;
+        let schema = Arc::new(self.output(&sides, kind));
+        let left_node = self.plan.nodes[sides.left].clone();
+        let mut traits = left_node.traits.clone();
+        traits.extend(of.traits.iter().map(|_| ColumnTrait::default()));
+        let spec = TemporalJoin {
+            kind,
+            left_keys: sides.left_keys.clone(),
+            right_keys: sides.right_keys.clone(),
+            left_time,
+            right_time,
+            right_primary_key: key,
+            residual,
+            schema: Arc::clone(&schema),
+        };
+        let input = |node, keys: &[usize]| Input { node, exchange: Exchange::Hash(keys.to_vec()) };
+        let node = Node {
+            operator: Operator::TemporalJoin(spec),
+            inputs: vec![input(sides.left, &sides.left_keys), input(sides.right, &sides.right_keys)],
+            schema,
+            changes: left_node.changes,
+            upsert_keys: left_node.upsert_keys.clone(),
+            traits,
+            state: Some(State { what: "versions that a row may still ask for".into(), bound: Bound::Watermark }),
+        };
+        let node = self.add(node);
+        Ok(self.joined(node, join, kind, &sides, aliases))
+    }
+}
+
+/// The table under a versioned node and which of its columns are read, in order.
+fn looked_up(plan: &LogicalPlan) -> Result<(Arc<Table>, Vec<usize>)> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => looked_up(&alias.input),
+        LogicalPlan::Projection(projection) => {
+            let (table, columns) = looked_up(&projection.input)?;
+            let chosen = projection.expr.iter().map(|expr| {
+                let index = slot_of(&bind(expr, projection.input.schema())?);
+                index.and_then(|index| columns.get(index).copied()).ok_or_else(|| {
+                    SqlError::unsupported("a looked-up table with computed columns").hint("compute them after the join")
+                })
+            });
+            let chosen = chosen.collect::<Result<Vec<_>>>()?;
+            Ok((table, chosen))
+        }
+        LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<VersionedNode>() {
+            Some(node) => looked_up(&node.input),
+            None => Err(SqlError::unsupported("a looked-up table that is a query")),
+        },
+        LogicalPlan::TableScan(scan) => {
+            let source = scan.source.downcast_ref::<Source>();
+            let table =
+                source.map(|source| Arc::clone(&source.table)).ok_or_else(|| SqlError::unsupported("this table"))?;
+            let columns = scan.projection.clone().unwrap_or_else(|| (0..table.columns.len()).collect());
+            Ok((table, columns))
+        }
+        _ => Err(SqlError::unsupported("a join as of processing time with a view or a query")
+            .hint("join with a table of a connector that can be looked up, or as of an event time")),
+    }
+}
+
+/// The plan without the mark that it is versioned.
+fn unversioned(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    use datafusion_common::tree_node::{Transformed, TreeNode};
+    debug_assert!(versioned_node(plan).is_some(), "only versioned plans come here");
+    let replaced = plan.clone().transform_down(|plan| {
+        if let LogicalPlan::Extension(extension) = &plan
+            && let Some(node) = extension.node.as_any().downcast_ref::<VersionedNode>()
+        {
+            return Ok(Transformed::yes(node.input.as_ref().clone()));
+        }
+        Ok(Transformed::no(plan))
+    });
+    replaced.map(|replaced| replaced.data).map_err(|error| crate::plan::explained(&error))
+}

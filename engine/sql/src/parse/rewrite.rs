@@ -1,0 +1,298 @@
+//! Turns forms of Flink's that the planner has no place for into calls of functions.
+//!
+//! Done once, on the parser's tree, so that the planner and the function registry see calls only: `FLOOR(t TO HOUR)`,
+//! `EXTRACT`, `TIMESTAMPDIFF(unit, …)`, `IF`, the auxiliary functions of group windows, decimal and interval literals.
+
+use std::ops::ControlFlow;
+
+use datafusion_sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
+    TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use crate::dialect::{FLINK_TYPE, call, call_as, text};
+use crate::error::{Result, SqlError};
+use crate::interval::{Span, literal};
+use crate::lex::MARK;
+
+/// Rewrites a query in place.
+pub(super) fn query(query: &mut Query) -> Result<()> {
+    finish(query.visit(&mut Rewriter))
+}
+
+/// Rewrites an expression in place.
+pub(super) fn expression(expression: &mut Expr) -> Result<()> {
+    finish(expression.visit(&mut Rewriter))
+}
+
+fn finish(flow: ControlFlow<Box<SqlError>>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = Box<SqlError>;
+
+    /// A marked table keeps its own name as an alias, so that its columns are found under it.
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        if let TableFactor::Table { name, alias: alias @ None, .. } = factor
+            && let Some(ident) = name.0.last().and_then(|part| part.as_ident())
+            && let Some((bare, _)) = ident.value.split_once(MARK)
+        {
+            let name = Ident { value: bare.to_owned(), quote_style: Some('`'), span: ident.span };
+            *alias = Some(TableAlias { explicit: false, name, columns: Vec::new(), at: None });
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A column without a name is named as Flink names it, by its place.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        named(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
+        let span = expression.span();
+        match rewritten(expression) {
+            Ok(Some(new)) => {
+                *expression = new;
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error.on(span))),
+        }
+    }
+}
+
+fn named(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for (index, item) in select.projection.iter_mut().enumerate() {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && !matches!(
+                        expr,
+                        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }
+                    )
+                {
+                    let expr = std::mem::replace(expr, Expr::value(Value::Null));
+                    *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', format!("EXPR${index}")) };
+                }
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            named(left);
+            named(right);
+        }
+        _ => {}
+    }
+}
+
+fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
+    let taken = |boxed: &mut Box<Expr>| std::mem::replace(boxed.as_mut(), Expr::value(Value::Null));
+    Ok(Some(match expression {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => return Ok(decimal(digits)),
+        Expr::Interval(interval) => {
+            // An interval that this function made has no unit beside its text.
+            if interval.leading_field.is_none()
+                && matches!(interval.value.as_ref(),
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) if text.ends_with(" milliseconds") || text.ends_with(" months"))
+            {
+                return Ok(None);
+            }
+            interval_of(literal(interval).map_err(SqlError::new)?)
+        }
+        Expr::Extract { field, expr, .. } => call("extract", vec![text(field.to_string().to_uppercase()), taken(expr)]),
+        Expr::Ceil { expr, field } => rounded("ceil", taken(expr), field)?,
+        Expr::Floor { expr, field } => rounded("floor", taken(expr), field)?,
+        Expr::Position { expr, r#in } => call("position", vec![taken(expr), taken(r#in)]),
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            let mut arguments = vec![taken(expr)];
+            arguments.push(
+                substring_from.take().map_or_else(|| Expr::value(Value::Number("1".into(), false)), |from| *from),
+            );
+            arguments.extend(substring_for.take().map(|length| *length));
+            call("substring", arguments)
+        }
+        Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
+            if trim_characters.is_some() {
+                return Err(SqlError::unsupported("TRIM with a list of characters").hint("write TRIM(BOTH 'x' FROM s)"));
+            }
+            let name = match trim_where {
+                None | Some(TrimWhereField::Both) => "btrim",
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+            };
+            let mut arguments = vec![taken(expr)];
+            arguments.extend(trim_what.take().map(|what| *what));
+            call(name, arguments)
+        }
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            let mut arguments = vec![taken(expr), taken(overlay_what), taken(overlay_from)];
+            arguments.extend(overlay_for.take().map(|length| *length));
+            call("overlay", arguments)
+        }
+        Expr::SimilarTo { .. } => {
+            return Err(SqlError::unsupported("SIMILAR TO").hint("write REGEXP(s, 'pattern') or LIKE"));
+        }
+        Expr::AtTimeZone { .. } => {
+            return Err(SqlError::unsupported("AT TIME ZONE").hint("write CONVERT_TZ, or SET 'table.local-time-zone'"));
+        }
+        Expr::Function(function) => return of_function(function),
+        _ => return Ok(None),
+    }))
+}
+
+/// A number with a point and no exponent is a DECIMAL of as many digits as are written, the zero before the point too.
+fn decimal(digits: &str) -> Option<Expr> {
+    if !digits.contains('.') || digits.contains(['e', 'E']) {
+        return None;
+    }
+    let scale = digits.len() - digits.find('.').expect("it has a point") - 1;
+    let precision = (digits.len() - 1).clamp(1, 38).max(scale);
+    let of = DataType::Custom(
+        ObjectName::from(vec![Ident::new(FLINK_TYPE)]),
+        vec![format!("DECIMAL({precision}, {scale})")],
+    );
+    Some(Expr::Cast { kind: CastKind::Cast, expr: Box::new(text(digits)), data_type: of, array: false, format: None })
+}
+
+fn interval_of(span: Span) -> Expr {
+    let value = match span {
+        Span::Months(months) => format!("{months} months"),
+        Span::Millis(millis) => format!("{millis} milliseconds"),
+    };
+    Expr::Interval(Interval {
+        value: Box::new(text(value)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })
+}
+
+fn rounded(name: &str, expr: Expr, field: &CeilFloorKind) -> Result<Expr> {
+    match field {
+        CeilFloorKind::DateTimeField(field) => {
+            let field = field.to_string().to_uppercase();
+            Ok(if field.is_empty() || field == "NODATETIME" {
+                call(name, vec![expr])
+            } else {
+                call(&format!("{name}_to"), vec![expr, text(field)])
+            })
+        }
+        CeilFloorKind::Scale(_) => {
+            Err(SqlError::new(format!("{} takes a number, or a time and a unit", name.to_uppercase()))
+                .hint("write ROUND(x, n) or TRUNCATE(x, n) for digits"))
+        }
+    }
+}
+
+const FIELDS: &[(&str, &str)] = &[
+    ("YEAR", "YEAR"),
+    ("QUARTER", "QUARTER"),
+    ("MONTH", "MONTH"),
+    ("WEEK", "WEEK"),
+    ("DAYOFYEAR", "DOY"),
+    ("DAYOFMONTH", "DAY"),
+    ("DAYOFWEEK", "DOW"),
+    ("HOUR", "HOUR"),
+    ("MINUTE", "MINUTE"),
+    ("SECOND", "SECOND"),
+];
+
+fn of_function(function: &mut Function) -> Result<Option<Expr>> {
+    let [part] = function.name.0.as_slice() else { return Ok(None) };
+    let Some(ident) = part.as_ident().cloned() else { return Ok(None) };
+    let name = ident.value.to_uppercase();
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
+    let plain = list.args.iter().all(|argument| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));
+    if !plain || function.over.is_some() {
+        return Ok(None);
+    }
+    let count = list.args.len();
+    let wants = |wanted: &[usize], form: &str| {
+        if wanted.contains(&count) {
+            return Ok(());
+        }
+        Err(SqlError::new(format!("{name} is called with {count} arguments"))
+            .on(ident.span)
+            .hint(format!("write {form}")))
+    };
+    let mut arguments: Vec<Expr> = list
+        .args
+        .iter()
+        .filter_map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect();
+    if let Some((_, field)) = FIELDS.iter().find(|(function, _)| *function == name) {
+        wants(&[1], &format!("{name}(time)"))?;
+        return Ok(Some(call("extract", vec![text(*field), arguments.remove(0)])));
+    }
+    Ok(Some(match name.as_str() {
+        "IF" => {
+            wants(&[3], "IF(condition, then, else)")?;
+            let otherwise = arguments.pop();
+            case(arguments.remove(0), arguments.remove(0), otherwise)
+        }
+        "IFNULL" => {
+            wants(&[2], "IFNULL(value, otherwise)")?;
+            call("coalesce", arguments)
+        }
+        "NULLIF" => {
+            wants(&[2], "NULLIF(a, b)")?;
+            let equal = Expr::BinaryOp {
+                left: Box::new(arguments[0].clone()),
+                op: BinaryOperator::Eq,
+                right: Box::new(arguments[1].clone()),
+            };
+            case(equal, Expr::value(Value::Null), Some(arguments.remove(0)))
+        }
+        "TIMESTAMPDIFF" | "TIMESTAMPADD" => {
+            wants(&[3], &format!("{name}(unit, …, …), with a unit such as SECOND"))?;
+            let unit = match &arguments[0] {
+                Expr::Identifier(unit) => unit.value.to_uppercase(),
+                // Rewritten already.
+                Expr::Value(_) => return Ok(None),
+                other => {
+                    return Err(SqlError::new(format!("'{other}' is no unit of {name}"))
+                        .on(ident.span)
+                        .hint("units are SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER and YEAR"));
+                }
+            };
+            let unit = unit.strip_prefix("SQL_TSI_").unwrap_or(&unit).to_owned();
+            arguments[0] = text(unit);
+            call_as(function.name.clone(), arguments)
+        }
+        _ => {
+            let Some((window, property)) = name.rsplit_once('_') else { return Ok(None) };
+            let field = match property {
+                "START" => "window_start",
+                "END" => "window_end",
+                "ROWTIME" => "window_time",
+                "PROCTIME" => "window_proctime",
+                _ => return Ok(None),
+            };
+            if !matches!(window, "TUMBLE" | "HOP" | "SESSION") {
+                return Ok(None);
+            }
+            call("get_field", vec![call(&window.to_lowercase(), arguments), text(field)])
+        }
+    }))
+}
+
+fn case(condition: Expr, then: Expr, otherwise: Option<Expr>) -> Expr {
+    Expr::Case {
+        case_token: datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: datafusion_sql::sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result: then }],
+        else_result: otherwise.map(Box::new),
+    }
+}

@@ -1,0 +1,183 @@
+//! Flink's type rules, before DataFusion's coercion: literals, arithmetic of decimals, and versioned tables' times.
+//!
+//! - A whole number is INT if it fits, a string is a view string.
+//! - Arithmetic with a DECIMAL has Flink's precision and scale; a result that does not fit is NULL.
+//! - A join with a versioned table gets a condition that names both sides, so that the time column stays in the plan.
+
+use arrow_schema::DataType;
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion_expr::expr::BinaryExpr;
+use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, utils};
+use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion_optimizer::{Analyzer, AnalyzerRule};
+use std::sync::Arc;
+
+use super::context::Source;
+use super::refusal::refuse;
+use super::window_node::VersionedNode;
+use crate::error::SqlError;
+use crate::functions::{self, decimal};
+
+/// The call that keeps the time of a versioned table in its join: true, of the left's time and a right column.
+pub(crate) const AS_OF: &str = "as_of";
+
+/// A plan with its types resolved.
+pub(super) fn analyzed(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+    let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(FlinkRules), Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
+    Analyzer::with_rules(rules).execute_and_check(plan, config, |_, _| {})
+}
+
+/// One expression with its types resolved.
+pub(crate) fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+    let empty = LogicalPlan::EmptyRelation(datafusion_expr::EmptyRelation {
+        produce_one_row: false,
+        schema: Arc::new(schema.clone()),
+    });
+    let plan = LogicalPlan::Projection(Projection::try_new(vec![expression], Arc::new(empty))?);
+    match analyzed(plan, &ConfigOptions::default())? {
+        LogicalPlan::Projection(mut projection) => {
+            let expr = projection.expr.pop().ok_or_else(|| DataFusionError::Internal("no expression".into()))?;
+            Ok(expr.unalias())
+        }
+        other => Err(DataFusionError::Internal(format!("no projection: {other}"))),
+    }
+}
+
+#[derive(Debug)]
+struct FlinkRules;
+
+impl AnalyzerRule for FlinkRules {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(rewrite).map(|rewritten| rewritten.data)
+    }
+
+    fn name(&self) -> &str {
+        "flink_rules"
+    }
+}
+
+fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    // A limit's numbers are counts, no values; a node of ours resolves its own.
+    if matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Extension(_) | LogicalPlan::TableScan(_)) {
+        return Ok(Transformed::no(plan));
+    }
+    let mut schema = utils::merge_schema(&plan.inputs());
+    if let LogicalPlan::EmptyRelation(empty) = &plan {
+        schema.merge(&empty.schema);
+    }
+    let names = NamePreserver::new(&plan);
+    let rewritten = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(expr.transform_up(|expr| flink_types(expr, &schema))?.update_data(|expr| name.restore(expr)))
+    })?;
+    let changed = rewritten.transformed;
+    let plan = if changed { rewritten.data.recompute_schema()? } else { rewritten.data };
+    match plan {
+        LogicalPlan::Join(join) => versioned(join),
+        other => Ok(if changed { Transformed::yes(other) } else { Transformed::no(other) }),
+    }
+}
+
+fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
+            Ok(value) => Ok(Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata))),
+            Err(_) => Ok(Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata))),
+        },
+        Expr::Literal(ScalarValue::Utf8(text), metadata) => {
+            Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(text), metadata)))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(
+                op,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+            ) =>
+        {
+            let (of_left, of_right) = (left.get_type(schema)?, right.get_type(schema)?);
+            let decimal = matches!(of_left, DataType::Decimal128(..)) || matches!(of_right, DataType::Decimal128(..));
+            if decimal && let Some(function) = decimal::arithmetic(op, &of_left, &of_right) {
+                return Ok(Transformed::yes(function.call(vec![*left, *right])));
+            }
+            Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Binds the time of a versioned table on the right.
+fn versioned(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let Some(node) = versioned_node(&join.right) else {
+        if versioned_node(&join.left).is_some() {
+            return Err(refuse(
+                SqlError::new("FOR SYSTEM_TIME AS OF stands on the left of a join")
+                    .hint("put the versioned table on the right"),
+            ));
+        }
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    };
+    if !matches!(join.join_type, JoinType::Inner | JoinType::Left) {
+        return Err(refuse(
+            SqlError::unsupported(format!("{} JOIN with FOR SYSTEM_TIME AS OF", join.join_type))
+                .hint("write JOIN or LEFT JOIN"),
+        ));
+    }
+    let time = node.column(join.left.schema()).ok_or_else(|| {
+        let names: Vec<&str> = join.left.schema().fields().iter().map(|field| field.name().as_str()).collect();
+        let name = node.time.last().map_or("", String::as_str);
+        refuse(
+            SqlError::new(format!("FOR SYSTEM_TIME AS OF {}: the left side has no such column", node.time.join(".")))
+                .maybe_hint(crate::error::did_you_mean(name, names)),
+        )
+    })?;
+    let (qualifier, field) = join.right.schema().qualified_field(0);
+    let mut args = vec![Expr::Column(time), Expr::Column(Column::new(qualifier.cloned(), field.name()))];
+    let watermark = watermark_of(&node.input);
+    for (qualifier, field) in join.right.schema().iter() {
+        let timed = match &watermark {
+            Some(name) => name.as_ref() == Some(field.name()),
+            None => matches!(field.data_type(), DataType::Timestamp(..)),
+        };
+        if timed {
+            args.push(Expr::Column(Column::new(qualifier.cloned(), field.name())));
+        }
+    }
+    let call = functions::scalar(AS_OF).ok_or_else(|| DataFusionError::Internal("as_of".into()))?.call(args);
+    join.filter = Some(match join.filter.take() {
+        Some(filter) if has_as_of(&filter) => filter,
+        Some(filter) => filter.and(call),
+        None => call,
+    });
+    Ok(Transformed::yes(LogicalPlan::Join(join)))
+}
+
+/// The event time's column, if this is a table and has one; nothing is known of a query.
+fn watermark_of(plan: &LogicalPlan) -> Option<Option<String>> {
+    let LogicalPlan::TableScan(scan) = plan else { return None };
+    let source = scan.source.downcast_ref::<Source>()?;
+    Some(source.table.watermark.as_ref().map(|watermark| source.table.columns[watermark.column].name.clone()))
+}
+
+fn has_as_of(filter: &Expr) -> bool {
+    utils::split_conjunction(filter).iter().any(|part| is_as_of(part))
+}
+
+/// Whether this is the condition that keeps a versioned table's time.
+pub(crate) fn is_as_of(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(function) if function.func.name() == AS_OF)
+}
+
+/// The versioned table below renamings, projections and filters.
+pub(crate) fn versioned_node(plan: &LogicalPlan) -> Option<&VersionedNode> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => versioned_node(&alias.input),
+        LogicalPlan::Projection(projection) => versioned_node(&projection.input),
+        LogicalPlan::Filter(filter) => versioned_node(&filter.input),
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<VersionedNode>(),
+        _ => None,
+    }
+}

@@ -1,0 +1,218 @@
+//! Scripts that plan, by kind of query, with the operators that they become; and what statements show.
+
+use yeoul_sql::session::{Session, Step};
+
+const PRELUDE: &str = include_str!("prelude.sql");
+
+/// What a script shows last: text, a table, or a plan.
+fn shown(script: &str) -> String {
+    let mut session = Session::default();
+    session.script(PRELUDE, |_, _| {}).expect("the prelude is good");
+    let mut last = String::new();
+    let result = session.script(script, |_, step| {
+        last = match step {
+            Step::Done => "done".to_owned(),
+            Step::Text(text) => text,
+            Step::Table { head, rows } => {
+                let rows = std::iter::once(head).chain(rows);
+                rows.map(|row| row.join(" | ")).collect::<Vec<_>>().join("\n")
+            }
+            Step::Job(job) => job.plan.explain(true),
+        };
+    });
+    result.map_or_else(|error| error.to_string(), |()| last)
+}
+
+/// The plan holds all of these.
+fn plans(script: &str, parts: &[&str]) {
+    let plan = shown(script);
+    for part in parts {
+        assert!(plan.contains(part), "no '{part}' in the plan of {script}:\n{plan}");
+    }
+}
+
+const WINDOW: &str = "TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE))";
+
+#[test]
+fn windows_by_position_by_name_and_in_the_old_form() {
+    for from in [
+        WINDOW,
+        "TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE)",
+        "TABLE(TUMBLE(DATA => TABLE bid, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '60' SECOND))",
+    ] {
+        plans(
+            &format!("SELECT window_start, SUM(price) FROM {from} GROUP BY window_start, window_end"),
+            &["WindowAggregate(groupBy=[], window=[TUMBLE(1 min)], time=rowtime, select=[SUM(price)]) [I]"],
+        );
+    }
+    plans(
+        "SELECT auction, TUMBLE_START(ts, INTERVAL '1' MINUTE), TUMBLE_ROWTIME(ts, INTERVAL '1' MINUTE), COUNT(*) FROM bid \
+         GROUP BY auction, TUMBLE(ts, INTERVAL '1' MINUTE)",
+        &[
+            "WindowAggregate(groupBy=[auction], window=[TUMBLE(1 min)], time=rowtime, select=[COUNT(*)]) [I]",
+            "window_start AS EXPR$1",
+        ],
+    );
+    plans(
+        "SELECT window_end, COUNT(*) FROM TABLE(CUMULATE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) \
+         GROUP BY window_start, window_end",
+        &["window=[CUMULATE(size 1 h, step 1 min)]"],
+    );
+    plans(&format!("SELECT * FROM {WINDOW}"), &["WindowTableFunction(window=[TUMBLE(1 min)], time=rowtime) [I]"]);
+    plans(
+        "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(pt), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
+        &["time=proctime"],
+    );
+}
+
+#[test]
+fn windows_after_windows() {
+    let inner = format!(
+        "SELECT window_start AS s, window_end AS e, window_time AS wt, auction, COUNT(*) AS n FROM {WINDOW} GROUP BY window_start, window_end, window_time, auction"
+    );
+    plans(
+        &format!(
+            "CREATE VIEW v AS {inner}; SELECT window_start, SUM(n) FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(wt), INTERVAL '1' HOUR)) GROUP BY window_start, window_end"
+        ),
+        &["window=[TUMBLE(1 h)], time=rowtime, select=[SUM(n)]", "window=[TUMBLE(1 min)]"],
+    );
+    plans(
+        &format!(
+            "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY s, e ORDER BY n DESC) AS r FROM ({inner})) WHERE r <= 3"
+        ),
+        &["WindowRank(strategy=AppendFast, rankRange=[1..3]"],
+    );
+}
+
+#[test]
+fn aggregates_with_and_without_retraction() {
+    plans(
+        "SELECT auction, AVG(price) FROM bid GROUP BY auction HAVING COUNT(*) > 1",
+        &["GroupAggregate(groupBy=[auction]", "[I,UB,UA]"],
+    );
+    plans("SELECT DISTINCT auction FROM bid", &["GroupAggregate(groupBy=[auction], select=[])"]);
+    plans(
+        "SELECT auction, bidder, GROUPING(auction), COUNT(*) FROM bid GROUP BY GROUPING SETS ((auction), (bidder), ())",
+        &["Expand(sets=[(auction), (bidder), ()])"],
+    );
+    plans(
+        "SELECT auction, bidder, COUNT(*) FROM bid GROUP BY CUBE (auction, bidder)",
+        &["Expand(sets=[(auction, bidder), (bidder), (auction), ()])"],
+    );
+    plans("SELECT /*+ STATE_TTL('bid' = '1d') */ auction, COUNT(*) FROM bid GROUP BY auction", &["ttl=1 d"]);
+    plans("SELECT LISTAGG(channel, ';') FROM bid", &["LISTAGG(channel, ';')", "Exchange(single)"]);
+}
+
+#[test]
+fn joins_of_each_kind() {
+    plans(
+        "SELECT a.price FROM bid AS a JOIN bid AS b ON a.auction = b.auction AND a.ts BETWEEN b.ts - INTERVAL '1' HOUR AND b.ts",
+        &["IntervalJoin(type=Inner", "bounds=[-1 h <= ts - ts <= 0 ms]"],
+    );
+    plans(
+        "SELECT a.price FROM bid AS a LEFT JOIN auction AS b ON a.auction = b.id",
+        &["Join(type=Left", "[I,UB,UA,D]"],
+    );
+    plans("SELECT price FROM bid WHERE auction IN (SELECT id FROM auction)", &["Join(type=Semi"]);
+    plans("SELECT price FROM bid WHERE auction NOT IN (SELECT id FROM auction)", &["Join(type=Anti"]);
+    plans(
+        "SELECT price FROM bid AS b WHERE EXISTS (SELECT 1 FROM auction AS a WHERE a.id = b.auction)",
+        &["Join(type=Semi"],
+    );
+    plans(
+        "SELECT b.price, s.name FROM bid AS b LEFT JOIN side FOR SYSTEM_TIME AS OF b.pt AS s ON b.auction = s.key",
+        &["LookupJoin(type=Left, table=[side], on=[auction = key])"],
+    );
+    plans(
+        "CREATE TABLE rates (id BIGINT, rate DECIMAL(10, 4), valid TIMESTAMP(3), WATERMARK FOR valid AS valid, \
+         PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'datagen'); \
+         SELECT b.price * r.rate FROM bid AS b JOIN rates FOR SYSTEM_TIME AS OF b.ts AS r ON b.auction = r.id",
+        &["TemporalJoin(type=Inner, on=[auction = id], asOf=[ts], versions=[valid by id])"],
+    );
+}
+
+#[test]
+fn first_and_last_rows() {
+    let ranked = |order: &str, most: u32| {
+        format!(
+            "SELECT auction, price FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY {order}) AS r FROM bid) WHERE r <= {most}"
+        )
+    };
+    plans(&ranked("ts", 1), &["Deduplicate(keep=first, key=[auction], order=[RowTime]) [I,UB,UA]"]);
+    plans(&ranked("pt", 1), &["Deduplicate(keep=first, key=[auction], order=[ProcTime]) [I]"]);
+    plans(&ranked("ts DESC", 1), &["Deduplicate(keep=last"]);
+    plans(&ranked("price DESC", 3), &["Rank(strategy=AppendFast, rankRange=[1..3]"]);
+    plans(
+        "SELECT auction FROM bid QUALIFY ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price) <= 2",
+        &["rankRange=[1..2]"],
+    );
+    plans(
+        "SELECT SUM(price) OVER (PARTITION BY auction ORDER BY ts RANGE BETWEEN INTERVAL '1' HOUR PRECEDING AND CURRENT ROW) FROM bid",
+        &["frame=[RANGE 1 h PRECEDING], select=[SUM(price)]) [I]"],
+    );
+    plans("SELECT price FROM bid ORDER BY price DESC LIMIT 3", &["SortLimit(orderBy=[price DESC], offset=0, limit=3)"]);
+    plans("SELECT price FROM bid ORDER BY ts, price", &["TemporalSort(time=RowTime, then=[price ASC])"]);
+}
+
+#[test]
+fn update_before_is_sent_only_where_it_is_needed() {
+    // A sink with a key takes the new form alone; one without wants both.
+    let sink = |key: &str| {
+        format!(
+            "CREATE TABLE out (auction BIGINT, n BIGINT{key}) WITH ('connector' = 'print'); INSERT INTO out SELECT auction, COUNT(*) FROM bid GROUP BY auction"
+        )
+    };
+    plans(
+        &sink(", PRIMARY KEY (auction) NOT ENFORCED"),
+        &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UA]"],
+    );
+    plans(&sink(""), &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UB,UA]"]);
+}
+
+#[test]
+fn several_sinks_share_what_they_have_in_common() {
+    let plan = shown(
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO sink SELECT auction, price FROM bid; \
+         INSERT INTO files SELECT auction, price FROM bid WHERE price > 1; END",
+    );
+    assert_eq!(plan.matches("TableSourceScan(table=[bid], fields=[auction, price])").count(), 2, "{plan}");
+}
+
+#[test]
+fn tables_are_shown_as_they_were_made() {
+    assert_eq!(
+        shown("DESCRIBE bid"),
+        "name | type | null | key | extras | watermark\n\
+         auction | BIGINT | TRUE |  |  | \n\
+         bidder | BIGINT | TRUE |  |  | \n\
+         price | BIGINT | TRUE |  |  | \n\
+         channel | STRING | TRUE |  |  | \n\
+         info | ROW<`name` STRING> | TRUE |  |  | \n\
+         ts | TIMESTAMP(3) *ROWTIME* | TRUE |  |  | ts - INTERVAL '4' SECOND\n\
+         pt | TIMESTAMP_LTZ(3) *PROCTIME* | FALSE |  | AS PROCTIME() | "
+    );
+    assert_eq!(shown("SHOW TABLES"), "table name\nauction\nbid\nfiles\nside\nsink");
+    assert_eq!(
+        shown(
+            "CREATE TABLE t (x INT COMMENT 'it''s', PRIMARY KEY (a) NOT ENFORCED, a STRING) COMMENT 'c' PARTITIONED BY (x) WITH ('connector' = 'print'); SHOW CREATE TABLE t"
+        ),
+        "CREATE TABLE `t` (\n  `x` INT COMMENT 'it''s',\n  `a` STRING NOT NULL,\n  PRIMARY KEY (`a`) NOT ENFORCED\n)\nCOMMENT 'c'\n\
+         PARTITIONED BY (`x`)\nWITH (\n  'connector' = 'print'\n)"
+    );
+    assert_eq!(
+        shown("CREATE TABLE t (extra INT) WITH ('rows-per-second' = '5') LIKE bid (EXCLUDING GENERATED); DESCRIBE t")
+            .lines()
+            .count(),
+        8
+    );
+    assert_eq!(shown("SET 'table.exec.state.ttl' = '1 h'; SET"), "key | value\ntable.exec.state.ttl | 1 h");
+    assert_eq!(
+        shown("CREATE VIEW v AS SELECT price FROM bid; SHOW CREATE VIEW v"),
+        "CREATE VIEW `v` AS\nSELECT price FROM bid"
+    );
+    assert!(shown("EXPLAIN CHANGELOG_MODE SELECT COUNT(*) FROM bid").contains("[I,UB,UA]"));
+    assert!(
+        shown("EXPLAIN PLAN_ADVICE SELECT auction, COUNT(*) FROM bid GROUP BY auction")
+            .contains("for good: SET 'table.exec.state.ttl'")
+    );
+}

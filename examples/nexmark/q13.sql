@@ -1,0 +1,36 @@
+-- Bids with what a side table says of their auction.
+CREATE TABLE nexmark (
+  event_type INT,
+  person ROW<id BIGINT, name STRING, emailAddress STRING, creditCard STRING, city STRING, state STRING,
+             `dateTime` TIMESTAMP(3), extra STRING>,
+  auction ROW<id BIGINT, itemName STRING, description STRING, initialBid BIGINT, reserve BIGINT,
+              `dateTime` TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT, category BIGINT, extra STRING>,
+  bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
+          `dateTime` TIMESTAMP(3), extra STRING>,
+  `dateTime` AS CASE
+    WHEN event_type = 0 THEN person.`dateTime`
+    WHEN event_type = 1 THEN auction.`dateTime`
+    ELSE bid.`dateTime`
+  END,
+  WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${NEXMARK:-events.ndjson}',
+  'format' = 'json'
+);
+
+CREATE TEMPORARY VIEW bid_now AS
+SELECT bid.auction, bid.bidder, bid.price, `dateTime`, PROCTIME() AS p_time FROM nexmark WHERE event_type = 2;
+
+CREATE TABLE side_input (
+  key BIGINT,
+  `value` STRING
+) WITH (
+  'connector' = 'filesystem',
+  'path' = '${SIDE_INPUT:-side_input.csv}',
+  'format' = 'csv'
+);
+
+SELECT b.auction, b.bidder, b.price, b.`dateTime`, s.`value`
+FROM bid_now AS b
+JOIN side_input FOR SYSTEM_TIME AS OF b.p_time AS s ON MOD(b.auction, 10000) = s.key;
