@@ -1,3 +1,5 @@
+//! Grouped aggregates against a plain model after every frame, through snapshots, restores and other numbers of shards.
+
 #![cfg(test)]
 
 use std::collections::BTreeMap;

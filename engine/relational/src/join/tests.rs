@@ -1,3 +1,5 @@
+//! Joins of two changelogs against a plain model after every frame, through snapshots, restores and other numbers of shards.
+
 #![cfg(test)]
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Top-n and deduplication against a plain model after every frame, through snapshots, restores and other numbers of shards.
+
 #![cfg(test)]
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Rows of every type come back as they were, what a null hides does not show, and a type without encoding is refused by name.
+
 #![cfg(test)]
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Window aggregates against a plain model at the end of a run, through snapshots, restores and other numbers of shards.
+
 #![cfg(test)]
 
 use std::collections::BTreeMap;
