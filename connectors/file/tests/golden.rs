@@ -8,7 +8,7 @@ use yeoul_operator::{Context, Counters, InputId, Operator, SinkSpec, Snapshot, S
 
 #[record]
 #[derive(Debug, Clone)]
-pub struct Line {
+struct Line {
     text: String,
 }
 

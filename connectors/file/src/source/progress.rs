@@ -1,6 +1,6 @@
 //! What one source instance knows of its files, as it stands in a snapshot, and what the next run's instances make of it.
 //!
-//! Integers are little endian. A snapshot of one instance:
+//! Integers are little endian. A snapshot of one instance, of which `docs/format.md` prints an example:
 //!
 //! ```text
 //! u8 version = 2 │ u8 watched │ u64 seen │ u32 files │ then for each file that the instance owns a split of:
