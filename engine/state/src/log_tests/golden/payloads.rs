@@ -88,7 +88,13 @@ fn check(name: &str, read: impl FnOnce(&mut Reading), said: &str) {
 #[test]
 fn the_page_is_enough_to_read_operator_states() {
     check("@watermark", |r| _ = r.signed(1), "1000");
-    check("fired", |r| _ = r.signed(1), "-1");
+    let fired = |r: &mut Reading| {
+        r.signed(1);
+        while !r.bytes.is_empty() {
+            r.unsigned(&[2, 2]).signed(1);
+        }
+    };
+    check("fired", fired, "-1 64 128 999");
     let split = |r: &mut Reading| _ = r.unsigned(&[8]).signed(2).sized();
     let event_time = |r: &mut Reading| {
         r.signed(1);
