@@ -24,9 +24,10 @@ use crate::compact::Compactor;
 use crate::config::{JobConfig, LOG_CHUNKS};
 use crate::coordinator::{Charge, Coordinator, Outlet, Timing, finish, serve};
 use crate::error::JobError;
+use crate::memory::{MemoryLimits, StateMemory};
 use crate::plan::Plan;
 use crate::request::{Pending, Request};
-use crate::restore::{Restored, check_operators, open_and_restore};
+use crate::restore::{Opened, Restored, check_operators, open_and_restore};
 use crate::shard::{Command, Event, Links, Parts, Shard};
 use crate::store::Store;
 use crate::task::Task;
@@ -75,7 +76,7 @@ pub struct Seed {
     links: Links,
     services: Services,
     key_groups: KeyGroups,
-    state_memory: usize,
+    memory: MemoryLimits,
     frame_rows: usize,
     restored: Arc<Restored>,
     /// Of the job's own store.
@@ -98,13 +99,16 @@ impl Seed {
             key_groups: self.key_groups,
             services: &self.services,
             pool: &pool,
+            memory: self.memory,
             waker: Waker::new({
                 let bell = self.bell.clone();
                 move || ring(&bell)
             }),
         };
-        let (segments, tables) = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
-        let compactor = Compactor::new(self.storage, segments, self.state_memory);
+        let Opened { segments, tables, evicted } = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
+        let newest = segments.iter().map(|of| of.reference().segment).max().unwrap_or_default();
+        let memory = StateMemory::new(self.id, self.memory, newest, evicted);
+        let compactor = Compactor::new(self.storage, segments, memory);
         // Without a coordinator the attempt is over, and this shard is told to quit.
         let _ = self.links.events.send(Event::Opened { shard: self.id, tables });
         Ok(Shard::new(Parts {
@@ -173,6 +177,7 @@ pub fn prepare(
     let restored = Arc::new(restored);
     let attention = Arc::<Attention>::default();
     let (told, events) = unbounded();
+    let memory = MemoryLimits::of(config.state_memory, shards, config.evict_percent);
     let mut seats = Vec::new();
     let mut to_shards = Vec::new();
     for ((number, tasks), (parker, bell)) in tasks.into_iter().enumerate().zip(doorbells) {
@@ -199,7 +204,7 @@ pub fn prepare(
             links: Links { commands: obeyed, events: told.clone(), chunks: to_writer, spent: recycled },
             services: services.clone(),
             key_groups: config.key_groups,
-            state_memory: config.state_memory / usize::from(shards),
+            memory,
             frame_rows: config.frame_rows,
             restored: restored.clone(),
             storage: store.as_ref().map(Store::storage),

@@ -14,6 +14,7 @@ use yeoul_sys::{Storage, failpoint};
 
 use crate::config::JobConfig;
 use crate::error::JobError;
+use crate::memory::MemoryLimits;
 use crate::restore::Restored;
 use crate::writer::Writer;
 
@@ -61,10 +62,9 @@ impl Store {
             None => Restored::nothing(),
             Some(commit) => Restored::read(storage.clone(), commit, job)?,
         };
-        Ok((
-            Self { storage, manifest, services: services.clone(), run_seed, segment_bytes: config.log_segment_bytes },
-            restored,
-        ))
+        let segment_bytes = MemoryLimits::of(config.state_memory, job.shards, config.evict_percent)
+            .segment_bytes(config.log_segment_bytes);
+        Ok((Self { storage, manifest, services: services.clone(), run_seed, segment_bytes }, restored))
     }
 
     /// What a savepoint holds, for a job that keeps no state of its own.

@@ -37,7 +37,7 @@ pub use keyed::{
 pub use operator_list::OperatorListState;
 pub use panes::Panes;
 pub use row::{Row, RowRecord};
-pub use state_table::{Drained, Segments, StateTable, TableDescription};
+pub use state_table::{Drained, StateTable, TableDescription};
 pub use stored::{Stored, Value};
 pub use table::{Cursor, Table};
 pub use timers::{Timer, Timers};
