@@ -186,7 +186,7 @@ pub fn prepare(
         let (to_writer, chunks) = bounded(LOG_CHUNKS);
         let (spent, recycled) = bounded(LOG_CHUNKS);
         let (log, writer) = match &store {
-            Some(store) => store.log_of(id, job, &restored),
+            Some(store) => store.log_of(id, job, &restored, watch),
             None => {
                 let mut options = LogOptions::single(RunId(run_seed));
                 (options.shard, options.shards, options.epoch) = (id, shards, epoch.next());

@@ -41,6 +41,9 @@ pub struct JobConfig {
     /// A segment of the state log is not grown past this many bytes, nor past an eighth of a shard's share of `state_memory` (but one larger
     /// record gets a segment of its own).
     pub log_segment_bytes: u32,
+    /// In this time each sealed segment of the state log is read once and its checksums are checked, a little at a time. None: only when it is
+    /// restored, compacted or evicted from.
+    pub scrub_interval: Option<Duration>,
     /// The manifest is rewritten when it has grown by this many bytes.
     pub manifest_rewrite_bytes: u64,
     /// Restore from this savepoint if there is no checkpoint of the job's own.
@@ -67,6 +70,7 @@ impl Default for JobConfig {
             frame_rows: FRAME_ROWS,
             step_calls: STEP_CALLS,
             log_segment_bytes: LogOptions::SEGMENT_BYTES,
+            scrub_interval: Some(Duration::from_secs(24 * 60 * 60)),
             manifest_rewrite_bytes: ManifestOptions::default().rewrite_bytes,
             from_savepoint: None,
             allow_non_restored_state: false,

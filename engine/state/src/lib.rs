@@ -22,6 +22,7 @@ pub mod entry;
 pub mod manifest;
 pub mod recovery;
 pub mod sealed;
+pub mod scrub;
 pub mod savepoint;
 #[cfg(test)]
 mod log_tests;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use yeoul_frame::{Frame, KeyHash, OperatorId, RowBuilder, RowKind, Timestamp, hash_u64};
 use yeoul_operator::{
@@ -23,6 +24,8 @@ const RUN: u64 = 8;
 struct Metered {
     numbers: Numbers,
     left: u32,
+    /// It has no more to give and does not end.
+    halted: Arc<AtomicBool>,
 }
 
 impl Source for Metered {
@@ -31,7 +34,7 @@ impl Source for Metered {
     }
 
     fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, OperatorError> {
-        if self.left == 0 {
+        if self.left == 0 || self.halted.load(Ordering::Relaxed) {
             return Ok(SourcePoll::Pending { until: Some(Timestamp(0)) });
         }
         self.left -= 1;
@@ -124,10 +127,12 @@ impl<V: Kept> Operator for Keep<V> {
     }
 }
 
-fn graph<V: Kept>(outside: &Outside, meddle: Meddle) -> JobGraph {
+fn graph<V: Kept>(outside: &Outside, meddle: Meddle, halted: &Arc<AtomicBool>) -> JobGraph {
     let mut graph = JobGraph { name: "kept".to_owned(), ..JobGraph::default() };
     let watermarks = WatermarkSpec { strategy: Strategy::Monotonous, granularity: 50, ..WatermarkSpec::default() };
-    let make = Arc::new(|| Box::new(Metered { numbers: Numbers::new(), left: POLLS_AN_EPOCH }) as Box<dyn Source>);
+    let halted = halted.clone();
+    let metered = move || Metered { numbers: Numbers::new(), left: POLLS_AN_EPOCH, halted: halted.clone() };
+    let make = Arc::new(move || Box::new(metered()) as Box<dyn Source>);
     let numbers = graph.add(node("numbers", NodeKind::Source { make, watermarks }));
     let seen = Arc::new(AtomicU64::new(0));
     let keep = move || Keep::<V> {
@@ -179,7 +184,7 @@ fn texts_of_three_times_the_limit_are_evicted_and_read_again() {
         };
         let config =
             JobConfig { data: Some(data.path().to_owned()), state_memory: memory, evict_percent: 50, ..config(shards) };
-        let job = spawn(graph::<String>(&outside, Arc::new(meddle)), config, Services::default());
+        let job = spawn(graph::<String>(&outside, Arc::new(meddle), &Arc::default()), config, Services::default());
         let watch = job.watch().clone();
         assert_eq!(job.wait().unwrap(), Outcome::Finished, "{shards} shards, {memory} bytes");
         assert_eq!(delivered(&outside), expected(), "{shards} shards, {memory} bytes");
@@ -194,7 +199,8 @@ fn state_that_cannot_be_evicted_ends_the_job_and_is_named() {
         let data = tempfile::tempdir().unwrap();
         let outside = Outside::default();
         let config = JobConfig { data: keeps.then(|| data.path().to_owned()), state_memory: LIMIT, ..config(shards) };
-        let job = spawn(graph::<[u64; 80]>(&outside, Arc::new(|_| Ok(()))), config, Services::default());
+        let job =
+            spawn(graph::<[u64; 80]>(&outside, Arc::new(|_| Ok(())), &Arc::default()), config, Services::default());
         let watch = job.watch().clone();
         let error = job.wait().unwrap_err();
         assert!(matches!(error, JobError::Settings(_)), "{error}");
@@ -204,4 +210,34 @@ fn state_that_cannot_be_evicted_ends_the_job_and_is_named() {
         }
         assert_eq!(watch.attempts(), 1, "another attempt would end no better");
     }
+}
+
+/// The job has no more input and does not end, so nothing but the reading of what it wrote can end it.
+#[test]
+fn decay_of_an_idle_jobs_log_is_found_and_ends_it() {
+    let data = tempfile::tempdir().unwrap();
+    let halted = Arc::<AtomicBool>::default();
+    let config = JobConfig {
+        data: Some(data.path().to_owned()),
+        log_segment_bytes: 64 << 10,
+        scrub_interval: Some(Duration::from_millis(20)),
+        ..config(1)
+    };
+    let job = spawn(graph::<String>(&Outside::default(), Arc::new(|_| Ok(())), &halted), config, Services::default());
+    while job.watch().checkpoints().completed < 10 {
+        std::thread::yield_now();
+    }
+    halted.store(true, Ordering::Relaxed);
+    let passes = job.watch().scrub().passes;
+    while job.watch().scrub().passes < passes + 2 && !job.has_ended() {
+        std::thread::yield_now();
+    }
+    let names = std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().path());
+    let oldest = names.filter(|path| path.extension().is_some_and(|of| of == "log")).min().unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&oldest).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"decay", 100).unwrap();
+    let error = job.wait().unwrap_err();
+    assert!(matches!(error, JobError::Corrupt(_)), "{error}");
+    let name = oldest.file_name().unwrap().to_str().unwrap();
+    assert!(error.to_string().contains(name) && error.to_string().contains("for decay"), "{error}");
 }

@@ -11,7 +11,7 @@
 //!    leaves no trace.
 //! 4. An evicted value is read as any other, and comes back into its slot when it is written. What is read from the log stays in memory
 //!    until the next eviction.
-//! 5. No call takes time in proportion to the table, but those that walk it by name (`iter`, `write_all`).
+//! 5. No call takes time in proportion to the table, but those that walk it by name (`iter`).
 
 mod batch;
 mod bucket;
