@@ -1,6 +1,9 @@
 //! Prepares one attempt at a job: opens the store, lets sinks deliver what was committed before, builds shards that know how to restore themselves.
 //!
 //! Nothing runs yet: the parts are handed to threads, or to the simulator's scheduler.
+//!
+//! Invariant: output visible outside is a prefix of the fault-free output, by whole epochs: before a shard is built, each sink has
+//! delivered what was committed, from its marker on.
 
 use std::collections::BTreeMap;
 use std::path::Path;

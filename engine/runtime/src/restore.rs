@@ -2,6 +2,11 @@
 //!
 //! Whatever the number of shards was when the commit was made: tables take the keys that their shard owns now, operators and
 //! sources are given every earlier subtask's notes and take what is theirs.
+//!
+//! Invariants:
+//! 1. A restore that does not fit the job is refused by names before any state is read.
+//! 2. Memory is bounded by named limits; past a limit there is backpressure or a clear error: state is evicted after each segment, so that a
+//!    restore holds one segment's records more than its limit at most.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! A job's data folder as one run uses it: the manifest, the logs of its shards, savepoints.
+//!
+//! Invariants:
+//! 1. A manifest entry is written only after everything that it names is durable; it is the only commit point.
+//! 2. A segment is removed only when no retained commit names it, after the commit that let go of it.
 
 use std::io;
 use std::path::Path;

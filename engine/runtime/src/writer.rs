@@ -2,6 +2,10 @@
 //!
 //! Steppable: `take` handles one chunk and blocks while the disk works; `idle`, when no chunk waits, reads a little of what was written long
 //! ago. On a thread of its own in production.
+//!
+//! Invariants:
+//! 1. An epoch is told to be sealed after all its bytes, and the names of their files, are durable.
+//! 2. After an error nothing more is taken, and nothing is tried again on the same files.
 
 use std::sync::Arc;
 use std::time::Duration;
