@@ -180,8 +180,9 @@ pub fn open_and_restore(
         open_task(open, task)?;
         for slot in &mut task.chain.slots {
             slot.operator.tables(&mut |table| {
-                let TableDescription { id, name, layout } = table.describe();
-                declared.insert(id, TableEntry { operator: slot.id, name, layout });
+                let TableDescription { id, name, layout, types: (key, value) } = table.describe();
+                let types = Some((key.to_owned(), value.to_owned()));
+                declared.insert(id, TableEntry { operator: slot.id, name, layout, types });
             });
         }
     }

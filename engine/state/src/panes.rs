@@ -122,7 +122,12 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
     }
 
     fn describe(&self) -> TableDescription {
-        TableDescription { id: self.id, name: self.name.clone(), layout: Layout::of(K::WIDTH, V::WIDTH) }
+        TableDescription {
+            id: self.id,
+            name: self.name.clone(),
+            layout: Layout::of(K::WIDTH, V::WIDTH),
+            types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+        }
     }
 
     /// Constant time for each pane.

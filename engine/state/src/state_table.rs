@@ -30,6 +30,8 @@ pub struct TableDescription {
     pub name: String,
     /// How its records are laid out.
     pub layout: Layout,
+    /// What its keys and values are called in the program. For messages only: another build may call the same types otherwise.
+    pub types: (&'static str, &'static str),
 }
 
 /// A table of keyed state, as the engine sees it.

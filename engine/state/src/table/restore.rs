@@ -320,7 +320,12 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
     }
 
     fn describe(&self) -> TableDescription {
-        TableDescription { id: self.id, name: self.name.clone(), layout: self.layout }
+        TableDescription {
+            id: self.id,
+            name: self.name.clone(),
+            layout: self.layout,
+            types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+        }
     }
 
     fn freeze(&mut self) {
