@@ -139,6 +139,6 @@ impl Store {
     /// The folder is not empty, or the disk refused.
     pub fn savepoint(&self, commit: &Commit, folder: &str) -> io::Result<()> {
         let to = self.services.files.folder(Path::new(folder))?;
-        copy_savepoint(&*self.storage, "", commit, to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
+        copy_savepoint(&*self.storage, "", commit, &*to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
     }
 }

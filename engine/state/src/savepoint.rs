@@ -163,11 +163,11 @@ pub fn copy_savepoint(
     from: &dyn Storage,
     from_dir: &str,
     commit: &Commit,
-    to: Arc<dyn Storage>,
+    to: &dyn Storage,
     to_dir: &str,
     id: u64,
 ) -> io::Result<Commit> {
-    make_durable_folder(&*to, to_dir)?;
+    make_durable_folder(to, to_dir)?;
     if let Some(entry) = to.list(to_dir).map_err(|error| named(to_dir, "cannot be listed", &error))?.first() {
         let message =
             format!("{to_dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
@@ -197,6 +197,6 @@ pub fn copy_savepoint(
     to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
     let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
     failpoint!("savepoint.before-finish-copy")?;
-    rewrite(&*to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
+    rewrite(to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
     Ok(commit.clone())
 }

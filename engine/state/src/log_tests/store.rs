@@ -197,10 +197,7 @@ fn a_savepoint_moves_a_job_to_another_place_and_number_of_shards() {
     }
     let last = job.checkpoint(b"last").unwrap();
     let expected = job.state();
-    let save = |to: &MemoryStorage, folder: &str| {
-        let to: Arc<dyn Storage> = Arc::new(to.clone());
-        copy_savepoint(&storage, DIR, &last, to, folder, 5)
-    };
+    let save = |to: &MemoryStorage, folder: &str| copy_savepoint(&storage, DIR, &last, to, folder, 5);
     // Cut short, it is none.
     let short = MemoryStorage::new();
     short.fail_from(4);
@@ -246,7 +243,6 @@ fn small_savepoint(to: &MemoryStorage, folder: &str) -> Commit {
     let mut job = Job::open(&storage, 1, 4096, 1).unwrap();
     job.set(NUMBERS, 0, 1, Some(vec![2; 8]));
     let commit = job.checkpoint(b"").unwrap();
-    let to: Arc<dyn Storage> = Arc::new(to.clone());
     copy_savepoint(&storage, DIR, &commit, to, folder, 5).unwrap()
 }
 
