@@ -2,6 +2,7 @@
 //! several epochs, many small segments that are compacted and removed, a manifest that is rewritten, state that does not fit into
 //! memory, and savepoints while it runs. Takes the options of the examples.
 
+use std::marker::PhantomData;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ use yeoul_examples::records::AuctionEvent;
 
 /// Bytes of a part.
 const PART: u64 = 64 << 10;
+/// The panes of a run hold some hundred KiB of texts, of which all but a hundredth of this is evicted as soon as it can be.
+const STATE_MEMORY: usize = 8 << 20;
+/// Bytes of text that a count keeps beside it at most.
+const TALLY: usize = 300;
 /// Savepoints of one process.
 const SAVEPOINTS: usize = 2;
 
@@ -37,13 +42,56 @@ fn main() -> ExitCode {
     }
 }
 
+/// Counts, and keeps a stroke for each one counted, so that its state is large enough to be evicted.
+struct Tally<T: ?Sized>(PhantomData<fn(&T)>);
+
+impl<T: ?Sized> Tally<T> {
+    const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: ?Sized> Clone for Tally<T> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: ?Sized + 'static> AggregateFunction for Tally<T> {
+    type In = T;
+    type Acc = (u64, String);
+    type Out = u64;
+
+    fn create(&self) -> (u64, String) {
+        (0, " ".repeat(TALLY / 2))
+    }
+
+    fn add(&self, tally: &mut (u64, String), _: &T) {
+        tally.0 += 1;
+        if tally.1.len() < TALLY {
+            tally.1.push('|');
+        }
+    }
+
+    fn merge(&self, tally: &mut (u64, String), other: &(u64, String)) {
+        tally.0 += other.0;
+    }
+
+    fn result(&self, tally: &(u64, String)) -> u64 {
+        // What comes back from the log comes back whole.
+        assert_eq!(tally.1.bytes().filter(|byte| *byte == b' ').count(), TALLY / 2, "a tally lost its text");
+        tally.0
+    }
+}
+
 fn run(options: &Options) -> Result<(), yeoul::Error> {
     let mut env = options.environment("rolled_bids");
     let config = env.config_mut();
     config.log_segment_bytes = 256 << 10;
     config.manifest_rewrite_bytes = 4 << 10;
     config.retained_checkpoints = 2;
-    config.state_memory = 64 << 10;
+    config.state_memory = STATE_MEMORY;
+    config.evict_percent = 1;
     let events = env.from_source(
         FileSource::ndjson::<AuctionEvent>(&options.input),
         WatermarkStrategy::for_bounded_out_of_orderness(BOUND).with_timestamp_assigner(time_of),
@@ -53,7 +101,7 @@ fn run(options: &Options) -> Result<(), yeoul::Error> {
         .filter(|event| event.bid().is_some())
         .key_by(|event| event.bid().map_or(0, |bid| bid.auction()))
         .window(SlidingEventTimeWindows::of(Duration::from_secs(10), Duration::from_secs(2)))
-        .aggregate_with(Count::new(), |auction, window, bids, out| {
+        .aggregate_with(Tally::new(), |auction, window, bids, out| {
             out.collect(BidsOfAuction { auction: *auction, start: window.start, end: window.end, bids });
         })
         .name("bids")

@@ -1,6 +1,9 @@
 //! Prepares one attempt at a job: opens the store, lets sinks deliver what was committed before, builds shards that know how to restore themselves.
 //!
 //! Nothing runs yet: the parts are handed to threads, or to the simulator's scheduler.
+//!
+//! Invariant: output visible outside is a prefix of the fault-free output, by whole epochs: before a shard is built, each sink has
+//! delivered what was committed, from its marker on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,9 +27,10 @@ use crate::compact::Compactor;
 use crate::config::{JobConfig, LOG_CHUNKS};
 use crate::coordinator::{Charge, Coordinator, Outlet, Timing, finish, serve};
 use crate::error::JobError;
+use crate::memory::{MemoryLimits, StateMemory};
 use crate::plan::Plan;
 use crate::request::{Pending, Request};
-use crate::restore::{Restored, check_operators, open_and_restore};
+use crate::restore::{Opened, Restored, check_operators, open_and_restore};
 use crate::shard::{Command, Event, Links, Parts, Shard};
 use crate::store::Store;
 use crate::task::Task;
@@ -75,7 +79,7 @@ pub struct Seed {
     links: Links,
     services: Services,
     key_groups: KeyGroups,
-    state_memory: usize,
+    memory: MemoryLimits,
     frame_rows: usize,
     restored: Arc<Restored>,
     /// Of the job's own store.
@@ -98,13 +102,16 @@ impl Seed {
             key_groups: self.key_groups,
             services: &self.services,
             pool: &pool,
+            memory: self.memory,
             waker: Waker::new({
                 let bell = self.bell.clone();
                 move || ring(&bell)
             }),
         };
-        let (segments, tables) = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
-        let compactor = Compactor::new(self.storage, segments, self.state_memory);
+        let Opened { segments, tables, evicted } = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
+        let newest = segments.iter().map(|of| of.reference().segment).max().unwrap_or_default();
+        let memory = StateMemory::new(self.id, self.memory, newest, evicted);
+        let compactor = Compactor::new(self.storage, segments, memory);
         // Without a coordinator the attempt is over, and this shard is told to quit.
         let _ = self.links.events.send(Event::Opened { shard: self.id, tables });
         Ok(Shard::new(Parts {
@@ -173,6 +180,7 @@ pub fn prepare(
     let restored = Arc::new(restored);
     let attention = Arc::<Attention>::default();
     let (told, events) = unbounded();
+    let memory = MemoryLimits::of(config.state_memory, shards, config.evict_percent);
     let mut seats = Vec::new();
     let mut to_shards = Vec::new();
     for ((number, tasks), (parker, bell)) in tasks.into_iter().enumerate().zip(doorbells) {
@@ -181,7 +189,7 @@ pub fn prepare(
         let (to_writer, chunks) = bounded(LOG_CHUNKS);
         let (spent, recycled) = bounded(LOG_CHUNKS);
         let (log, writer) = match &store {
-            Some(store) => store.log_of(id, job, &restored),
+            Some(store) => store.log_of(id, job, &restored, watch),
             None => {
                 let mut options = LogOptions::single(RunId(run_seed));
                 (options.shard, options.shards, options.epoch) = (id, shards, epoch.next());
@@ -199,7 +207,7 @@ pub fn prepare(
             links: Links { commands: obeyed, events: told.clone(), chunks: to_writer, spent: recycled },
             services: services.clone(),
             key_groups: config.key_groups,
-            state_memory: config.state_memory / usize::from(shards),
+            memory,
             frame_rows: config.frame_rows,
             restored: restored.clone(),
             storage: store.as_ref().map(Store::storage),

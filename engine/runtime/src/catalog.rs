@@ -18,6 +18,8 @@ use crate::error::JobError;
 const OPERATORS: &str = "operators";
 /// The blob that describes tables.
 const TABLES: &str = "tables";
+/// The blob that names the types of tables. For messages only: two builds may call one type by two names.
+const TYPES: &str = "types";
 /// The blob that says from which epoch on sinks' output is in the log.
 const SINKS: &str = "sinks";
 
@@ -30,6 +32,8 @@ pub struct TableEntry {
     pub name: String,
     /// How its records are laid out.
     pub layout: Layout,
+    /// What its keys and values were called in the program that declared it, if that is known.
+    pub types: Option<(String, String)>,
 }
 
 /// What a checkpoint says of its job.
@@ -79,8 +83,8 @@ impl Catalog {
                     "{} was saved with {} and is declared with {}\n  hint: give it the types that it had, or another name, or the operator \
                      another uid and allow non-restored state",
                     self.name_of_table(*id),
-                    shown(saved.layout),
-                    shown(now.layout)
+                    shown(saved),
+                    shown(now)
                 )));
             }
         }
@@ -90,7 +94,7 @@ impl Catalog {
     /// As a commit's blobs.
     #[must_use]
     pub fn encode(&self) -> BTreeMap<String, Vec<u8>> {
-        let (mut operators, mut tables, mut sinks) = (Vec::new(), Vec::new(), Vec::new());
+        let [mut operators, mut tables, mut types, mut sinks] = [const { Vec::new() }; 4];
         for (id, uid) in &self.operators {
             operators.extend(id.0.to_le_bytes());
             put(&mut operators, uid);
@@ -105,12 +109,17 @@ impl Catalog {
             tables.extend(key.to_le_bytes());
             tables.extend(value.to_le_bytes());
             put(&mut tables, &entry.name);
+            if let Some((key, value)) = &entry.types {
+                types.extend(id.0.to_le_bytes());
+                put(&mut types, key);
+                put(&mut types, value);
+            }
         }
         for (id, from) in &self.sinks {
             sinks.extend(id.0.to_le_bytes());
             sinks.extend(from.0.to_le_bytes());
         }
-        [(OPERATORS, operators), (TABLES, tables), (SINKS, sinks)]
+        [(OPERATORS, operators), (TABLES, tables), (TYPES, types), (SINKS, sinks)]
             .into_iter()
             .map(|(name, bytes)| (name.to_owned(), bytes))
             .collect()
@@ -144,7 +153,12 @@ impl Catalog {
                 (0, _) => Layout::Variable,
                 (key, value) => Layout::Fixed { key, value },
             };
-            catalog.tables.insert(id, TableEntry { operator, name: text(bytes)?, layout });
+            catalog.tables.insert(id, TableEntry { operator, name: text(bytes)?, layout, types: None });
+            Some(())
+        })?;
+        read(TYPES, &mut |bytes| {
+            let (id, types) = (TableId(long(bytes)?), (text(bytes)?, text(bytes)?));
+            catalog.tables.get_mut(&id)?.types = Some(types);
             Some(())
         })?;
         read(SINKS, &mut |bytes| {
@@ -155,10 +169,14 @@ impl Catalog {
     }
 }
 
-fn shown(layout: Layout) -> String {
-    match layout {
+fn shown(entry: &TableEntry) -> String {
+    let widths = match entry.layout {
         Layout::Fixed { key, value } => format!("keys of {key} and values of {value} bytes"),
         Layout::Variable => "keys or values of no fixed width".to_owned(),
+    };
+    match &entry.types {
+        Some((key, value)) => format!("{widths} ({key} to {value})"),
+        None => widths,
     }
 }
 
@@ -193,7 +211,9 @@ mod tests {
     #[test]
     fn a_catalog_comes_back_whole_or_not_at_all() {
         let (count, sink) = (OperatorId::of("count"), OperatorId::of("sink"));
-        let entry = |name: &str, layout| TableEntry { operator: count, name: name.to_owned(), layout };
+        let types = |value: &str| Some(("u64".to_owned(), value.to_owned()));
+        let entry =
+            |name: &str, layout| TableEntry { operator: count, name: name.to_owned(), layout, types: types("()") };
         let catalog = Catalog {
             operators: BTreeMap::from([(count, "count".to_owned()), (sink, "sink".to_owned())]),
             tables: BTreeMap::from([
@@ -213,9 +233,22 @@ mod tests {
         // Declared otherwise than saved.
         let mut declared = catalog.tables.clone();
         catalog.check(&declared).unwrap();
-        declared.insert(count.table("a"), entry("a", Layout::Fixed { key: 8, value: 4 }));
+        let other = TableEntry { types: types("u32"), ..entry("a", Layout::Fixed { key: 8, value: 4 }) };
+        declared.insert(count.table("a"), other);
         let error = catalog.check(&declared).unwrap_err().to_string();
-        let expected = "table 'a' of operator 'count' was saved with keys of 8 and values of 0 bytes and is declared with keys of 8 and values of 4 bytes";
+        let expected = "table 'a' of operator 'count' was saved with keys of 8 and values of 0 bytes (u64 to ()) and is declared with keys of 8 and values of 4 \
+                        bytes (u64 to u32)";
         assert!(error.starts_with(expected), "{error}");
+        // A checkpoint of before types were named.
+        let mut older = blobs.clone();
+        older.remove(TYPES);
+        let error = Catalog::decode(&older).unwrap().check(&declared).unwrap_err().to_string();
+        assert!(error.contains("values of 0 bytes and is declared"), "{error}");
+        // Types of one layout are not told apart: a name may change while the bytes do not.
+        declared.insert(
+            count.table("a"),
+            TableEntry { types: types("Renamed"), ..catalog.tables[&count.table("a")].clone() },
+        );
+        catalog.check(&declared).unwrap();
     }
 }

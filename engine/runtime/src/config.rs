@@ -26,16 +26,24 @@ pub struct JobConfig {
     pub retained_checkpoints: usize,
     /// What happens after a failure.
     pub restart: RestartStrategy,
-    /// Bytes that all state of the job may keep in memory; beyond it clean records are evicted to the log.
+    /// Bytes that all state of the job may keep in memory, keys, indexes and timers included; each shard has an equal share. A job whose
+    /// state is larger after eviction has done what it can fails with an error that names the tables.
     pub state_memory: usize,
+    /// When a shard's state takes more than so many hundredths of its share, clean values are evicted to the log: what has a variable width
+    /// and is more than a few words long.
+    pub evict_percent: u8,
     /// Messages that a ring between two shards holds.
     pub ring_capacity: usize,
     /// Records in a frame at most: fewer for a shorter wait, more for less work a record.
     pub frame_rows: usize,
     /// Calls of operators that a task may make in one step, before its shard looks after its other duties.
     pub step_calls: usize,
-    /// A segment of the state log is not grown past this many bytes (but one larger record gets a segment of its own).
+    /// A segment of the state log is not grown past this many bytes, nor past an eighth of a shard's share of `state_memory` (but one larger
+    /// record gets a segment of its own).
     pub log_segment_bytes: u32,
+    /// In this time each sealed segment of the state log is read once and its checksums are checked, a little at a time. None: only when it is
+    /// restored, compacted or evicted from.
+    pub scrub_interval: Option<Duration>,
     /// The manifest is rewritten when it has grown by this many bytes.
     pub manifest_rewrite_bytes: u64,
     /// Restore from this savepoint if there is no checkpoint of the job's own.
@@ -57,10 +65,12 @@ impl Default for JobConfig {
             retained_checkpoints: 1,
             restart: RestartStrategy::default(),
             state_memory: 2 << 30,
+            evict_percent: 75,
             ring_capacity: RING_CAPACITY,
             frame_rows: FRAME_ROWS,
             step_calls: STEP_CALLS,
             log_segment_bytes: LogOptions::SEGMENT_BYTES,
+            scrub_interval: Some(Duration::from_secs(24 * 60 * 60)),
             manifest_rewrite_bytes: ManifestOptions::default().rewrite_bytes,
             from_savepoint: None,
             allow_non_restored_state: false,

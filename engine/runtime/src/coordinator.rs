@@ -6,7 +6,9 @@
 //! 1. A manifest entry is written only after everything that it names is durable; it is the only commit point.
 //! 2. Output is delivered only after its epoch is committed, in the order of epochs; the next epoch's delivery waits for this one's.
 //! 3. One epoch is in flight at a time; epochs are numbered without gaps from the last committed one.
-//! 4. No epoch is started before every shard has restored its state.
+//! 4. Output visible outside is a prefix of the fault-free output, by whole epochs: what is delivered was committed, and is delivered
+//!    whole or again.
+//! 5. No epoch is started before every shard has restored its state.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

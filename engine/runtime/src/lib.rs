@@ -20,6 +20,7 @@ pub mod task;
 pub mod shard;
 pub mod drain;
 pub mod compact;
+pub mod memory;
 pub mod writer;
 pub mod catalog;
 pub mod attention;

@@ -2,14 +2,19 @@
 //!
 //! Whatever the number of shards was when the commit was made: tables take the keys that their shard owns now, operators and
 //! sources are given every earlier subtask's notes and take what is theirs.
+//!
+//! Invariants:
+//! 1. A restore that does not fit the job is refused by names before any state is read.
+//! 2. Memory is bounded by named limits; past a limit there is backpressure or a clear error: state is evicted after each segment, so that a
+//!    restore holds one segment's records more than its limit at most.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId, TableId, Timestamp};
+use yeoul_frame::{Epoch, KeyGroups, KeyHash, OperatorId, Pool, ShardId, TableId, Timestamp};
 use yeoul_operator::{JobGraph, OpenContext, SealedOutput, Services, SplitId, Subtask, Waker};
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
-use yeoul_state::log::{Corrupt, LogBuffer, Segment, SegmentId};
+use yeoul_state::log::{BlockView, Corrupt, LogAddress, LogBuffer, Segment, SegmentId};
 use yeoul_state::recovery::{Replay, RestoredState, operator_states};
 use yeoul_state::sealed::SealedEpochs;
 use yeoul_state::state_table::TableDescription;
@@ -18,6 +23,7 @@ use yeoul_sys::Storage;
 use crate::catalog::{Catalog, TableEntry};
 use crate::chain::{WATERMARK_STATE, guard};
 use crate::error::JobError;
+use crate::memory::{MemoryLimits, evict_restored};
 use crate::task::{EVENT_TIME_STATE, Head, Task};
 
 /// The last commit and what belongs to the whole job.
@@ -143,11 +149,23 @@ pub struct Open<'a> {
     pub services: &'a Services,
     /// Where frames get their memory.
     pub pool: &'a Pool,
+    /// What state may hold in memory.
+    pub memory: MemoryLimits,
     /// Wakes the shard.
     pub waker: Waker,
 }
 
-/// Opens a shard's operators and gives them their state. Returns the mapped segments, from which evicted state is read, and the tables.
+/// What comes of opening a shard's operators.
+pub struct Opened {
+    /// The mapped segments, from which evicted state is read.
+    pub segments: Vec<Segment>,
+    /// The shard's tables.
+    pub tables: BTreeMap<TableId, TableEntry>,
+    /// Whether state was evicted on the way.
+    pub evicted: bool,
+}
+
+/// Opens a shard's operators and gives them their state.
 ///
 /// # Errors
 /// An operator cannot open, or its state cannot be read.
@@ -156,23 +174,27 @@ pub fn open_and_restore(
     tasks: &mut [Task],
     log: &mut LogBuffer,
     restored: &Restored,
-) -> Result<(Vec<Segment>, BTreeMap<TableId, TableEntry>), JobError> {
+) -> Result<Opened, JobError> {
     let mut declared = BTreeMap::new();
     for task in tasks.iter_mut() {
         open_task(open, task)?;
         for slot in &mut task.chain.slots {
             slot.operator.tables(&mut |table| {
-                let TableDescription { id, name, layout } = table.describe();
-                declared.insert(id, TableEntry { operator: slot.id, name, layout });
+                let TableDescription { id, name, layout, types: (key, value) } = table.describe();
+                let types = Some((key.to_owned(), value.to_owned()));
+                declared.insert(id, TableEntry { operator: slot.id, name, layout, types });
             });
         }
     }
-    let Some(from) = &restored.from else { return Ok((Vec::new(), declared)) };
+    let Some(from) = &restored.from else {
+        return Ok(Opened { segments: Vec::new(), tables: declared, evicted: false });
+    };
     from.catalog.check(&declared)?;
     for task in tasks.iter_mut() {
         restore_notes(task, from)?;
     }
-    Ok((restore_tables(open, tasks, log, from)?, declared))
+    let (segments, evicted) = restore_tables(open, tasks, log, from)?;
+    Ok(Opened { segments, tables: declared, evicted })
 }
 
 fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
@@ -250,13 +272,14 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Replays the shard's log into its tables.
+/// Replays the shard's log into its tables. What does not fit into memory is evicted after each segment. Returns the segments, and whether
+/// anything was.
 fn restore_tables(
     open: &Open<'_>,
     tasks: &mut [Task],
     log: &mut LogBuffer,
     from: &From,
-) -> Result<Vec<Segment>, JobError> {
+) -> Result<(Vec<Segment>, bool), JobError> {
     // Which operator holds a table.
     let mut places: HashMap<TableId, (usize, usize)> = HashMap::new();
     for (number, task) in tasks.iter_mut().enumerate() {
@@ -266,10 +289,14 @@ fn restore_tables(
             });
         }
     }
-    let Some(shard_log) = from.logs.iter().find(|of| of.shard == open.shard) else { return Ok(Vec::new()) };
+    let Some(shard_log) = from.logs.iter().find(|of| of.shard == open.shard) else { return Ok((Vec::new(), false)) };
     let mut replay = Replay::new(from.storage.clone(), "", shard_log, open.key_groups);
-    replay
-        .run(log.liveness_mut(), &mut |block, owned, retired| {
+    let failed = |cause| JobError::reading("restoring state", cause);
+    let (mut whole, mut evicted) = (0, false);
+    loop {
+        let visit = &mut |block: &BlockView<'_>,
+                          owned: &dyn Fn(KeyHash) -> bool,
+                          retired: &mut dyn FnMut(LogAddress, usize)| {
             let Some((task, slot)) = places.get(&block.table()) else {
                 if open.allow_non_restored {
                     return Ok(());
@@ -287,7 +314,14 @@ fn restore_tables(
                 }
             });
             result
-        })
-        .map_err(|cause| JobError::reading("restoring state", cause))?;
-    Ok(replay.into_segments())
+        };
+        if !replay.step(log.liveness_mut(), visit).map_err(failed)? {
+            return Ok((replay.into_segments(), evicted));
+        }
+        if let Some(segment) = replay.done().get(whole) {
+            whole += 1;
+            let result = evict_restored(tasks, open.memory, segment);
+            evicted |= result.map_err(|error| JobError::Corrupt(error.to_string()))?;
+        }
+    }
 }

@@ -230,6 +230,7 @@ impl Shard {
                 flight.drain.task_passed(at, &self.tasks[at]);
             }
         }
+        self.compactor.watch(now, &mut self.tasks)?;
         let snapshot = self.snapshot_slice()?;
         let compaction = self.flight.is_none() && self.compactor.step(&mut self.tasks, &mut self.log)?;
         self.tell_exhausted();

@@ -1,8 +1,13 @@
 //! A job's data folder as one run uses it: the manifest, the logs of its shards, savepoints.
+//!
+//! Invariants:
+//! 1. A manifest entry is written only after everything that it names is durable; it is the only commit point.
+//! 2. A segment is removed only when no retained commit names it, after the commit that let go of it.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use yeoul_frame::ShardId;
 use yeoul_operator::Services;
@@ -10,12 +15,15 @@ use yeoul_state::commit::{Commit, JobMeta};
 use yeoul_state::log::{LogOptions, LogWriter};
 use yeoul_state::manifest::{Manifest, ManifestOptions};
 use yeoul_state::savepoint::{copy_savepoint, open_or_import, read_savepoint};
+use yeoul_state::scrub::Scrub;
 use yeoul_sys::{Storage, failpoint};
 
 use crate::config::JobConfig;
 use crate::error::JobError;
+use crate::memory::MemoryLimits;
 use crate::restore::Restored;
-use crate::writer::Writer;
+use crate::watch::JobWatch;
+use crate::writer::{LogEnd, Writer};
 
 /// An open, locked data folder.
 pub struct Store {
@@ -24,6 +32,7 @@ pub struct Store {
     services: Services,
     run_seed: u64,
     segment_bytes: u32,
+    scrub_interval: Option<Duration>,
 }
 
 impl Store {
@@ -61,8 +70,17 @@ impl Store {
             None => Restored::nothing(),
             Some(commit) => Restored::read(storage.clone(), commit, job)?,
         };
+        let segment_bytes = MemoryLimits::of(config.state_memory, job.shards, config.evict_percent)
+            .segment_bytes(config.log_segment_bytes);
         Ok((
-            Self { storage, manifest, services: services.clone(), run_seed, segment_bytes: config.log_segment_bytes },
+            Self {
+                storage,
+                manifest,
+                services: services.clone(),
+                run_seed,
+                segment_bytes,
+                scrub_interval: config.scrub_interval,
+            },
             restored,
         ))
     }
@@ -86,11 +104,20 @@ impl Store {
 
     /// Both ends of a shard's log in this run.
     #[must_use]
-    pub fn log_of(&self, shard: ShardId, job: JobMeta, restored: &Restored) -> (LogOptions, Writer) {
+    pub fn log_of(
+        &self,
+        shard: ShardId,
+        job: JobMeta,
+        restored: &Restored,
+        watch: &Arc<JobWatch>,
+    ) -> (LogOptions, Writer) {
         let options = LogOptions { segment_bytes: self.segment_bytes, ..self.manifest.log_options(shard, job) };
         let segments = restored.log_of(shard).map(|log| log.segments.clone()).unwrap_or_default();
         let writer = self.manifest.writer_options(options, job, segments);
-        (options, Writer::Log(Box::new(LogWriter::new(self.storage.clone(), "", writer))))
+        let clock = self.services.clock.clone();
+        let scrub = self.scrub_interval.map(|interval| Scrub::new(interval, clock.monotonic_nanos()));
+        let log = LogWriter::new(self.storage.clone(), "", writer);
+        (options, Writer::Log(Box::new(LogEnd { log, scrub, clock, watch: watch.clone() })))
     }
 
     /// Commits an epoch: the only commit point. Then removes what no retained checkpoint names.
@@ -112,6 +139,6 @@ impl Store {
     /// The folder is not empty, or the disk refused.
     pub fn savepoint(&self, commit: &Commit, folder: &str) -> io::Result<()> {
         let to = self.services.files.folder(Path::new(folder))?;
-        copy_savepoint(&*self.storage, "", commit, to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
+        copy_savepoint(&*self.storage, "", commit, &*to, "", self.run_seed ^ commit.epoch.0.rotate_left(40)).map(|_| ())
     }
 }

@@ -1,6 +1,12 @@
 //! One subtask: a source or the receiving ends of rings, then a chain of operators.
 //!
 //! A state machine driven by its shard: `step` does a bounded piece of work and says how it stands.
+//!
+//! Invariants:
+//! 1. A record is in exactly one place: consumed offset, ring, state, sealed output, late, or error table. A source notes its offsets at a
+//!    barrier after all that it emitted before has left; what it took in and has not emitted is not consumed.
+//! 2. Per operator: in = out + state + late + errors. The counters say so where an operator keeps, drops and adds no records of its own.
+//! 3. A source's barriers leave in their order, and nothing leaves after the end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, select};
 use yeoul_ring::{Bell, Parker};
 use yeoul_state::log::Chunk;
 use yeoul_sys::Clock;
@@ -24,6 +24,9 @@ use crate::writer::Writer;
 
 /// The longest a shard parks that waits for a time of day.
 const LONGEST_PARK: Duration = Duration::from_secs(1);
+
+/// The longest a writer waits for a chunk before it asks again what there is to do.
+const LONGEST_IDLE: Duration = Duration::from_secs(3600);
 
 /// Runs an attempt to its end.
 ///
@@ -167,7 +170,19 @@ fn write(
     bell: &Bell,
     told: &Sender<Event>,
 ) -> Result<(), JobError> {
-    while let Ok(chunk) = chunks.recv() {
+    loop {
+        let chunk = match chunks.try_recv() {
+            Ok(chunk) => chunk,
+            Err(TryRecvError::Disconnected) => return Ok(()),
+            Err(TryRecvError::Empty) => {
+                let patience = writer.idle()?.map_or(LONGEST_IDLE, |until| until.min(LONGEST_IDLE));
+                match chunks.recv_timeout(patience) {
+                    Ok(chunk) => chunk,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                }
+            }
+        };
         let (event, buffer) = writer.take(chunk)?;
         if let Some(buffer) = buffer {
             // If the shard has enough of them, this one is freed.
@@ -179,7 +194,6 @@ fn write(
         // The shard may have waited for room.
         ring(bell);
     }
-    Ok(())
 }
 
 /// Waits. What is asked meanwhile is kept for the next attempt.

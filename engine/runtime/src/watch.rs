@@ -1,9 +1,10 @@
-//! What the outside may watch of a running job: counters by operator, checkpoints, the watermark.
+//! What the outside may watch of a running job: counters by operator, checkpoints, the watermark, checks of the log.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use yeoul_frame::{Epoch, Timestamp};
+use yeoul_state::scrub::Scrubbed;
 
 use crate::build::Watched;
 use crate::error::JobError;
@@ -34,6 +35,7 @@ struct Inner {
     operators: Vec<Watched>,
     sources: Vec<usize>,
     checkpoints: Checkpoints,
+    scrubbed: Scrubbed,
     attempts: u32,
     last_failure: Option<String>,
 }
@@ -52,6 +54,19 @@ impl JobWatch {
         let mut inner = self.lock();
         let completed = inner.checkpoints.completed + 1;
         inner.checkpoints = Checkpoints { epoch, completed, duration_nanos, bytes, at_millis };
+    }
+
+    /// A shard's log was read again: so many bytes of it, and to its end so many times.
+    pub fn scrubbed(&self, bytes: u64, passes: u64) {
+        let mut inner = self.lock();
+        inner.scrubbed.bytes += bytes;
+        inner.scrubbed.passes += passes;
+    }
+
+    /// How much of the logs of all shards was read again and found to be as it was written.
+    #[must_use]
+    pub fn scrub(&self) -> Scrubbed {
+        self.lock().scrubbed
     }
 
     /// An attempt failed; the next begins after `delay`.

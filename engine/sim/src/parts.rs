@@ -149,6 +149,7 @@ pub(crate) struct WriterPart {
     /// Wakes the shard, which may wait for room.
     bell: Bell,
     told: Sender<Event>,
+    clock: SimClock,
 }
 
 impl WriterPart {
@@ -159,8 +160,16 @@ impl WriterPart {
         spent: Sender<Vec<u8>>,
         bell: Bell,
         told: Sender<Event>,
+        clock: SimClock,
     ) -> Self {
-        Self { name: format!("log-{number}"), writer, chunks: Some(chunks), spent, bell, told }
+        Self { name: format!("log-{number}"), writer, chunks: Some(chunks), spent, bell, told, clock }
+    }
+
+    fn failed(&mut self, error: JobError) -> Step {
+        // Its end of the channel closes, which is how its shard knows.
+        self.chunks = None;
+        let _ = self.told.send(Event::Failed(error));
+        Step::Ended
     }
 }
 
@@ -173,7 +182,14 @@ impl Part for WriterPart {
         let Some(chunks) = &self.chunks else { return Step::Ended };
         let chunk = match chunks.try_recv() {
             Ok(chunk) => chunk,
-            Err(TryRecvError::Empty) => return Step::Idle(None),
+            Err(TryRecvError::Empty) => {
+                return match guarded(&self.name, || self.writer.idle()) {
+                    Ok(until) => Step::Idle(
+                        until.map(|until| self.clock.monotonic_nanos().saturating_add(until.as_nanos() as u64)),
+                    ),
+                    Err(error) => self.failed(error),
+                };
+            }
             Err(TryRecvError::Disconnected) => return Step::Ended,
         };
         match guarded(&self.name, || self.writer.take(chunk)) {
@@ -187,12 +203,7 @@ impl Part for WriterPart {
                 self.bell.ring().expect("the system wakes a simulated shard");
                 Step::Worked
             }
-            Err(error) => {
-                // Its end of the channel closes, which is how its shard knows.
-                self.chunks = None;
-                let _ = self.told.send(Event::Failed(error));
-                Step::Ended
-            }
+            Err(error) => self.failed(error),
         }
     }
 

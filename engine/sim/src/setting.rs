@@ -61,11 +61,16 @@ pub struct Setting {
     pub manifest_bytes: u64,
     /// Checkpoints kept.
     pub retained: usize,
-    /// Bytes that state may keep in memory.
-    pub state_memory: usize,
+    /// Hundredths of the memory for state beyond which it is evicted.
+    pub evict_percent: u8,
     /// Simulated time between checkpoints.
     pub interval: Duration,
 }
+
+/// Bytes that state may keep in memory, in every setting: a hundredth of it is more than most jobs hold, a shard of many less than some do.
+const STATE_MEMORY: usize = 4 << 20;
+/// Old segments are read again so often, in simulated time.
+const SCRUB_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Setting {
     /// The setting of a seed.
@@ -103,7 +108,7 @@ impl Setting {
             segment_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]) as u32,
             manifest_bytes: pick(&[1 << 10, 8 << 10, 64 << 10]),
             retained: pick(&[1, 1, 2, 3]) as usize,
-            state_memory: pick(&[1, 64 << 10, 64 << 20]) as usize,
+            evict_percent: pick(&[0, 1, 75]) as u8,
             interval: Duration::from_micros(pick(&[200, 500, 1_000])),
             roll_every: None,
             single: false,
@@ -141,7 +146,9 @@ impl Setting {
             checkpoint_interval: Some(self.interval),
             retained_checkpoints: self.retained,
             restart: RestartStrategy::FixedDelay { attempts: ATTEMPTS, delay: Duration::from_millis(10) },
-            state_memory: self.state_memory,
+            state_memory: STATE_MEMORY,
+            evict_percent: self.evict_percent,
+            scrub_interval: Some(SCRUB_INTERVAL),
             ring_capacity: self.ring_capacity,
             frame_rows: self.frame_rows,
             step_calls: self.step_calls,

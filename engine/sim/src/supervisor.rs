@@ -187,7 +187,7 @@ fn one_attempt(
         let Seat { seed, parker, bell, writer, chunks, spent, commands: to_shard } = seat;
         commands.push((to_shard, bell.clone()));
         parts.push(Box::new(ShardPart::new(number, seed, parker, told.clone(), world.clock.clone())));
-        parts.push(Box::new(WriterPart::new(number, writer, chunks, spent, bell, told.clone())));
+        parts.push(Box::new(WriterPart::new(number, writer, chunks, spent, bell, told.clone(), world.clock.clone())));
     }
     drop(told);
     parts.push(Box::new(CoordinatorPart::new(coordinator, events, world.requests.clone(), verdict.clone())));

@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::keyed::state_table_by;
 use crate::log::{BlockView, Corrupt, LogAddress};
 use crate::state_table::StateTable;
-use crate::stored::Value;
+use crate::stored::{Value, tree_bytes};
 use crate::table::{Restored, Table};
 
 /// A replicated map, walked in the order of its keys (Flink's `BroadcastState`).
@@ -87,7 +87,7 @@ impl<N: Key + Ord, V: Value> StateTable for BroadcastState<N, V> {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes() + self.keys.len() * size_of::<N>()
+        self.table.memory_bytes() + tree_bytes(self.keys.len(), size_of::<N>())
     }
 }
 

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 
 use yeoul_frame::Epoch;
+use yeoul_sys::Region;
 
 use crate::log::{BlockCursor, BlockKind, BlockView, Corrupt, Segment, SegmentId};
 
@@ -133,15 +134,15 @@ impl Liveness {
     }
 }
 
-/// Walks a segment to put its live records on the tables' dirty lists, a slice at a time.
+/// Walks the records of a sealed segment, a block at a time: to put what is live on the tables' dirty lists, or to evict what is clean.
 #[derive(Debug)]
-pub struct Relocation {
+pub struct Walk {
     segment: Segment,
     at: BlockCursor,
 }
 
-impl Relocation {
-    /// Begins with a segment that was [due](Liveness::due) and is complete.
+impl Walk {
+    /// Begins with a segment that is complete.
     #[must_use]
     pub fn new(segment: Segment) -> Self {
         Self { segment, at: BlockCursor::default() }
@@ -153,15 +154,18 @@ impl Relocation {
         self.segment.reference().segment
     }
 
-    /// Gives the next block whose records may be live to `visit` (which calls the table's `relocate`). `false` when there
-    /// is none left; then tell the log buffer that the segment is [relocated](crate::log::LogBuffer::relocated).
+    /// Gives the next block whose records may be live to `visit`, with the whole segment. `false` when there is none left; after a
+    /// relocation, tell the log buffer then that the segment is [relocated](crate::log::LogBuffer::relocated).
     ///
     /// # Errors
     /// If a block is not as it was written.
-    pub fn step(&mut self, visit: &mut dyn FnMut(&BlockView<'_>)) -> Result<bool, Corrupt> {
+    pub fn step(
+        &mut self,
+        visit: &mut dyn FnMut(&BlockView<'_>, &Region) -> Result<(), Corrupt>,
+    ) -> Result<bool, Corrupt> {
         while let Some(block) = self.segment.next_block(&mut self.at)? {
             if block.kind() == BlockKind::Put {
-                visit(&block);
+                visit(&block, self.segment.bytes())?;
                 return Ok(true);
             }
         }

@@ -22,6 +22,7 @@ pub mod entry;
 pub mod manifest;
 pub mod recovery;
 pub mod sealed;
+pub mod scrub;
 pub mod savepoint;
 #[cfg(test)]
 mod log_tests;
@@ -37,7 +38,7 @@ pub use keyed::{
 pub use operator_list::OperatorListState;
 pub use panes::Panes;
 pub use row::{Row, RowRecord};
-pub use state_table::{Drained, Segments, StateTable, TableDescription};
+pub use state_table::{Drained, StateTable, TableDescription};
 pub use stored::{Stored, Value};
 pub use table::{Cursor, Table};
 pub use timers::{Timer, Timers};

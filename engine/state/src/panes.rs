@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use yeoul_frame::{KeyHash, TableId};
+use yeoul_sys::Region;
 
 use crate::key::Key;
 use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer};
-use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::Value;
 use crate::table::Table;
 
@@ -121,7 +122,12 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
     }
 
     fn describe(&self) -> TableDescription {
-        TableDescription { id: self.id, name: self.name.clone(), layout: Layout::of(K::WIDTH, V::WIDTH) }
+        TableDescription {
+            id: self.id,
+            name: self.name.clone(),
+            layout: Layout::of(K::WIDTH, V::WIDTH),
+            types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+        }
     }
 
     /// Constant time for each pane.
@@ -180,12 +186,12 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
         self.panes.get_mut(&block.namespace()).map_or(Ok(0), |pane| pane.relocate(block))
     }
 
-    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
-        let mut freed = 0;
-        for pane in self.panes.values_mut() {
-            freed += pane.evict(target_bytes.saturating_sub(freed), segments);
-        }
-        freed
+    fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
+        self.panes.get_mut(&block.namespace()).map_or(Ok(0), |pane| pane.evict(block, segment, target_bytes))
+    }
+
+    fn cool(&mut self) -> usize {
+        self.panes.values_mut().map(Table::cool).sum()
     }
 
     fn memory_bytes(&self) -> usize {

@@ -82,6 +82,12 @@ impl Replay {
         Ok(())
     }
 
+    /// The segments that were read to their end so far.
+    #[must_use]
+    pub fn done(&self) -> &[Segment] {
+        &self.done
+    }
+
     /// The segments read so far, mapped and checked: from them evicted values are read.
     #[must_use]
     pub fn into_segments(self) -> Vec<Segment> {

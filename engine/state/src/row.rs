@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! 1. The bytes are a checked archive of `T`, aligned to 16 or more, or there are none (a vacant slot).
-//! 2. `at` is where these very bytes stand in the log, or nowhere.
+//! 2. What is evicted are the same bytes in a segment of the log, which stays mapped as long as they are held.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +18,7 @@ use rkyv::util::AlignedVec;
 use rkyv::{Archive, Serialize};
 use yeoul_sys::Region;
 
-use crate::log::{Corrupt, LogAddress};
+use crate::log::Corrupt;
 use crate::stored::Stored;
 
 /// A record that can be kept as a [`Row`]. Implemented for every type that rkyv archives and checks: whatever `#[record]`
@@ -50,7 +50,6 @@ impl<T> RowRecord for T where
 /// ```
 pub struct Row<T> {
     bytes: Region,
-    at: LogAddress,
     evicted: bool,
     record: PhantomData<fn() -> T>,
 }
@@ -69,7 +68,7 @@ impl<T: RowRecord> Row<T> {
     }
 
     fn of(bytes: Region) -> Self {
-        Self { bytes, at: LogAddress::NONE, evicted: false, record: PhantomData }
+        Self { bytes, evicted: false, record: PhantomData }
     }
 
     /// The record, where it lies. Checks the archive again, as this crate has no unsafe code.
@@ -80,7 +79,7 @@ impl<T: RowRecord> Row<T> {
     pub fn get(&self) -> &T::Archived {
         match access::<T>(&self.bytes) {
             Ok(record) => record,
-            Err(error) => panic!("the log no longer holds what was written to it at {:?}: {error}", self.at),
+            Err(error) => panic!("the log no longer holds what was written to it: {error}"),
         }
     }
 
@@ -99,7 +98,7 @@ fn access<T: RowRecord>(bytes: &[u8]) -> Result<&T::Archived, Corrupt> {
 
 impl<T> Clone for Row<T> {
     fn clone(&self) -> Self {
-        Self { bytes: self.bytes.clone(), at: self.at, evicted: self.evicted, record: PhantomData }
+        Self { bytes: self.bytes.clone(), evicted: self.evicted, record: PhantomData }
     }
 }
 
@@ -133,17 +132,8 @@ impl<T: RowRecord> Stored for Row<T> {
 
     const SPILLS: bool = true;
 
-    fn landed(&mut self, at: LogAddress) {
-        // An evicted row that was rewritten by compaction stays mapped where it was, until it is evicted anew.
-        self.evicted &= self.at == at;
-        self.at = at;
-    }
-
-    fn evictable(&self) -> Option<LogAddress> {
-        (!self.evicted && !self.at.is_none()).then_some(self.at)
-    }
-
-    /// Keeps the bytes in memory if those in the log are others: they would come back as another record.
+    /// Keeps the bytes where they are if those in the log are others: they would come back as another record. A row that is evicted and
+    /// was written anew by relocation is read from its new place, so that the old segment can go.
     fn evict(&mut self, bytes: Region) -> usize {
         if self.bytes[..] != bytes[..] {
             return 0;
@@ -176,12 +166,12 @@ mod tests {
         let mut table = Table::<u64, Row<Visit>>::new(TableId(1), "visits");
         let mut disk = Disk::new();
         (0..1_000).for_each(|key: u64| _ = table.set(&key, key.hash(), Row::new(&visit(key))));
-        assert_eq!(table.evict(usize::MAX, &disk), 0, "nothing is in the log yet");
+        assert_eq!(disk.evict(&mut table, usize::MAX), 0, "nothing is in the log yet");
         table.freeze();
         disk.drain(&mut table, 100);
         table.set(&5, 5_u64.hash(), Row::new(&visit(500)));
         let before = table.memory_bytes();
-        let freed = table.evict(usize::MAX, &disk);
+        let freed = disk.evict(&mut table, usize::MAX);
         assert_eq!(table.memory_bytes(), before - freed);
         assert!(freed > 20_000);
         for key in 0..1_000_u64 {
@@ -198,7 +188,7 @@ mod tests {
         disk.restore(&mut restored).unwrap();
         assert_eq!(StateTable::len(&restored), 1_000);
         assert_eq!(restored.get(&5, 5_u64.hash()).unwrap().get().1.to_native(), 500);
-        assert!(table.evict(usize::MAX, &disk) > 0 && table.evict(usize::MAX, &disk) == 0);
+        assert!(disk.evict(&mut table, usize::MAX) > 0 && disk.evict(&mut table, usize::MAX) == 0);
     }
 
     #[test]

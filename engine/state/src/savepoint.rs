@@ -1,6 +1,6 @@
 //! Savepoints: a folder that holds a job's whole state and names nothing outside itself.
 //!
-//! The segments are those of a log with one epoch, and `SAVEPOINT` is a manifest file with one commit, so the formats and
+//! The segments are copies of those that a commit names, and `SAVEPOINT` is a manifest file with that commit, so the formats and
 //! their checks are the log's. Names are derived from ids, so the folder may be moved or copied. A new job begins by
 //! importing the folder into its own store, and then recovers as from any commit, on as many shards as it likes.
 //!
@@ -9,17 +9,16 @@
 //! 2. A store without a manifest but with `IMPORT` is one whose import did not end; the next import begins it anew.
 //! 3. Nothing of a store that has a checkpoint, or that could not be read, is removed. Whoever imports holds the store's lock meanwhile.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, ShardId, Timestamp, hash_u64};
 use yeoul_sys::{Storage, failpoint};
 
-use crate::commit::{Commit, JobMeta, ShardLog};
+use crate::commit::Commit;
 use crate::entry::{FileHeader, decode_manifest};
 use crate::log::segment::{named, path_in};
-use crate::log::{LogBuffer, LogOptions, LogWriter, RunId, Sealed, Segment, SegmentId, WriterOptions};
+use crate::log::{Segment, SegmentId};
 use crate::manifest::{
     IMPORT, MANIFEST, Manifest, ManifestOptions, StoreLock, list_segments, make_durable_folder, read_file,
     remove_if_there, rewrite,
@@ -27,118 +26,6 @@ use crate::manifest::{
 
 /// The name of the file that makes a folder a savepoint.
 pub const SAVEPOINT: &str = "SAVEPOINT";
-
-/// What a savepoint is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SavepointMeta {
-    /// The epoch whose state it holds.
-    pub epoch: Epoch,
-    /// The job's shape.
-    pub job: JobMeta,
-    /// Drawn by the caller, another one for each savepoint; tells this one's files from all others.
-    pub id: u64,
-}
-
-/// Writes a savepoint: one log a shard, then [`finish`](Self::finish).
-pub struct SavepointWriter {
-    storage: Arc<dyn Storage>,
-    dir: String,
-    meta: SavepointMeta,
-    shards: BTreeMap<u16, ShardLog>,
-}
-
-impl SavepointWriter {
-    /// Begins a savepoint in a folder that is new or empty.
-    ///
-    /// # Errors
-    /// If the folder holds anything, or the disk fails.
-    pub fn create(storage: Arc<dyn Storage>, dir: &str, meta: SavepointMeta) -> io::Result<Self> {
-        make_durable_folder(&*storage, dir)?;
-        if let Some(entry) = storage.list(dir).map_err(|error| named(dir, "cannot be listed", &error))?.first() {
-            let message =
-                format!("{dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-        }
-        Ok(Self { storage, dir: dir.to_owned(), meta, shards: BTreeMap::new() })
-    }
-
-    /// Both ends of a shard's log in the savepoint. All live records go into the buffer, its chunks to the writer; what the
-    /// seal returns is [added](Self::add).
-    #[must_use]
-    pub fn log(&self, shard: ShardId) -> (LogBuffer, LogWriter) {
-        let SavepointMeta { epoch, job, id } = self.meta;
-        let options = LogOptions {
-            shard,
-            shards: job.shards,
-            run: RunId(hash_u64(id).0),
-            first_segment: SegmentId(1),
-            epoch,
-            segment_bytes: LogOptions::SEGMENT_BYTES,
-        };
-        let writer = WriterOptions {
-            shard,
-            run: options.run,
-            groups: job.key_groups.range(shard.0, job.shards),
-            restored: Vec::new(),
-            segment_bytes: options.segment_bytes,
-        };
-        (LogBuffer::new(options), LogWriter::new(Arc::clone(&self.storage), &self.dir, writer))
-    }
-
-    /// Writes one shard's log in one go, for callers that may block. `fill` puts everything into the buffer (tables by
-    /// [`write_all`](crate::state_table::StateTable::write_all)) and calls its second argument now and then, so that what
-    /// waits is written.
-    ///
-    /// # Errors
-    /// If the disk fails; the savepoint is then worthless.
-    pub fn write_shard(
-        &mut self,
-        shard: ShardId,
-        fill: &mut dyn FnMut(&mut LogBuffer, &mut dyn FnMut(&mut LogBuffer)),
-    ) -> io::Result<()> {
-        let (mut log, mut writer) = self.log(shard);
-        let mut failed = None;
-        let mut write = |log: &mut LogBuffer| {
-            while let Some(chunk) = log.take_chunk() {
-                if failed.is_none() {
-                    failed = writer.append(chunk).err();
-                    writer.take_spent().into_iter().for_each(|spent| log.recycle(spent));
-                }
-            }
-        };
-        fill(&mut log, &mut write);
-        write(&mut log);
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        writer.append(log.seal(self.meta.epoch))?;
-        self.add(writer.seal()?);
-        Ok(())
-    }
-
-    /// A shard's log is durable.
-    pub fn add(&mut self, sealed: Sealed) {
-        assert_eq!(sealed.epoch, self.meta.epoch, "a savepoint holds one epoch");
-        let log = ShardLog { shard: sealed.shard, segments: sealed.segments };
-        let twice = self.shards.insert(sealed.shard.0, log);
-        assert!(twice.is_none(), "{} wrote its log twice", sealed.shard);
-    }
-
-    /// Completes the savepoint, durably. All shards' logs must have been added.
-    ///
-    /// # Errors
-    /// If the disk fails; the savepoint is then worthless.
-    pub fn finish(self, watermark: Timestamp, blobs: BTreeMap<String, Vec<u8>>) -> io::Result<Commit> {
-        let SavepointMeta { epoch, job, id } = self.meta;
-        assert_eq!(self.shards.len(), usize::from(job.shards), "every shard's log is part of a savepoint");
-        let commit = Commit { epoch, job, watermark, shards: self.shards.into_values().collect(), blobs };
-        let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
-        failpoint!("savepoint.before-finish")?;
-        rewrite(&*self.storage, &self.dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
-        failpoint!("savepoint.after-finish")?;
-        Ok(commit)
-    }
-}
 
 /// Reads what a savepoint holds. Its tables are read with [`replay`](crate::recovery::replay) from
 /// [`Commit::assign`]'s lists, or by [importing](import_savepoint) it.
@@ -276,12 +163,16 @@ pub fn copy_savepoint(
     from: &dyn Storage,
     from_dir: &str,
     commit: &Commit,
-    to: Arc<dyn Storage>,
+    to: &dyn Storage,
     to_dir: &str,
     id: u64,
 ) -> io::Result<Commit> {
-    let meta = SavepointMeta { epoch: commit.epoch, job: commit.job, id };
-    let to = SavepointWriter::create(to, to_dir, meta)?.storage;
+    make_durable_folder(to, to_dir)?;
+    if let Some(entry) = to.list(to_dir).map_err(|error| named(to_dir, "cannot be listed", &error))?.first() {
+        let message =
+            format!("{to_dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
     let mut copied = std::collections::BTreeSet::new();
     for of in commit.shards.iter().flat_map(|log| &log.segments) {
         if !copied.insert(of.segment) {
@@ -306,6 +197,6 @@ pub fn copy_savepoint(
     to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
     let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
     failpoint!("savepoint.before-finish-copy")?;
-    rewrite(&*to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
+    rewrite(to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
     Ok(commit.clone())
 }

@@ -30,12 +30,8 @@ pub struct TableDescription {
     pub name: String,
     /// How its records are laid out.
     pub layout: Layout,
-}
-
-/// Where evicted values are read from: the sealed, mapped segments.
-pub trait Segments {
-    /// The whole mapped file of the segment that holds this address, if it is sealed and mapped.
-    fn region(&self, at: LogAddress) -> Option<Region>;
+    /// What its keys and values are called in the program. For messages only: another build may call the same types otherwise.
+    pub types: (&'static str, &'static str),
 }
 
 /// A table of keyed state, as the engine sees it.
@@ -75,9 +71,18 @@ pub trait StateTable: Send {
     /// If a key does not decode.
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt>;
 
-    /// Replaces clean values by their addresses in the log until about `target_bytes` are free, where the table's values can be read
-    /// from there. Looks at a bounded part of the table, the next one at each call. Returns the bytes freed.
-    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize;
+    /// Replaces clean values whose records stand in this block of a sealed segment by their places there, until about `target_bytes` are
+    /// free; `segment` is the whole mapped segment. Values of fixed width, and those that hold next to nothing outside their slot, stay.
+    /// What was evicted and relocated to this block is read from here from now on. Returns the bytes freed.
+    ///
+    /// # Errors
+    /// If a key does not decode.
+    fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt>;
+
+    /// Forgets some of the evicted values that were read since, which are kept decoded. Returns the bytes freed; 0 when there are none.
+    fn cool(&mut self) -> usize {
+        0
+    }
 
     /// Bytes of memory held, in all.
     fn memory_bytes(&self) -> usize;

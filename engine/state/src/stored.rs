@@ -9,7 +9,7 @@ mod composite;
 use yeoul_frame::Timestamp;
 use yeoul_sys::Region;
 
-use crate::log::{Corrupt, LogAddress};
+use crate::log::Corrupt;
 
 /// A value with one encoding, which a table can hold and the log can keep.
 pub trait Stored: Sized + Send + 'static {
@@ -33,18 +33,11 @@ pub trait Stored: Sized + Send + 'static {
         0
     }
 
-    /// Whether values of this type can be evicted: kept as mapped bytes of the log.
+    /// Whether an evicted value stays in its slot and reads itself from the mapped log. Values of other types of variable width leave their
+    /// slot, and are decoded when they are read.
     const SPILLS: bool = false;
 
-    /// The value's record now stands in the log at this address, as it is now. Called where [`Self::SPILLS`].
-    fn landed(&mut self, _at: LogAddress) {}
-
-    /// Where the value's record stands in the log, if the value is in memory and could be read from there instead.
-    fn evictable(&self) -> Option<LogAddress> {
-        None
-    }
-
-    /// Lets go of the memory: `bytes` are the value's encoding, mapped. Returns the bytes freed.
+    /// Lets go of the memory if `bytes`, mapped, are the value's encoding. Returns the bytes freed. Called where [`Self::SPILLS`].
     fn evict(&mut self, _bytes: Region) -> usize {
         0
     }
@@ -71,6 +64,11 @@ pub fn decode_all<T: Stored>(mut bytes: &[u8]) -> Result<T, Corrupt> {
         return Ok(value);
     }
     Err(Corrupt::new(format!("{} bytes are left over after a {}", bytes.len(), std::any::type_name::<T>())))
+}
+
+/// Bytes that a B-tree of so many entries of this size takes: its nodes are two thirds full in the mean.
+pub(crate) const fn tree_bytes(entries: usize, size: usize) -> usize {
+    entries * (size + size / 2 + 4)
 }
 
 /// Takes `len` bytes off the front.

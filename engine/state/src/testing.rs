@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use yeoul_frame::KeyHash;
 use yeoul_sys::Region;
 
-use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer, LogOptions, Origin, RunId, SegmentId};
-use crate::state_table::{Drained, Segments, StateTable};
+use crate::log::{BlockView, Corrupt, LogBuffer, LogOptions, Origin, RunId, SegmentId};
+use crate::state_table::{Drained, StateTable};
 
 const RUN: RunId = RunId(7);
 
@@ -109,10 +109,23 @@ impl Disk {
     pub(crate) fn newest(&self) -> Option<SegmentId> {
         self.segments.last_key_value().map(|(&segment, _)| segment)
     }
-}
 
-impl Segments for Disk {
-    fn region(&self, at: LogAddress) -> Option<Region> {
-        self.segments.get(&at.segment()).map(|bytes| Region::from_vec(bytes.clone()))
+    /// Evicts what it can of a table, from every segment.
+    pub(crate) fn evict(&self, table: &mut dyn StateTable, target: usize) -> usize {
+        let (id, mut freed) = (table.id(), 0);
+        for (&segment, bytes) in &self.segments {
+            let region = Region::from_vec(bytes.clone());
+            let evicted = self.visit(
+                |of| of == segment,
+                |block| {
+                    if block.table() == id {
+                        freed += table.evict(block, &region, target.saturating_sub(freed))?;
+                    }
+                    Ok(())
+                },
+            );
+            evicted.expect("what was just written reads");
+        }
+        freed
     }
 }

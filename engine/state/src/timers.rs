@@ -11,11 +11,13 @@
 use std::collections::BTreeMap;
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
+use yeoul_sys::Region;
 use yeoul_sys::planted::{Bug, is_planted};
 
 use crate::key::{Compound, Key};
 use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};
-use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::state_table::{Drained, StateTable, TableDescription};
+use crate::stored::tree_bytes;
 use crate::table::{Restored, Table};
 
 /// A timer that is due.
@@ -163,12 +165,13 @@ impl<K: Key> StateTable for Timers<K> {
         self.table.relocate(block)
     }
 
-    fn evict(&mut self, _: usize, _: &dyn Segments) -> usize {
-        0
+    /// A timer is all key: there is nothing to evict.
+    fn evict(&mut self, _: &BlockView<'_>, _: &Region, _: usize) -> Result<usize, Corrupt> {
+        Ok(0)
     }
 
     fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes() + self.due.len() * (size_of::<Due>() + size_of::<K>())
+        self.table.memory_bytes() + tree_bytes(self.due.len(), size_of::<Due>() + size_of::<K>())
     }
 
     fn len(&self) -> usize {

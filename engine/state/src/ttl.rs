@@ -6,7 +6,7 @@
 use yeoul_frame::Timestamp;
 use yeoul_sys::Region;
 
-use crate::log::{Corrupt, LogAddress};
+use crate::log::Corrupt;
 use crate::stored::Stored;
 
 /// What renews a value's life (Flink's `UpdateType`).
@@ -114,14 +114,6 @@ impl<V: Stored> Stored for Timed<V> {
     }
 
     const SPILLS: bool = V::SPILLS;
-
-    fn landed(&mut self, at: LogAddress) {
-        self.value.landed(at);
-    }
-
-    fn evictable(&self) -> Option<LogAddress> {
-        self.value.evictable()
-    }
 
     fn evict(&mut self, bytes: Region) -> usize {
         self.value.evict(bytes.slice(0..bytes.len() - 8))

@@ -187,7 +187,8 @@ fn state_that_does_not_fit_is_refused_with_names() {
     other.nodes[1].kind = NodeKind::Operator { make: Arc::new(move || Box::new(Narrow(table()))) };
     let error = spawn(other, config.clone(), Services::default()).wait().unwrap_err();
     assert!(matches!(error, JobError::Settings(_)), "{error}");
-    let expected = "table 'counts' of operator 'count' was saved with keys of 8 and values of 8 bytes and is declared with keys of 8 and values of 4";
+    let expected = "table 'counts' of operator 'count' was saved with keys of 8 and values of 8 bytes (u64 to u64) and is declared with \
+                    keys of 8 and values of 4 bytes (u64 to u32)";
     assert!(error.to_string().contains(expected), "{error}");
 
     let mut renamed = graph(&outside, Arc::new(slow));

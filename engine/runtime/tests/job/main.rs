@@ -5,3 +5,4 @@ mod exactly_once;
 mod failures;
 mod endings;
 mod zero_copy;
+mod memory;

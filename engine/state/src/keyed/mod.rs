@@ -269,8 +269,17 @@ macro_rules! state_table_by {
             self.$field.relocate(block)
         }
 
-        fn evict(&mut self, target_bytes: usize, segments: &dyn crate::state_table::Segments) -> usize {
-            self.$field.evict(target_bytes, segments)
+        fn evict(
+            &mut self,
+            block: &crate::log::BlockView<'_>,
+            segment: &yeoul_sys::Region,
+            target_bytes: usize,
+        ) -> Result<usize, crate::log::Corrupt> {
+            self.$field.evict(block, segment, target_bytes)
+        }
+
+        fn cool(&mut self) -> usize {
+            self.$field.cool()
         }
 
         fn len(&self) -> usize {

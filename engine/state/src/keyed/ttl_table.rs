@@ -3,10 +3,11 @@
 //! Without one it is the plain table, at its cost and its width in the log.
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
+use yeoul_sys::Region;
 
 use crate::key::Key;
 use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};
-use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::Value;
 use crate::table::{Restored, Table};
 use crate::ttl::{Timed, Ttl};
@@ -153,8 +154,12 @@ impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
         either!(self, table => table.relocate(block))
     }
 
-    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
-        either!(self, table => table.evict(target_bytes, segments))
+    fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
+        either!(self, table => table.evict(block, segment, target_bytes))
+    }
+
+    fn cool(&mut self) -> usize {
+        either!(self, table => table.cool())
     }
 
     fn memory_bytes(&self) -> usize {

@@ -8,6 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::scrub::Scrub;
 use yeoul_frame::{Epoch, ShardId};
 use yeoul_sys::{File, Storage, failpoint};
 
@@ -133,6 +134,18 @@ impl LogWriter {
                 complete: writer.segments.iter().filter(|of| left.contains(&of.segment)).cloned().collect(),
                 bytes: std::mem::take(&mut writer.bytes),
             })
+        })
+    }
+
+    /// Reads a slice of what was written and is no longer written to: see [`Scrub`].
+    ///
+    /// # Errors
+    /// As [`Scrub::slice`]; any error is final: the writer is poisoned.
+    pub fn scrub(&mut self, scrub: &mut Scrub, now: u64) -> io::Result<()> {
+        self.guard(|writer| {
+            let written = writer.left.iter().chain(&writer.open).map(|segment| segment.id).min();
+            let sealed = writer.segments.partition_point(|of| written.is_none_or(|written| of.segment < written));
+            scrub.slice(&*writer.storage, &writer.dir, &writer.segments[..sealed], now)
         })
     }
 

@@ -10,7 +10,7 @@ use yeoul_frame::{Epoch, KeyGroups, KeyHash, OperatorId, ShardId, TableId, Times
 
 use super::memory::MemoryStorage;
 use crate::commit::{Commit, JobMeta, ShardLog};
-use crate::compaction::Relocation;
+use crate::compaction::Walk;
 use crate::log::{
     BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, LogOptions, LogWriter, Segment, SegmentId, SegmentRef,
 };
@@ -37,7 +37,7 @@ pub(super) struct Shard {
     pub(super) log: LogBuffer,
     pub(super) writer: LogWriter,
     complete: Vec<SegmentRef>,
-    relocation: Option<Relocation>,
+    relocation: Option<Walk>,
     segments: Vec<SegmentRef>,
 }
 
@@ -188,16 +188,17 @@ impl Shard {
     fn compact(&mut self, storage: &MemoryStorage, delivered: Epoch) -> io::Result<()> {
         let Some(due) = self.log.liveness().due(delivered) else { return Ok(()) };
         let Some(of) = self.complete.iter().find(|of| of.segment == due) else { return Ok(()) };
-        self.relocation = Some(Relocation::new(Segment::open(storage, DIR, of)?));
+        self.relocation = Some(Walk::new(Segment::open(storage, DIR, of)?));
         let relocation = self.relocation.as_mut().expect("set above");
         let (cells, dirty) = (&self.cells, &mut self.dirty);
-        let mut visit = |block: &BlockView<'_>| {
+        let mut visit = |block: &BlockView<'_>, _: &yeoul_sys::Region| {
             for record in block.records() {
                 let at = (block.table().0, block.namespace(), key_of(record.key));
                 if cells.get(&at).is_some_and(|cell| cell.1 == record.address) {
                     dirty.insert(at);
                 }
             }
+            Ok(())
         };
         while relocation.step(&mut visit)? {}
         self.log.relocated(due);

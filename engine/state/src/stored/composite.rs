@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Stored, put_sized, take_sized};
+use super::{Stored, put_sized, take_sized, tree_bytes};
 use crate::log::Corrupt;
 
 impl Stored for String {
@@ -73,7 +73,7 @@ impl<T: Stored + Ord> Stored for BTreeSet<T> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.len() * size_of::<T>() + self.iter().map(T::heap_bytes).sum::<usize>()
+        tree_bytes(self.len(), size_of::<T>()) + self.iter().map(T::heap_bytes).sum::<usize>()
     }
 }
 

@@ -1,14 +1,16 @@
 //! The word that a table keeps with each entry: whether it is there, written since the barrier, in the log, and where.
 //!
 //! ```text
-//! bit  31 ............ 13 12 ......... 4  3       2        1 0
-//!      segment, low bits  tag (top bit 1) logged  deleted  written
+//! bit  31 ............ 14 13      12 ......... 4  3       2        1 0
+//!      segment, low bits  evicted tag (top bit 1) logged  deleted  written
 //! ```
 //!
 //! Invariants:
 //! 1. Zero is a vacant slot; an occupied one has a tag, whose top bit is set.
 //! 2. `written` is 0 for a clean entry, else the parity of the epoch in which it was written.
 //! 3. `logged`: some record of this key stands in the log, so that its removal needs a tombstone.
+//! 4. `evicted`: the slot's value is vacant, and what the key's value is stands in the log. Such an entry is not deleted; it may be
+//!    written, by relocation, which changes no value.
 
 use yeoul_frame::KeyHash;
 
@@ -20,7 +22,8 @@ const LOGGED: u32 = 1 << 3;
 const TAG_SHIFT: u32 = 4;
 const TAG: u32 = 0x1ff << TAG_SHIFT;
 const TAG_PRESENT: u32 = 0x100 << TAG_SHIFT;
-const SEGMENT_SHIFT: u32 = 13;
+const EVICTED: u32 = 1 << 13;
+const SEGMENT_SHIFT: u32 = 14;
 const SEGMENT_BITS: u32 = 32 - SEGMENT_SHIFT;
 /// Stands for "the newest record in the log is already counted as dead".
 const UNCOUNTED: u32 = (1 << SEGMENT_BITS) - 1;
@@ -83,10 +86,32 @@ impl Meta {
         self.0 & (TAG_PRESENT | DELETED) == TAG_PRESENT
     }
 
-    /// Written in this epoch, and not deleted: nothing is to be done before another write.
+    /// For an occupied entry: its value is in its slot.
+    #[inline]
+    pub(crate) const fn is_at_hand(self) -> bool {
+        self.0 & (DELETED | EVICTED) == 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_evicted(self) -> bool {
+        self.0 & EVICTED != 0
+    }
+
+    #[inline]
+    pub(crate) const fn set_evicted(&mut self, evicted: bool) {
+        self.0 = if evicted { self.0 | EVICTED } else { self.0 & !EVICTED };
+    }
+
+    /// Written in this epoch, with its value in its slot: nothing is to be done before another write.
     #[inline]
     pub(crate) const fn is_live_in(self, parity: Parity) -> bool {
-        self.0 & (WRITTEN | DELETED) == parity.0
+        self.0 & (WRITTEN | DELETED | EVICTED) == parity.0
+    }
+
+    /// Not written, with its value in its slot: it need only be marked before a write.
+    #[inline]
+    pub(crate) const fn is_clean_at_hand(self) -> bool {
+        self.0 & (WRITTEN | EVICTED) == 0
     }
 
     #[inline]
@@ -175,6 +200,10 @@ mod tests {
                 assert_eq!(meta.counted_in(SegmentId(segment)), Some(SegmentId(segment)));
                 assert_eq!(meta.counted_in(SegmentId(segment + 7)), Some(SegmentId(segment)));
                 assert!(meta.written_in(Parity::FIRST) && !meta.written_in(Parity::FIRST.other()) && meta.has(tag));
+                meta.set_evicted(true);
+                assert!(meta.is_live() && !meta.is_at_hand() && !meta.is_live_in(Parity::FIRST));
+                assert_eq!(meta.counted_in(SegmentId(segment)), Some(SegmentId(segment)));
+                meta.set_evicted(false);
                 meta.set_deleted(true);
                 assert!(!meta.is_live() && !meta.is_vacant() && meta.has(tag));
                 meta.set_deleted(false);

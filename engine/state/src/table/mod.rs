@@ -9,11 +9,14 @@
 //! 2. The first write to an entry after a barrier marks it; a write that meets a frozen, undrained entry encodes that first.
 //! 3. A removed key keeps its entry, marked deleted, until its tombstone is in the log; a key that the log has never seen
 //!    leaves no trace.
-//! 4. No call takes time in proportion to the table, but those that walk it by name (`iter`, `write_all`).
+//! 4. An evicted value is read as any other, and comes back into its slot when it is written. What is read from the log stays in memory
+//!    until the next eviction.
+//! 5. No call takes time in proportion to the table, but those that walk it by name (`iter`).
 
 mod batch;
 mod bucket;
 mod buckets;
+mod cold;
 mod dirty;
 mod meta;
 mod pending;
@@ -30,7 +33,8 @@ use crate::key::Key;
 use crate::log::{Layout, SegmentId};
 use crate::stored::Value;
 use buckets::{Buckets, Place};
-use meta::Parity;
+use cold::Cold;
+use meta::{Meta, Parity};
 use pending::Pending;
 use writes::Writes;
 
@@ -61,6 +65,7 @@ pub struct Table<K, V> {
     buckets: Buckets<K, V>,
     writes: Writes,
     pending: Pending,
+    cold: Cold<V>,
     live: usize,
     /// The newest segment that holds a record of this table.
     newest: SegmentId,
@@ -84,6 +89,7 @@ impl<K: Key, V: Value> Table<K, V> {
             buckets: Buckets::new(&mut writes),
             writes,
             pending: Pending::default(),
+            cold: Cold::default(),
             live: 0,
             newest: SegmentId(0),
             logged: (0, 0),
@@ -113,7 +119,7 @@ impl<K: Key, V: Value> Table<K, V> {
     pub fn get(&self, key: &K, hash: KeyHash) -> Option<&V> {
         let Place { bucket, lane } = self.buckets.find(key, hash)?;
         let here = &self.buckets.as_slice()[bucket];
-        (!here.meta[lane].is_deleted()).then(|| &here.values[lane])
+        if here.meta[lane].is_at_hand() { Some(&here.values[lane]) } else { self.away(here.meta[lane], hash) }
     }
 
     /// The value of a key, to change; counts as a write.
@@ -121,8 +127,12 @@ impl<K: Key, V: Value> Table<K, V> {
     #[inline]
     pub fn get_mut(&mut self, key: &K, hash: KeyHash) -> Option<&mut V> {
         let at = self.buckets.find(key, hash)?;
-        if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
-            return None;
+        let meta = self.buckets.at(at.bucket).meta[at.lane];
+        if !meta.is_at_hand() {
+            if meta.is_deleted() {
+                return None;
+            }
+            self.bring_back(at, hash);
         }
         self.touch(at);
         Some(&mut self.buckets.at(at.bucket).values[at.lane])
@@ -141,10 +151,10 @@ impl<K: Key, V: Value> Table<K, V> {
         let at = match self.buckets.find(key, hash) {
             Some(at) => {
                 let meta = &mut self.buckets.at(at.bucket).meta[at.lane];
-                if meta.is_clean() {
+                if meta.is_clean_at_hand() {
                     self.writes.written(at.bucket, meta);
                 } else if !meta.is_live_in(self.writes.parity()) {
-                    self.reclaim(at, default);
+                    self.reclaim(at, hash, default);
                 }
                 at
             }
@@ -157,6 +167,9 @@ impl<K: Key, V: Value> Table<K, V> {
     pub fn set(&mut self, key: &K, hash: KeyHash, value: V) -> Option<V> {
         match self.buckets.find(key, hash) {
             Some(at) => {
+                if self.buckets.at(at.bucket).meta[at.lane].is_evicted() {
+                    self.bring_back(at, hash);
+                }
                 self.touch(at);
                 let here = self.buckets.at(at.bucket);
                 if here.meta[at.lane].is_deleted() {
@@ -178,10 +191,13 @@ impl<K: Key, V: Value> Table<K, V> {
         if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
             return None;
         }
-        Some(self.remove_at(at))
+        Some(self.remove_at(at, hash))
     }
 
-    fn remove_at(&mut self, at: Place) -> V {
+    fn remove_at(&mut self, at: Place, hash: KeyHash) -> V {
+        if self.buckets.at(at.bucket).meta[at.lane].is_evicted() {
+            self.bring_back(at, hash);
+        }
         self.touch(at);
         self.live -= 1;
         let here = self.buckets.at(at.bucket);
@@ -198,7 +214,8 @@ impl<K: Key, V: Value> Table<K, V> {
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.buckets.as_slice().iter().flat_map(|here| {
             let live = here.meta.iter().zip(here.keys.iter().zip(&here.values));
-            live.filter(|(meta, _)| meta.is_live()).map(|(_, entry)| entry)
+            live.filter(|(meta, _)| meta.is_live())
+                .map(|(meta, (key, value))| (key, if meta.is_evicted() { self.cold.read(key.hash()) } else { value }))
         })
     }
 
@@ -210,8 +227,16 @@ impl<K: Key, V: Value> Table<K, V> {
             self.sweep = if self.sweep + 1 < self.buckets.count() { self.sweep + 1 } else { 0 };
             for lane in 0..bucket::LANES {
                 let here = &self.buckets.as_slice()[self.sweep];
-                if here.meta[lane].is_live() && expired(&here.keys[lane], &here.values[lane]) {
-                    self.remove_at(Place { bucket: self.sweep, lane });
+                let (meta, key) = (here.meta[lane], &here.keys[lane]);
+                let gone = meta.is_live()
+                    && if meta.is_evicted() {
+                        expired(key, &self.cold.decode(key.hash()))
+                    } else {
+                        expired(key, &here.values[lane])
+                    };
+                if gone {
+                    let hash = key.hash();
+                    self.remove_at(Place { bucket: self.sweep, lane }, hash);
                     removed += 1;
                 }
             }
@@ -236,7 +261,10 @@ impl<K: Key, V: Value> Table<K, V> {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         const SAMPLED: usize = 1024;
-        let fixed = self.buckets.memory_bytes() + self.writes.memory_bytes() + self.pending.memory_bytes();
+        let fixed = self.buckets.memory_bytes()
+            + self.writes.memory_bytes()
+            + self.pending.memory_bytes()
+            + self.cold.memory_bytes();
         if K::WIDTH.is_some() && V::WIDTH.is_some() {
             return fixed;
         }
@@ -275,9 +303,27 @@ impl<K: Key, V: Value> Table<K, V> {
         at
     }
 
-    /// Readies an entry that is frozen, or deleted, or both.
+    /// The value of an entry whose slot does not hold it.
     #[cold]
-    fn reclaim(&mut self, at: Place, default: impl FnOnce() -> V) {
+    fn away(&self, meta: Meta, hash: KeyHash) -> Option<&V> {
+        if meta.is_deleted() { None } else { Some(self.cold.read(hash)) }
+    }
+
+    /// Puts an evicted value into its slot again. Changes nothing that a snapshot would hold.
+    #[cold]
+    fn bring_back(&mut self, at: Place, hash: KeyHash) {
+        let value = self.cold.take(hash);
+        let here = self.buckets.at(at.bucket);
+        here.values[at.lane] = value;
+        here.meta[at.lane].set_evicted(false);
+    }
+
+    /// Readies an entry that is evicted, frozen or deleted.
+    #[cold]
+    fn reclaim(&mut self, at: Place, hash: KeyHash, default: impl FnOnce() -> V) {
+        if self.buckets.at(at.bucket).meta[at.lane].is_evicted() {
+            self.bring_back(at, hash);
+        }
         self.touch(at);
         if self.buckets.at(at.bucket).meta[at.lane].is_deleted() {
             self.revive(at, default());

@@ -1,18 +1,20 @@
 //! From the log back into the table, and from one segment of it to another: restore, relocation, savepoints, eviction.
 
 use yeoul_frame::{KeyHash, TableId};
+use yeoul_sys::Region;
 use yeoul_sys::planted::{Bug, is_planted};
 
 use super::Table;
 use super::bucket::LANES;
 use super::buckets::{Place, position};
+use super::cold::WORTHWHILE;
 use crate::key::Key;
-use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer, block};
-use crate::state_table::{Drained, Segments, StateTable, TableDescription};
+use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer};
+use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::{Value, decode_all};
 
-/// Buckets that one call of `evict` looks at: some tens of microseconds.
-const LOOKED_AT: usize = 4096;
+/// Values that one call of `cool` forgets: some tens of microseconds.
+const COOLED: usize = 1024;
 
 /// What a restored record did to a table, for indexes that are kept beside it.
 pub(crate) enum Restored<'a, K> {
@@ -77,7 +79,7 @@ impl<K: Key, V: Value> Table<K, V> {
                     }
                     let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
                     table.retire_at(at, retired);
-                    let (key, _) = table.buckets.vacate(at);
+                    let key = table.forget(at);
                     table.live -= 1;
                     restored(Restored::Removed(&key));
                 });
@@ -112,35 +114,61 @@ impl<K: Key, V: Value> Table<K, V> {
         Ok(self.writes.dirty() - before)
     }
 
-    /// Evicts clean values until about `target_bytes` are free, or [`LOOKED_AT`] buckets were looked at, going on where the last call
-    /// ended. Returns the bytes freed.
-    pub fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
-        if !V::SPILLS {
-            return 0;
+    /// Replaces clean values whose records stand in this block by their places there, until about `target_bytes` are free. What is evicted
+    /// already and was written anew by relocation is read from here from now on. Returns the bytes freed.
+    ///
+    /// # Errors
+    /// If a key does not decode.
+    pub fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
+        let evictable = V::SPILLS || V::WIDTH.is_none();
+        if !evictable || block.kind() != BlockKind::Put || block.layout() != Layout::Variable {
+            return Ok(0);
         }
-        let mut freed = 0;
-        for _ in 0..self.buckets.count().min(LOOKED_AT) {
-            if freed >= target_bytes {
-                break;
+        let (keys, hashes) = self.keys_of(block)?;
+        let mut records = block.records();
+        let (mut freed, mut encoded) = (0, Vec::new());
+        self.ahead(&hashes, |table, i| {
+            let record = records.next().expect("a record for each key");
+            let Some(at) = table.buckets.find(&keys[i], hashes[i]) else { return };
+            let meta = table.buckets.at(at.bucket).meta[at.lane];
+            if !meta.is_live() || !meta.is_clean() || !meta.may_be_in(block.address().segment()) {
+                return;
             }
-            self.sweep = if self.sweep + 1 < self.buckets.count() { self.sweep + 1 } else { 0 };
-            let here = self.buckets.at(self.sweep);
-            for lane in 0..LANES {
-                if !here.meta[lane].is_live() || !here.meta[lane].is_clean() {
-                    continue;
+            if meta.is_evicted() {
+                if table.cold.bytes(hashes[i]) == record.value {
+                    table.cold.put(hashes[i], record.address, segment);
                 }
-                let Some(at) = here.values[lane].evictable() else { continue };
-                let Some(region) = segments.region(at) else { continue };
-                let offset = at.offset() as usize;
-                let Some((_, value, len)) = region.get(offset..).and_then(|rest| block::variable_record(rest, offset))
-                else {
-                    continue;
-                };
-                let bytes = region.slice(offset + len - value.len()..offset + len);
-                freed += here.values[lane].evict(bytes);
+                return;
             }
-        }
-        freed
+            if freed >= target_bytes {
+                return;
+            }
+            let value = &mut table.buckets.at(at.bucket).values[at.lane];
+            if V::SPILLS {
+                let end = (record.address.offset() + record.bytes) as usize;
+                freed += value.evict(segment.slice(end - record.value.len()..end));
+                return;
+            }
+            let held = value.heap_bytes();
+            if held <= WORTHWHILE || table.cold.has(hashes[i]) {
+                return;
+            }
+            encoded.clear();
+            value.encode(&mut encoded);
+            // A segment may hold several records of a key: any will do that reads as the newest.
+            if encoded == record.value {
+                *value = V::vacant();
+                table.buckets.at(at.bucket).meta[at.lane].set_evicted(true);
+                table.cold.put(hashes[i], record.address, segment);
+                freed += held - WORTHWHILE;
+            }
+        });
+        Ok(freed)
+    }
+
+    /// Forgets some values that were read from the log since they were evicted. Returns the bytes freed.
+    pub fn cool(&mut self) -> usize {
+        self.cold.cool(COOLED)
     }
 
     fn check_layout(&self, block: &BlockView<'_>) -> Result<(), Corrupt> {
@@ -174,16 +202,20 @@ impl<K: Key, V: Value> Table<K, V> {
         &mut self,
         key: &K,
         hash: KeyHash,
-        mut value: V,
+        value: V,
         address: LogAddress,
         retired: &mut dyn FnMut(LogAddress, usize),
     ) -> bool {
-        value.landed(address);
         let found = self.buckets.find(key, hash);
         let at = match found {
             Some(at) => {
                 self.retire_at(at, retired);
-                self.buckets.at(at.bucket).values[at.lane] = value;
+                let here = self.buckets.at(at.bucket);
+                here.values[at.lane] = value;
+                if here.meta[at.lane].is_evicted() {
+                    here.meta[at.lane].set_evicted(false);
+                    self.cold.remove(hash);
+                }
                 at
             }
             None => {
@@ -202,6 +234,16 @@ impl<K: Key, V: Value> Table<K, V> {
         }
     }
 
+    /// Takes an entry out of the table, with all that is kept of it.
+    fn forget(&mut self, at: Place) -> K {
+        let evicted = self.buckets.at(at.bucket).meta[at.lane].is_evicted();
+        let (key, _) = self.buckets.vacate(at);
+        if evicted {
+            self.cold.remove(key.hash());
+        }
+        key
+    }
+
     /// Forgets the keys that the writer of a dropped namespace owned.
     fn restore_drop(
         &mut self,
@@ -215,7 +257,7 @@ impl<K: Key, V: Value> Table<K, V> {
                 if here.meta[lane].is_live() && owned(here.keys[lane].routing()) {
                     let at = Place { bucket, lane };
                     self.retire_at(at, retired);
-                    let (key, _) = self.buckets.vacate(at);
+                    let key = self.forget(at);
                     self.live -= 1;
                     restored(Restored::Removed(&key));
                 }
@@ -278,7 +320,12 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
     }
 
     fn describe(&self) -> TableDescription {
-        TableDescription { id: self.id, name: self.name.clone(), layout: self.layout }
+        TableDescription {
+            id: self.id,
+            name: self.name.clone(),
+            layout: self.layout,
+            types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+        }
     }
 
     fn freeze(&mut self) {
@@ -302,8 +349,12 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
         Table::relocate(self, block)
     }
 
-    fn evict(&mut self, target_bytes: usize, segments: &dyn Segments) -> usize {
-        Table::evict(self, target_bytes, segments)
+    fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
+        Table::evict(self, block, segment, target_bytes)
+    }
+
+    fn cool(&mut self) -> usize {
+        Table::cool(self)
     }
 
     fn memory_bytes(&self) -> usize {

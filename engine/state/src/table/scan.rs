@@ -30,7 +30,7 @@ impl<K: Key, V: Value> Table<K, V> {
         for here in &all[from.0.min(end)..end] {
             for (meta, (key, value)) in here.meta.iter().zip(here.keys.iter().zip(&here.values)) {
                 if meta.is_live() {
-                    visit(key, value);
+                    visit(key, if meta.is_evicted() { self.cold.read(key.hash()) } else { value });
                 }
             }
         }

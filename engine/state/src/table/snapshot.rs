@@ -95,7 +95,9 @@ impl<K: Key, V: Value> Table<K, V> {
             self.buckets.vacate(at);
             return;
         }
-        let value = &mut here.values[at.lane];
+        let value = &here.values[at.lane];
+        // What was evicted and relocated is copied as it stands.
+        let evicted = meta.is_evicted().then(|| self.cold.bytes(key.hash()));
         let bytes = Cell::new(8);
         let address = log.put(
             self.id,
@@ -108,17 +110,17 @@ impl<K: Key, V: Value> Table<K, V> {
             },
             |out| {
                 let start = out.len();
-                value.encode(out);
+                match evicted {
+                    Some(bytes) => out.extend_from_slice(bytes),
+                    None => value.encode(out),
+                }
                 bytes.set(bytes.get() + out.len() - start);
             },
         );
         if address.is_none() {
             return;
         }
-        if V::SPILLS {
-            value.landed(address);
-        }
-        here.meta[at.lane].set_logged(address);
+        self.buckets.at(at.bucket).meta[at.lane].set_logged(address);
         self.count(address, bytes.get());
     }
 

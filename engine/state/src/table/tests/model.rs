@@ -29,6 +29,9 @@ enum Step {
     Barrier,
     Drain(u8),
     Compact,
+    Evict(u16),
+    Read(u8),
+    Cool,
     Crash,
 }
 
@@ -43,6 +46,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Barrier),
         6 => (1..40_u8).prop_map(Step::Drain),
         2 => Just(Step::Compact),
+        3 => any::<u16>().prop_map(Step::Evict),
+        3 => any::<u8>().prop_map(Step::Read),
+        1 => Just(Step::Cool),
         1 => Just(Step::Crash),
     ];
     prop::collection::vec(step, 1..120)
@@ -108,6 +114,16 @@ impl<K: Key, V: Value> Run<K, V> {
             Step::Barrier => self.barrier(),
             Step::Drain(slice) => self.drain(usize::from(slice)),
             Step::Compact => self.compact(),
+            Step::Evict(target) => self.evict(usize::from(target)),
+            Step::Read(key) => {
+                let k = (self.key)(u64::from(key));
+                assert_eq!(self.table.get(&k, k.hash()).map(self.number), self.model.get(&u64::from(key)).copied());
+            }
+            Step::Cool => {
+                let before = self.table.memory_bytes();
+                let freed = self.table.cool();
+                assert!(freed == 0 || self.table.memory_bytes() < before);
+            }
             Step::Crash => self.crash(),
         }
     }
@@ -156,6 +172,14 @@ impl<K: Key, V: Value> Run<K, V> {
         if self.frozen.is_none() && self.compacted.is_none() {
             self.compacted =
                 self.disk.relocate_oldest(&mut self.table).filter(|&oldest| Some(oldest) != self.disk.newest());
+        }
+    }
+
+    /// Only between snapshots, as the engine does.
+    fn evict(&mut self, target: usize) {
+        if self.frozen.is_none() {
+            let freed = self.disk.evict(&mut self.table, target);
+            assert!(freed == 0 || V::WIDTH.is_none(), "values of fixed width stay");
         }
     }
 
@@ -245,6 +269,27 @@ proptest! {
     fn colliding_hashes_only_cost_time(steps in steps()) {
         check(&steps, Colliding, |value| value, |value| *value);
     }
+}
+
+/// Of the keys of one hash only one can be evicted at a time.
+#[test]
+fn values_of_colliding_keys_are_told_apart_when_evicted() {
+    let mut run = Run::new(
+        Colliding,
+        |value| "v".repeat(100) + &value.to_string(),
+        |text: &String| text.trim_start_matches('v').parse().unwrap(),
+    );
+    (0..50).for_each(|key| run.step(&Step::Set(key, key)));
+    for round in 0..3 {
+        run.barrier();
+        run.drain(usize::MAX);
+        let freed = run.disk.evict(&mut run.table, usize::MAX);
+        assert!(freed > 0 || round > 0, "one of each hash");
+        (0..50).step_by(3).for_each(|key| run.step(&Step::Change(key)));
+        (0..50).step_by(7).for_each(|key| run.step(&Step::Remove(key)));
+        (0..50).for_each(|key| run.step(&Step::Read(key)));
+    }
+    run.finish();
 }
 
 /// A key whose hash has few values.

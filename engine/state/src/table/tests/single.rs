@@ -172,3 +172,39 @@ fn growth_moves_frozen_entries_back_before_the_drain_and_none_is_missed() {
         assert_eq!(restored.len() as u64, run - run / 2);
     }
 }
+
+#[test]
+fn evicted_texts_leave_memory_and_come_back_when_they_are_written() {
+    let text = |key: u64| format!("{key}").repeat(100);
+    let mut table = Table::<u64, String>::new(TableId(1), "texts");
+    let mut disk = Disk::new();
+    (0..4_000).for_each(|key: u64| _ = table.set(&key, key.hash(), text(key)));
+    assert_eq!(disk.evict(&mut table, usize::MAX), 0, "nothing is in the log yet");
+    table.freeze();
+    disk.drain(&mut table, 100);
+    let full = table.memory_bytes();
+    assert!(disk.evict(&mut table, usize::MAX) > full / 2);
+    let evicted = table.memory_bytes();
+    assert!(evicted < full / 2, "{evicted} of {full} bytes are left");
+    for key in 0..4_000 {
+        assert_eq!(table.get(&key, key.hash()), Some(&text(key)));
+    }
+    assert!(table.memory_bytes() > full, "what was read is kept, and counted");
+    while table.cool() > 0 {}
+    assert_eq!(table.memory_bytes().min(evicted + (64 << 10)), table.memory_bytes());
+    table.get_mut(&7, 7_u64.hash()).unwrap().push('!');
+    assert_eq!(table.dirty(), 1);
+    // Compaction copies what is evicted as it stands, and the segment from which it was read goes.
+    let oldest = disk.relocate_oldest(&mut table).unwrap();
+    assert!(table.dirty() > 10);
+    table.freeze();
+    disk.drain(&mut table, 100);
+    disk.remove(oldest);
+    let mut restored = Table::<u64, String>::new(TableId(1), "texts");
+    disk.restore(&mut restored).unwrap();
+    for key in 0..4_000 {
+        let expected = if key == 7 { text(key) + "!" } else { text(key) };
+        assert_eq!(table.get(&key, key.hash()), Some(&expected));
+        assert_eq!(restored.get(&key, key.hash()), Some(&expected));
+    }
+}
