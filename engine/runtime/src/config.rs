@@ -27,7 +27,8 @@ pub struct JobConfig {
     /// What happens after a failure.
     pub restart: RestartStrategy,
     /// Bytes that all state of the job may keep in memory, keys, indexes and timers included; each shard has an equal share. A job whose
-    /// state is larger after eviction has done what it can fails with an error that names the tables.
+    /// state is larger after eviction has done what it can fails with an error that names the tables. By default half of what the process
+    /// may use.
     pub state_memory: usize,
     /// When a shard's state takes more than so many hundredths of its share, clean values are evicted to the log: what has a variable width
     /// and is more than a few words long.
@@ -64,7 +65,7 @@ impl Default for JobConfig {
             checkpoint_timeout: Duration::from_secs(600),
             retained_checkpoints: 1,
             restart: RestartStrategy::default(),
-            state_memory: 2 << 30,
+            state_memory: yeoul_sys::memory_bytes().map_or(STATE_MEMORY, |bytes| (bytes / 2) as usize),
             evict_percent: 75,
             ring_capacity: RING_CAPACITY,
             frame_rows: FRAME_ROWS,
@@ -78,6 +79,9 @@ impl Default for JobConfig {
         }
     }
 }
+
+/// Bytes that state may hold where the system does not say how much memory there is.
+const STATE_MEMORY: usize = 2 << 30;
 
 /// Messages that a ring holds by default. A frame holds at most 1,024 records, so this bounds what is in flight between two shards.
 pub const RING_CAPACITY: usize = 16;

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod disk;
 pub mod failpoint;
+pub mod memory;
 pub mod planted;
 pub mod prefetch;
 pub mod random;
@@ -18,6 +19,7 @@ pub mod thread;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::DiskStorage;
+pub use memory::memory_bytes;
 pub use prefetch::{prefetch_read, prefetch_read_at, prefetch_write, prefetch_write_at};
 pub use random::Random;
 pub use region::Region;

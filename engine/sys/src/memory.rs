@@ -1,0 +1,38 @@
+//! How much memory there is for this process.
+
+use std::sync::OnceLock;
+
+/// Bytes of memory that this process may use: the machine's, but no more than its container's limit (cgroup 2, or the memory controller of
+/// cgroup 1). None where the system does not say.
+#[must_use]
+pub fn memory_bytes() -> Option<u64> {
+    static BYTES: OnceLock<Option<u64>> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let read = |path: &str| std::fs::read_to_string(path).ok();
+        let machine = read("/proc/meminfo").and_then(|text| total(&text));
+        let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+        // A limit that is not set is the word `max`, or a number beyond any machine.
+        let limit = limits.iter().filter_map(|path| read(path)?.trim().parse().ok()).min();
+        machine.into_iter().chain(limit).min()
+    })
+}
+
+/// The `MemTotal` of /proc/meminfo.
+fn total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_read_in_bytes() {
+        for (text, expected) in
+            [("MemFree: 1 kB\nMemTotal:       16384 kB\n", Some(16 << 20)), ("MemTotal: many kB\n", None), ("", None)]
+        {
+            assert_eq!(total(text), expected, "{text:?}");
+        }
+    }
+}
