@@ -392,9 +392,8 @@ fn fires_once(domain: Domain, parallelism: &[u16]) {
         }
     }
     all.sort_unstable();
-    let expected = (0..20u64)
-        .flat_map(|key| [((key, 990, 1_010, 1), 1_009), ((key, 1_000, 1_020, 1), 1_019)])
-        .collect::<Vec<_>>();
+    let expected =
+        (0..20u64).flat_map(|key| [((key, 990, 1_010, 1), 1_009), ((key, 1_000, 1_020, 1), 1_019)]).collect::<Vec<_>>();
     assert_eq!(all, expected, "{domain:?} by way of {parallelism:?}");
     assert_eq!(counted, if domain == Domain::Processing { 40 } else { 0 });
     assert_eq!(fleet.state_entries(), 0);
