@@ -17,8 +17,6 @@ use super::Settings;
 use super::chunk;
 use super::roll::Growing;
 
-/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
-const CHUNK: usize = 256 << 10;
 /// The name of the state in a snapshot.
 const STATE: &str = "file-sink";
 const VERSION: u8 = 1;
@@ -40,7 +38,7 @@ pub(crate) struct FileWriter<E, X> {
 
 impl<E, X> FileWriter<E, X> {
     pub(crate) fn new(settings: Arc<Settings<E>>, encoder: X) -> Self {
-        let mut first = Vec::with_capacity(2 * CHUNK);
+        let mut first = Vec::with_capacity(2 * settings.piece);
         chunk::begin(&mut first);
         Self {
             settings,
@@ -102,11 +100,11 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
         let mut next = 0;
         while next < frame.len() {
             let start = self.chunk.len();
-            next = self.encoder.encode(frame, next, &mut self.chunk, CHUNK).map_err(|reason| {
+            next = self.encoder.encode(frame, next, &mut self.chunk, self.settings.piece).map_err(|reason| {
                 OperatorError::new(format!("a record cannot be written to '{}': {reason}", self.settings.path))
             })?;
             self.epoch_bytes += (self.chunk.len() - start) as u64;
-            if self.chunk.len() >= CHUNK {
+            if self.chunk.len() >= self.settings.piece {
                 if self.epoch_bytes > self.settings.epoch_limit {
                     return Err(self.too_much());
                 }
