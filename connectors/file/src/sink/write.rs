@@ -6,6 +6,9 @@
 //! Invariants:
 //! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
 //! 2. `offset` is the number of bytes of text sealed in earlier epochs.
+//! 3. What is held of an epoch is at most the limit: a record that would go past it fails the job, which names the option.
+//!
+//! The text is handed to the log at the barrier, not before: the right to seal comes with the snapshot, and is of one epoch.
 
 use std::sync::Arc;
 
@@ -94,7 +97,8 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
                 "a change of kind {kind:?} came to the file sink '{}', which can only add records",
                 self.settings.path
             ))
-            .hint("write a stream without updates, or turn changes into records that say what they are"));
+            .hint("write a stream without updates, or turn changes into records that say what they are")
+            .permanent());
         }
         let before = self.epoch_bytes;
         let mut next = 0;
@@ -102,6 +106,7 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
             let start = self.chunk.len();
             next = self.encoder.encode(frame, next, &mut self.chunk, self.settings.piece).map_err(|reason| {
                 OperatorError::new(format!("a record cannot be written to '{}': {reason}", self.settings.path))
+                    .permanent()
             })?;
             self.epoch_bytes += (self.chunk.len() - start) as u64;
             if self.chunk.len() >= self.settings.piece {
@@ -162,7 +167,8 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
                 "the snapshot holds state '{name}' of {} bytes, which a file sink does not know",
                 bytes.len()
             ))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent());
         };
         if from == self.subtask {
             self.offset = offset;
