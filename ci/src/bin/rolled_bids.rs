@@ -96,7 +96,13 @@ fn run(options: &Options, savepoints: &Savepoints) -> Result<Outcome, yeoul::Err
         .sink_to(FileSink::csv::<BidsOfAuction>(options.result("bids")).roll(Roll::Bytes(PART)).overwrite())
         .name("bids.csv");
     let job = env.execute_async()?;
-    if let Some(data) = &options.data {
+    if let Some(into) = &savepoints.stop_into {
+        std::thread::sleep(savepoints.stop_after.saturating_sub(begun.elapsed()));
+        // A job that has ended by then is done.
+        if let Err(error) = job.stop(Some(&into.display().to_string()), false) {
+            eprintln!("rolled_bids: not stopped: {error}");
+        }
+    } else if let Some(data) = &options.data {
         for number in 0..SAVEPOINTS {
             let name = format!("savepoint-{}-{number}", std::process::id());
             // A job that ends meanwhile takes no more; why it ended is told below.
@@ -104,12 +110,6 @@ fn run(options: &Options, savepoints: &Savepoints) -> Result<Outcome, yeoul::Err
             if let Err(error) = taken {
                 eprintln!("rolled_bids: no savepoint: {error}");
             }
-        }
-    }
-    if let Some(into) = &savepoints.stop_into {
-        std::thread::sleep(savepoints.stop_after.saturating_sub(begun.elapsed()));
-        if let Err(error) = job.stop(Some(&into.display().to_string()), false) {
-            eprintln!("rolled_bids: not stopped: {error}");
         }
     }
     Ok(job.wait()?)
