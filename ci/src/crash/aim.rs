@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use yeoul::sys::Random;
 
-use super::job::{Job, NOT_REACHED};
+use super::job::{IMPORT, Job, NOT_REACHED};
 
 /// When a process is killed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,9 @@ impl Aim {
         let hit = 1 + self.random.below(most);
         let target = &mut self.targets[at];
         target.tries += 1;
-        Kill::Label(target.label.clone(), if target.missed { 1 } else { hit })
+        // Imports are few, and pass some of their points once.
+        let is_first = target.missed || IMPORT.contains(&&*target.label);
+        Kill::Label(target.label.clone(), if is_first { 1 } else { hit })
     }
 
     /// Where other decisions of the campaign come from.

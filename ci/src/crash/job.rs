@@ -117,5 +117,5 @@ impl Job {
 pub const NOT_REACHED: &[(&str, &str)] = &[("savepoint.before-finish", WRITER), ("savepoint.after-finish", WRITER)];
 
 /// Points that are met while a store begins from a savepoint.
-const IMPORT: [&str; 3] = ["savepoint.after-mark", "savepoint.before-copy", "savepoint.after-copy"];
+pub const IMPORT: [&str; 3] = ["savepoint.after-mark", "savepoint.before-copy", "savepoint.after-copy"];
 const WRITER: &str = "met when a savepoint is written record by record, which only tests of the state crate do";
