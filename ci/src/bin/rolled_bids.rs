@@ -1,12 +1,15 @@
 //! Bids per auction as the example counts them, under limits so small that a short run meets what takes days otherwise: parts of
 //! several epochs, many small segments that are compacted and removed, a manifest that is rewritten, state that does not fit into
-//! memory, and savepoints while it runs. Takes the options of the examples.
+//! memory, and savepoints while it runs. Takes the options of the examples, and further:
+//! `--from DIR` begins from a savepoint, `--stop-into DIR` stops with one, after `--stop-after MS`, and then ends with 3.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use yeoul::prelude::*;
+use yeoul_ci::crash::leg::STOPPED;
 use yeoul_examples::jobs::hot_bids::{BOUND, BidsOfAuction, time_of};
 use yeoul_examples::options::Options;
 use yeoul_examples::records::AuctionEvent;
@@ -20,21 +23,52 @@ const TALLY: usize = 300;
 /// Savepoints of one process.
 const SAVEPOINTS: usize = 2;
 
-fn main() -> ExitCode {
-    let options =
-        match Options::parse(std::env::args().skip(1), "examples/data/nexmark-20k.ndjson.gz", "out/rolled_bids") {
-            Ok(options) => options,
-            Err(message) => {
-                eprintln!("{message}");
-                return ExitCode::from(2);
+/// What this program is told beside the options of the examples.
+#[derive(Default)]
+struct Savepoints {
+    from: Option<PathBuf>,
+    stop_into: Option<PathBuf>,
+    stop_after: Duration,
+}
+
+/// Takes its own options out, and leaves the others.
+fn savepoints(arguments: impl Iterator<Item = String>) -> Result<(Savepoints, Vec<String>), String> {
+    let mut arguments = arguments;
+    let (mut own, mut others) = (Savepoints::default(), Vec::new());
+    while let Some(name) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{name} needs a value"));
+        match name.as_str() {
+            "--from" => own.from = Some(value()?.into()),
+            "--stop-into" => own.stop_into = Some(value()?.into()),
+            "--stop-after" => {
+                let text = value()?;
+                let millis = text.parse().map_err(|_| format!("{name} needs a number, not '{text}'"))?;
+                own.stop_after = Duration::from_millis(millis);
             }
-        };
+            _ => others.push(name),
+        }
+    }
+    Ok((own, others))
+}
+
+fn main() -> ExitCode {
+    let parsed = savepoints(std::env::args().skip(1)).and_then(|(own, others)| {
+        Ok((own, Options::parse(others, "examples/data/nexmark-20k.ndjson.gz", "out/rolled_bids")?))
+    });
+    let (savepoints, options) = match parsed {
+        Ok(parsed) => parsed,
+        Err(message) => {
+            eprintln!("{message}");
+            return ExitCode::from(2);
+        }
+    };
     if options.labels {
         yeoul::sys::failpoint::labels().iter().for_each(|label| println!("{label}"));
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&options, &savepoints) {
+        Ok(Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(Outcome::Stopped(_)) => ExitCode::from(STOPPED),
         Err(error) => {
             eprintln!("rolled_bids: {error}");
             ExitCode::FAILURE
@@ -84,7 +118,8 @@ impl<T: ?Sized + 'static> AggregateFunction for Tally<T> {
     }
 }
 
-fn run(options: &Options) -> Result<(), yeoul::Error> {
+fn run(options: &Options, savepoints: &Savepoints) -> Result<Outcome, yeoul::Error> {
+    let begun = Instant::now();
     let mut env = options.environment("rolled_bids");
     let config = env.config_mut();
     config.log_segment_bytes = 256 << 10;
@@ -92,6 +127,7 @@ fn run(options: &Options) -> Result<(), yeoul::Error> {
     config.retained_checkpoints = 2;
     config.state_memory = STATE_MEMORY;
     config.evict_percent = 1;
+    config.from_savepoint.clone_from(&savepoints.from);
     let events = env.from_source(
         FileSource::ndjson::<AuctionEvent>(&options.input),
         WatermarkStrategy::for_bounded_out_of_orderness(BOUND).with_timestamp_assigner(time_of),
@@ -108,7 +144,13 @@ fn run(options: &Options) -> Result<(), yeoul::Error> {
         .sink_to(FileSink::csv::<BidsOfAuction>(options.result("bids")).roll(Roll::Bytes(PART)).overwrite())
         .name("bids.csv");
     let job = env.execute_async()?;
-    if let Some(data) = &options.data {
+    if let Some(into) = &savepoints.stop_into {
+        std::thread::sleep(savepoints.stop_after.saturating_sub(begun.elapsed()));
+        // A job that has ended by then is done.
+        if let Err(error) = job.stop(Some(&into.display().to_string()), false) {
+            eprintln!("rolled_bids: not stopped: {error}");
+        }
+    } else if let Some(data) = &options.data {
         for number in 0..SAVEPOINTS {
             let name = format!("savepoint-{}-{number}", std::process::id());
             // A job that ends meanwhile takes no more; why it ended is told below.
@@ -118,6 +160,5 @@ fn run(options: &Options) -> Result<(), yeoul::Error> {
             }
         }
     }
-    job.wait()?;
-    Ok(())
+    Ok(job.wait()?)
 }

@@ -24,6 +24,8 @@ use yeoul_sim::workload::JobKind;
 
 /// A planted bug must be caught within this many seeds.
 const CAUGHT_WITHIN: u64 = 1_000;
+/// Seeds of a campaign that says no number.
+const DEFAULT_SEEDS: u64 = 100;
 /// Every so many seeds a run is made twice, and its traces compared.
 const AGAIN_EVERY: u64 = 10;
 /// Records of a job that is swept: it is run some ten thousand times.
@@ -95,7 +97,36 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             other => return Err(format!("{other} is not known; see the head of ci/src/bin/simulate.rs")),
         }
     }
-    Ok(arguments)
+    refuse(&arguments).map_or(Ok(arguments), |wrong| Err(wrong.to_owned()))
+}
+
+/// What would run nothing, or something else than was asked for, and so pass whatever the engine does.
+fn refuse(arguments: &Arguments) -> Option<&'static str> {
+    let Arguments { seeds, first, seed, ref faults, all_planted, sweep, every, trace, .. } = *arguments;
+    let planted = arguments.planted.is_some();
+    let rules = [
+        (seeds == Some(0), "--seeds 0 runs nothing; give a number from 1 on"),
+        (
+            first.checked_add(seeds.unwrap_or(DEFAULT_SEEDS)).is_none(),
+            "--first and --seeds go past the last seed, 2^64 - 1",
+        ),
+        (seed.is_some() && (seeds.is_some() || first > 0), "--seed runs one seed; leave --seeds and --first out"),
+        (sweep && seed.is_none(), "--sweep fails the calls of one seed; say which by --seed"),
+        (every > 0 && !sweep, "--every thins out a sweep; give --sweep too"),
+        (sweep && faults.is_some(), "--sweep makes its own faults; leave --faults out"),
+        (faults.as_ref().is_some_and(Vec::is_empty), "--faults names no fault"),
+        (trace && seed.is_none(), "--trace is of one seed; say which by --seed"),
+        (
+            all_planted && (seed.is_some() || planted || faults.is_some()),
+            "--planted takes each bug and its own seeds and faults; leave --seed, --bug and --faults out",
+        ),
+        (all_planted && first > 0, "--planted begins at seed 0; leave --first out"),
+        (
+            (all_planted || planted) && !cfg!(feature = "planted"),
+            "this build has no bugs to plant; build it with --features planted, as ci/simulate does",
+        ),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, wrong)| wrong)
 }
 
 fn setting(seed: u64, arguments: &Arguments) -> Setting {
@@ -152,7 +183,7 @@ fn tell(verdict: &Verdict, setting: &Setting) {
 
 fn campaign(arguments: &Arguments) -> bool {
     let begun = Instant::now();
-    let seeds = arguments.seeds.unwrap_or(100);
+    let seeds = arguments.seeds.unwrap_or(DEFAULT_SEEDS);
     let next = AtomicU64::new(arguments.first);
     let summary = Mutex::new(Summary::default());
     let last = arguments.first + seeds;
@@ -189,6 +220,10 @@ fn sweep_calls(seed: u64, arguments: &Arguments) -> bool {
     let calm = run::run(&setting, &[], &options);
     let every = arguments.every.max(1);
     let lists: Vec<_> = sweep(&calm.extent).step_by(every).collect();
+    if lists.is_empty() {
+        eprintln!("seed {seed} makes no call that could fail; there is nothing to sweep");
+        return false;
+    }
     let next = AtomicUsize::new(0);
     let summary = Mutex::new(Summary::default());
     let work = || {
@@ -260,4 +295,39 @@ fn plant(arguments: &Arguments) -> bool {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_pass_without_a_run_is_refused() {
+        let parse = |line: &str| parse(line.split_whitespace().map(str::to_owned));
+        for (line, part) in [
+            ("--seeds 0", "runs nothing"),
+            ("--seeds 2 --first 18446744073709551615", "past the last seed"),
+            ("--seed 3 --seeds 10", "--seed runs one seed"),
+            ("--sweep", "say which by --seed"),
+            ("--sweep --seeds 10", "say which by --seed"),
+            ("--seed 3 --every 4", "give --sweep too"),
+            ("--seed 3 --sweep --faults x", "fault"),
+            ("--seed 3 --faults ;", "names no fault"),
+            ("--trace", "of one seed"),
+            ("--planted --seed 3", "leave --seed"),
+            ("--planted --seeds 0", "runs nothing"),
+            ("--seeds", "wants a value"),
+            ("--seeds many", "not a number"),
+            ("--seed 1 --job nothing", "there is no job"),
+        ] {
+            let wrong = parse(line).expect_err(line);
+            assert!(wrong.contains(part), "{line}: {wrong}");
+        }
+        for line in
+            ["", "--seeds 1", "--first 7 --seeds 2 --job ttl", "--seed 0 --trace", "--sweep --seed 3 --every 40"]
+        {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+        assert_eq!(parse("--planted").is_ok(), cfg!(feature = "planted"));
+    }
 }

@@ -8,6 +8,7 @@
 pub mod input;
 pub mod job;
 pub mod aim;
+pub mod leg;
 pub mod output;
 pub mod reader;
 pub mod round;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::aim::{Aim, Kill};
 use super::job::Job;
+use super::leg::{Legs, STOPPED};
 use super::output::{Difference, compare, left_in_store, left_over, lines, names, visible};
 use super::reader::{Reader, out_of_order};
 
@@ -40,6 +41,8 @@ pub struct Report {
     pub left_over: Vec<String>,
     /// Processes that neither ended nor died in time.
     pub stuck: u64,
+    /// How often it was stopped with a savepoint from which it went on.
+    pub stops: usize,
     /// The kills that hit, in words.
     pub landed: Vec<String>,
     /// The longest time from a restart to the first change in the folder for results, in milliseconds.
@@ -77,7 +80,7 @@ pub struct Oracle {
     pub took: Duration,
 }
 
-fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String>) -> io::Result<Child> {
+fn command(subject: &Subject, folder: &Path, shards: u16) -> Command {
     let mut command = Command::new(&subject.binary);
     command
         .args(["--quiet", "--no-restart", "--interval", &subject.interval.to_string(), "--shards", &shards.to_string()])
@@ -85,14 +88,9 @@ fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String
         .arg(&subject.input)
         .arg("--out")
         .arg(folder.join("out"))
-        .arg("--data")
-        .arg(folder.join("data"))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    if let Some(failpoint) = failpoint {
-        command.env("YEOUL_FAILPOINT", failpoint);
-    }
-    command.spawn()
+    command
 }
 
 /// Runs without a kill, in a folder of its own.
@@ -101,7 +99,7 @@ fn start(subject: &Subject, folder: &Path, shards: u16, failpoint: Option<String
 /// The process cannot be started or fails, or its result is empty, out of order or leaves something over.
 pub fn fault_free(subject: &Subject, folder: &Path, shards: u16) -> io::Result<Oracle> {
     let begun = Instant::now();
-    let output = start(subject, folder, shards, None)?.wait_with_output()?;
+    let output = command(subject, folder, shards).arg("--data").arg(folder.join("data")).output()?;
     let took = begun.elapsed();
     if !output.status.success() {
         return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -122,6 +120,8 @@ pub fn fault_free(subject: &Subject, folder: &Path, shards: u16) -> io::Result<O
 enum End {
     /// It was done.
     Done,
+    /// It has stopped with a savepoint.
+    Stopped,
     /// By the kill that was meant for it.
     Killed,
     /// It did not end in time.
@@ -134,6 +134,7 @@ enum End {
 fn end_of(status: ExitStatus, struck: bool, armed: bool) -> End {
     match (status.code(), status.signal()) {
         (Some(0), _) => End::Done,
+        (Some(code), _) if code == i32::from(STOPPED) => End::Stopped,
         (Some(code), _) => End::Failed(format!("exit {code}")),
         (None, Some(SIGKILL)) if struck || armed => End::Killed,
         (None, signal) => End::Failed(format!("died by signal {signal:?}, which nobody sent")),
@@ -166,7 +167,8 @@ fn follow(child: &mut Child, kill: Option<&Kill>, look: &mut dyn FnMut() -> io::
     }
 }
 
-/// Runs a job to its end in `folder`, killing its processes as `aim` says, at most `most` times.
+/// Runs a job to its end in `folder`, killing its processes as `aim` says, at most `most` times, and stopping them with savepoints as
+/// `legs` says.
 ///
 /// # Errors
 /// A process cannot be started, or the folder not be read.
@@ -174,6 +176,7 @@ pub fn round(
     subject: &Subject,
     folder: &Path,
     shards: &mut dyn FnMut() -> u16,
+    legs: &mut Legs,
     aim: &mut Aim,
     most: u64,
     oracle: &Oracle,
@@ -184,7 +187,7 @@ pub fn round(
     let mut reader = Reader::default();
     let mut done = false;
     while !done {
-        let kill = (report.kills < most).then(|| aim.draw(subject.job, oracle.took));
+        let kill = (report.kills < most).then(|| aim.draw(subject.job, legs.imports(), oracle.took));
         let label = match &kill {
             Some(Kill::Label(label, hit)) => Some(format!("{label}:{hit}")),
             _ => None,
@@ -192,7 +195,12 @@ pub fn round(
         let before = names(&out, true)?;
         let begun = Instant::now();
         let mut recovered = report.kills == 0;
-        let mut child = start(subject, folder, shards(), label)?;
+        let mut command = command(subject, folder, shards());
+        legs.begin(aim.random(), oracle.took, &mut command);
+        if let Some(label) = label {
+            command.env("YEOUL_FAILPOINT", label);
+        }
+        let mut child = command.spawn()?;
         let end = follow(&mut child, kill.as_ref(), &mut || {
             let first = names(&out, false)?;
             reader.look(first, names(&out, false)?);
@@ -207,6 +215,7 @@ pub fn round(
         }
         match end {
             End::Done => done = true,
+            End::Stopped => report.errors.extend(legs.stop().err()),
             End::Killed => {
                 report.kills += 1;
                 report.landed.extend(kill.map(|kill| format!("{kill:?}")));
@@ -230,12 +239,15 @@ pub fn round(
             break;
         }
     }
+    report.stops = legs.stopped();
     report.difference = compare(&oracle.lines, &lines(&seen));
     report.disorder = reader.out_of_turn(subject.job.shows(), &seen);
     report.disorder.extend(out_of_order(subject.job, &seen));
     if done {
         report.left_over = left_over(&out)?;
-        report.left_over.extend(left_in_store(&folder.join("data"))?);
+        for store in legs.stores() {
+            report.left_over.extend(left_in_store(&store)?);
+        }
     } else {
         // It has not had its chance to show the rest.
         report.difference.lost = 0;
@@ -258,6 +270,7 @@ mod tests {
         }
         assert!(failed(1 << 8, true, true) && failed(101 << 8, false, true));
         assert!(matches!(end_of(ExitStatus::from_raw(0), true, true), End::Done));
+        assert!(matches!(end_of(ExitStatus::from_raw(3 << 8), true, true), End::Stopped));
     }
 
     fn sleeper(script: &str, kill: Option<&Kill>) -> End {

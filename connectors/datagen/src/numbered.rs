@@ -154,7 +154,8 @@ impl<R: NumberedRows> Source for Generator<R> {
                 from.index,
                 bytes.len()
             ))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent());
         };
         self.count = numbers[0];
         for split in numbers[1..].chunks_exact(2) {

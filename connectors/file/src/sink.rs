@@ -60,6 +60,9 @@ use write::FileWriter;
 
 /// How many bytes of text one instance may write in one epoch.
 pub const EPOCH_LIMIT: u64 = 1 << 30;
+/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
+const PIECE: usize = 256 << 10;
+const _: () = assert!(PIECE as u64 <= EPOCH_LIMIT, "an epoch has room for a piece");
 
 /// A recipe for a sink that writes files.
 ///
@@ -94,6 +97,7 @@ pub(crate) struct Settings<E> {
     pub(crate) overwrite: bool,
     pub(crate) parallelism: Option<u16>,
     pub(crate) epoch_limit: u64,
+    pub(crate) piece: usize,
 }
 
 impl FileSink {
@@ -133,6 +137,7 @@ impl<T, E> FileSink<T, E> {
             overwrite: false,
             parallelism: None,
             epoch_limit: EPOCH_LIMIT,
+            piece: PIECE,
         };
         Self { settings, records: PhantomData }
     }
@@ -187,6 +192,16 @@ impl<T, E> FileSink<T, E> {
     #[must_use]
     pub fn epoch_limit(mut self, bytes: u64) -> Self {
         self.settings.epoch_limit = bytes;
+        self
+    }
+}
+
+impl<T, E> FileSink<T, E> {
+    /// How large the pieces are in which an epoch's text is sealed. For the simulator, whose epochs are far smaller than a piece.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn piece(mut self, bytes: usize) -> Self {
+        self.settings.piece = bytes.max(chunk::HEADER + 1);
         self
     }
 }

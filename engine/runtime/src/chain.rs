@@ -4,7 +4,8 @@
 //! 1. An operator's output is taken by the next one before it works on its next item: what is between two chained operators is bounded by
 //!    what one call emits.
 //! 2. A signal leaves an operator after all that it emitted because of what came before the signal.
-//! 3. At a barrier an operator's tables are frozen and its state is noted before the barrier goes on.
+//! 3. Nothing leaves an operator before its start: what the clock sets free right after a restore waits for that, too.
+//! 4. At a barrier an operator's tables are frozen and its state is noted before the barrier goes on.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,6 +47,8 @@ pub struct Slot {
     pub watermark: Timestamp,
     /// The processing time that it has been told and has not done all of: nothing, a barrier least of all, comes in between.
     timing: Option<Timestamp>,
+    /// Whether its start has gone on to all that it sends to.
+    started: bool,
     queue: VecDeque<Arrival>,
 }
 
@@ -59,7 +62,8 @@ impl Slot {
         counters: Arc<Counters>,
         targets: Vec<(OutputId, Target)>,
     ) -> Self {
-        Self { id, name, operator, counters, targets, watermark: Timestamp::MIN, timing: None, queue: VecDeque::new() }
+        let (watermark, queue) = (Timestamp::MIN, VecDeque::new());
+        Self { id, name, operator, counters, targets, watermark, timing: None, started: false, queue }
     }
 }
 
@@ -188,6 +192,10 @@ impl Chain {
     pub fn on_time(&mut self, env: &mut Env<'_>) -> Result<Option<Timestamp>, JobError> {
         let mut next: Option<Timestamp> = None;
         for at in 0..self.slots.len() {
+            // Invariant 3. Its start wakes the task, which then asks again.
+            if !self.slots[at].started {
+                continue;
+            }
             if let Some(due) = self.slots[at].operator.next_processing_time() {
                 let due = if due <= env.now {
                     self.time(at, env.now, env)?;
@@ -265,6 +273,7 @@ impl Chain {
                 let targets = std::mem::take(&mut self.slots[at].targets);
                 self.forward(&targets, signal);
                 self.slots[at].targets = targets;
+                self.slots[at].started |= signal == Signal::Start;
                 self.note_passed(signal);
             }
         }

@@ -41,6 +41,8 @@ pub struct Setting {
     pub roll_bytes: u64,
     /// After how long an output part is complete, also if it is not large enough.
     pub roll_every: Option<Duration>,
+    /// Bytes of a piece in which a sink seals its text.
+    pub piece: usize,
     /// Output is one file, which appears at the end.
     pub single: bool,
     /// A consumer takes parts away once it has read them, all but the newest of each instance.
@@ -111,6 +113,7 @@ impl Setting {
             evict_percent: pick(&[0, 1, 75]) as u8,
             interval: Duration::from_micros(pick(&[200, 500, 1_000])),
             roll_every: None,
+            piece: 0,
             single: false,
             consumed: false,
             csv: pick(&[0, 0, 1]) == 1,
@@ -119,6 +122,8 @@ impl Setting {
             moved: pick(&[0, 1]) == 1,
             aligned: pick(&[0, 0, 0, 1]) == 1,
         };
+        // What falls silent is a folder whose next file is not there yet.
+        setting.watched |= kind == JobKind::Idle;
         // A source that waits for one whose next file is not there yet waits rightly, and is not done when it is quiet.
         setting.aligned &= !setting.watched;
         match pick(&[0, 1, 2, 3, 4, 5]) {
@@ -127,6 +132,8 @@ impl Setting {
             2 | 3 => setting.consumed = true,
             _ => {}
         }
+        // Mostly several pieces an epoch.
+        setting.piece = pick(&[128, 512, 256 << 10]) as usize;
         setting
     }
 

@@ -36,6 +36,13 @@ pub enum JobKind {
     Union,
     /// Two inputs: each pair of a left and a right record with the same key in the same bucket of time, kept in map state.
     Join,
+    /// As `WindowCount`, of folders that fall silent between their files: a source that is idle does not hold the others back, and what
+    /// it says later may be late.
+    Idle,
+    /// Per key: count and sum, emitted by a timer of the clock some time after the first record of each batch.
+    Clock,
+    /// Count and sum per key and sliding window in processing time.
+    ClockWindows,
     /// Per key: a count that starts anew when the key was not seen for a while of processing time.
     Ttl,
 }
@@ -64,9 +71,14 @@ impl Workload {
         let disorder = rng.between(0, 40) * 25;
         let step = rng.between(1, 60);
         let size = rng.between(2, 40) * 50;
-        let slide = if kind == JobKind::Sliding { size / rng.between(1, 5) } else { size };
+        let slide = match kind {
+            JobKind::Sliding => size / rng.between(1, 5),
+            // Each record is then in as many windows, whenever it comes.
+            JobKind::ClockWindows => size / [1, 2, 5][rng.below(3) as usize],
+            _ => size,
+        };
         let sources = match kind {
-            JobKind::Union => 2 + rng.below(3),
+            JobKind::Union | JobKind::Idle => 2 + rng.below(3),
             JobKind::Join => 2 * (1 + rng.below(2)),
             _ => 1 + rng.below(4),
         };
@@ -77,9 +89,9 @@ impl Workload {
             key_skew: rng.below(4) as u32,
             step,
             bound: disorder,
-            late_per_mille: if kind == JobKind::WindowCount { rng.below(80) } else { 0 },
+            late_per_mille: if matches!(kind, JobKind::WindowCount | JobKind::Idle) { rng.below(80) } else { 0 },
             late_by: 4 * size,
-            source_skew: if kind == JobKind::Union { 8 } else { 1 + rng.below(3) },
+            source_skew: if matches!(kind, JobKind::Union | JobKind::Idle) { 8 } else { 1 + rng.below(3) },
         };
         // A slide that divides nothing would be legal, but Flink's windows and ours start at multiples of it either way.
         //
@@ -107,8 +119,18 @@ impl Workload {
 
 impl JobKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::WindowCount, Self::Sliding, Self::Sessions, Self::Timers, Self::Union, Self::Join, Self::Ttl];
+    pub const ALL: [Self; 10] = [
+        Self::WindowCount,
+        Self::Sliding,
+        Self::Sessions,
+        Self::Timers,
+        Self::Union,
+        Self::Join,
+        Self::Ttl,
+        Self::Idle,
+        Self::Clock,
+        Self::ClockWindows,
+    ];
 
     /// Its name on the command line and in reports.
     #[must_use]
@@ -121,6 +143,9 @@ impl JobKind {
             Self::Union => "union",
             Self::Join => "join",
             Self::Ttl => "ttl",
+            Self::Idle => "idle",
+            Self::Clock => "clock",
+            Self::ClockWindows => "clock-windows",
         }
     }
 }

@@ -48,3 +48,16 @@ fn a_change_of_shards_while_a_part_grows_ends_the_part() {
         assert!(run.report.is_clean(false), "{}\n{}", run.report.to_json(), run.difference);
     }
 }
+
+#[test]
+fn what_is_due_when_a_job_comes_back_waits_for_the_start() {
+    // A timer of the clock that was due during the restart fired into a channel that had not started, whose receiver panicked.
+    for kind in [JobKind::Clock, JobKind::ClockWindows] {
+        let setting = Setting { single: true, watched: false, shards: vec![2], ..setting(9, kind) };
+        for step in (300..2_700).step_by(300) {
+            let faults = [Fault::Kill { step }, Fault::Wall { step: step + 1, by_millis: 60_000 }];
+            let run = run::run(&setting, &faults, &Options::default());
+            assert!(run.report.is_clean(false), "{}\n{}", run.report.to_json(), run.difference);
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::key_selector::selector;
 use crate::process::{ProcessFunction, ProcessOperator};
 use crate::stateless::{Filter, FlatMap, Map, MapRow};
 use crate::tag::Sides;
-use crate::{KeyedStream, OutputTag, StreamEnvironment};
+use crate::{BroadcastConnectedStreams, KeyedStream, OutputTag, StreamEnvironment};
 
 /// A stream of records of `T` (Flink's `DataStream`).
 ///
@@ -178,6 +178,11 @@ impl<T: Record> DataStream<T> {
     #[must_use]
     pub fn broadcast(&self) -> Self {
         self.partitioned(&Partitioning::Broadcast)
+    }
+
+    /// This stream beside one of which every subtask of the next operator gets all records.
+    pub fn connect_broadcast<U: Record>(&self, rules: &DataStream<U>) -> BroadcastConnectedStreams<T, U> {
+        BroadcastConnectedStreams::of(self.clone(), rules.broadcast())
     }
 
     /// Gives every record to the first subtask of the next operator.

@@ -14,7 +14,9 @@ pub mod connected_streams;
 pub mod collector;
 mod side_outputs;
 mod stateless;
+pub mod operator_state;
 pub mod process;
+pub mod broadcast;
 mod key_selector;
 pub mod timer_service;
 pub mod keyed_process;
@@ -28,6 +30,7 @@ pub mod harness;
 #[cfg(test)]
 mod golden;
 
+pub use broadcast::{BroadcastConnectedStreams, BroadcastContext, BroadcastProcessFunction};
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;
 pub use collector::Collector;
@@ -37,6 +40,7 @@ pub use environment::{GraphError, StreamEnvironment};
 pub use harness::{HarnessError, HarnessSnapshot, OperatorHarness};
 pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 pub use keyed_stream::KeyedStream;
+pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
 pub use tag::OutputTag;

@@ -117,13 +117,15 @@ impl<T: StateRecord> Stored for OwnedList<T> {
     }
 }
 
-fn put<T: StateRecord>(record: &T, out: &mut Vec<u8>) {
+/// Appends a record: its archive's length and the archive.
+pub(crate) fn put<T: StateRecord>(record: &T, out: &mut Vec<u8>) {
     let bytes = archive(record);
     u32::try_from(bytes.len()).expect("a record is shorter than 4 GiB").encode(out);
     out.extend_from_slice(&bytes);
 }
 
-fn take<T: StateRecord>(bytes: &mut &[u8]) -> Result<T, Corrupt> {
+/// Reads what [`put`] appended.
+pub(crate) fn take<T: StateRecord>(bytes: &mut &[u8]) -> Result<T, Corrupt> {
     let len = u32::decode(bytes)? as usize;
     let Some((record, rest)) = bytes.split_at_checked(len) else {
         return Err(Corrupt::new(format!("{} bytes are left where a record takes {len}", bytes.len())));

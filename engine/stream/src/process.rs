@@ -1,14 +1,17 @@
 //! ProcessFunction on a stream without keys: records one by one, with their time, the watermark and side outputs.
 
+use std::collections::BTreeMap;
+
 use rkyv::{Archive, Serialize};
 use yeoul_frame::{Frame, Record, RowKind, RowSerializer, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Snapshot, Subtask};
 
-use crate::OutputTag;
 use crate::collector::Collector;
+use crate::operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates};
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
+use crate::{OutputTag, StateRecord};
 
 /// Works on one record after another (Flink's `ProcessFunction`).
 ///
@@ -47,6 +50,11 @@ pub trait ProcessFunction: Send + 'static {
     /// What it gives.
     type Out: Record;
 
+    /// Declares state that belongs to no key, before it is restored (Flink's `CheckpointedFunction`).
+    fn declare(&mut self, states: &mut OperatorStates) {
+        let _ = states;
+    }
+
     /// Called once for each subtask, before the first record.
     ///
     /// # Errors
@@ -79,6 +87,7 @@ pub struct ProcessContext<'a> {
     pub(crate) now: Timestamp,
     pub(crate) subtask: Subtask,
     pub(crate) sides: &'a mut SideOutputs,
+    pub(crate) states: &'a mut OperatorStates,
 }
 
 #[expect(
@@ -116,6 +125,20 @@ impl ProcessContext<'_> {
         self.subtask
     }
 
+    /// A list of this subtask's own that is part of every snapshot.
+    pub fn list_state<T: StateRecord>(&mut self, handle: &ListStateHandle<T>) -> &mut Vec<T> {
+        self.states.elements(handle)
+    }
+
+    /// A map of broadcast state, to read.
+    #[must_use]
+    pub fn broadcast_state<K: StateRecord + Ord, V: StateRecord>(
+        &self,
+        handle: &BroadcastStateHandle<K, V>,
+    ) -> &BTreeMap<K, V> {
+        self.states.entries(handle)
+    }
+
     /// Adds a record to a side output, with the present record's event time.
     pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.time);
@@ -131,36 +154,65 @@ impl ProcessContext<'_> {
     }
 }
 
+impl ProcessContext<'_> {
+    /// Calls `f` for each selected record of a frame.
+    #[inline]
+    pub(crate) fn each<T: Record, O: Record>(
+        frame: &Frame,
+        cx: &Context<'_>,
+        (states, sides, subtask): (&mut OperatorStates, &mut SideOutputs, Subtask),
+        out: &mut Collector<O>,
+        mut f: impl FnMut(&T::Archived, &mut ProcessContext<'_>, &mut Collector<O>) -> Result<(), OperatorError>,
+    ) -> Result<(), OperatorError> {
+        let rows = frame.rows::<T>();
+        let (watermark, now) = (cx.watermark(), cx.now());
+        for (row, record) in rows {
+            let (time, kind) = (rows.time(row), rows.kind(row));
+            out.stamp(time, kind);
+            f(record, &mut ProcessContext { time, kind, watermark, now, subtask, sides, states }, out)?;
+        }
+        Ok(())
+    }
+}
+
 pub(crate) struct ProcessOperator<P: ProcessFunction> {
     function: P,
     declared: Sides,
+    states: OperatorStates,
     opened: Option<(Collector<P::Out>, SideOutputs, Subtask)>,
 }
 
 impl<P: ProcessFunction> ProcessOperator<P> {
     pub(crate) fn new(function: P, declared: Sides) -> Self {
-        Self { function, declared, opened: None }
+        Self { function, declared, states: OperatorStates::default(), opened: None }
     }
 }
 
 impl<P: ProcessFunction> Operator for ProcessOperator<P> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.opened = Some((Collector::new(cx.pool), SideOutputs::open(&self.declared, cx.pool), cx.subtask));
+        self.function.declare(&mut self.states);
         self.function.open(cx)
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let (out, sides, subtask) = opened(&mut self.opened);
-        let rows = frame.rows::<P::In>();
-        let (watermark, now, subtask) = (cx.watermark(), cx.now(), *subtask);
-        for (row, record) in rows {
-            let (time, kind) = (rows.time(row), rows.kind(row));
-            out.stamp(time, kind);
-            let mut pcx = ProcessContext { time, kind, watermark, now, subtask, sides };
-            self.function.process(record, &mut pcx, out)?;
-        }
+        let (function, states) = (&mut self.function, &mut self.states);
+        ProcessContext::each::<P::In, _>(frame, cx, (states, sides, *subtask), out, |record, pcx, out| {
+            function.process(record, pcx, out)
+        })?;
         sides.flush(cx)?;
         out.flush(OutputId::MAIN, cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.states.snapshot(snapshot);
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let (_, _, own) = opened(&mut self.opened);
+        self.states.restore(name, from, *own, bytes)
     }
 
     fn close(&mut self) {

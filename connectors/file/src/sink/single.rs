@@ -186,7 +186,8 @@ impl SingleCommitter {
         }
         let (folder, hidden) = (&self.place.0, self.hidden());
         Err(OperatorError::new(format!("'{folder}/{hidden}' holds {len} bytes that a job which has not ended wrote"))
-            .hint("resume that job, or remove the file, or set FileSink::overwrite to have it replaced"))
+            .hint("resume that job, or remove the file, or set FileSink::overwrite to have it replaced")
+            .permanent())
     }
 
     #[cold]
@@ -256,7 +257,8 @@ impl Committer for SingleCommitter {
         let (folder, name) = self.place.clone();
         if name.is_empty() {
             return Err(OperatorError::new(format!("the output path '{}' names no file", self.path))
-                .hint("a sink of a single file takes the file's path, such as out/result.csv"));
+                .hint("a sink of a single file takes the file's path, such as out/result.csv")
+                .permanent());
         }
         self.committed = committed;
         self.folder = Some(Folder::open(services, &folder, format!(".{name}.lock"))?);
@@ -264,7 +266,8 @@ impl Committer for SingleCommitter {
         if committed == Epoch(0) {
             if !self.overwrite && self.find(&name).map_err(|e| self.failed(e))?.is_some() {
                 return Err(OperatorError::new(format!("the output file '{}' exists already", self.path))
-                    .hint("move it away, or set FileSink::overwrite to have it replaced when the job ends"));
+                    .hint("move it away, or set FileSink::overwrite to have it replaced when the job ends")
+                    .permanent());
             }
             self.refuse_foreign()?;
             // Invariant 1. It also replaces what an earlier fresh start left.

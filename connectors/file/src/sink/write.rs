@@ -6,6 +6,9 @@
 //! Invariants:
 //! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
 //! 2. `offset` is the number of bytes of text sealed in earlier epochs.
+//! 3. What is held of an epoch is at most the limit and one piece: text beyond that fails the job with an error that names the option.
+//!
+//! The text is handed to the log at the barrier, not before: the right to seal comes with the snapshot, and is of one epoch.
 
 use std::sync::Arc;
 
@@ -17,8 +20,6 @@ use super::Settings;
 use super::chunk;
 use super::roll::Growing;
 
-/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
-const CHUNK: usize = 256 << 10;
 /// The name of the state in a snapshot.
 const STATE: &str = "file-sink";
 const VERSION: u8 = 1;
@@ -40,7 +41,7 @@ pub(crate) struct FileWriter<E, X> {
 
 impl<E, X> FileWriter<E, X> {
     pub(crate) fn new(settings: Arc<Settings<E>>, encoder: X) -> Self {
-        let mut first = Vec::with_capacity(2 * CHUNK);
+        let mut first = Vec::with_capacity(2 * settings.piece);
         chunk::begin(&mut first);
         Self {
             settings,
@@ -96,17 +97,19 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
                 "a change of kind {kind:?} came to the file sink '{}', which can only add records",
                 self.settings.path
             ))
-            .hint("write a stream without updates, or turn changes into records that say what they are"));
+            .hint("write a stream without updates, or turn changes into records that say what they are")
+            .permanent());
         }
         let before = self.epoch_bytes;
         let mut next = 0;
         while next < frame.len() {
             let start = self.chunk.len();
-            next = self.encoder.encode(frame, next, &mut self.chunk, CHUNK).map_err(|reason| {
+            next = self.encoder.encode(frame, next, &mut self.chunk, self.settings.piece).map_err(|reason| {
                 OperatorError::new(format!("a record cannot be written to '{}': {reason}", self.settings.path))
+                    .permanent()
             })?;
             self.epoch_bytes += (self.chunk.len() - start) as u64;
-            if self.chunk.len() >= CHUNK {
+            if self.chunk.len() >= self.settings.piece {
                 if self.epoch_bytes > self.settings.epoch_limit {
                     return Err(self.too_much());
                 }
@@ -164,7 +167,8 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
                 "the snapshot holds state '{name}' of {} bytes, which a file sink does not know",
                 bytes.len()
             ))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent());
         };
         if from == self.subtask {
             self.offset = offset;

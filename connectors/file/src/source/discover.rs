@@ -63,13 +63,13 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
                 Ok(entry) => take(name.clone(), &entry),
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
                 Err(_) => {
-                    return Err(OperatorError::new(format!("there is no file or folder '{}'", input.text)).hint(
-                        if watched {
+                    return Err(OperatorError::new(format!("there is no file or folder '{}'", input.text))
+                        .hint(if watched {
                             "make the folder before the job starts"
                         } else {
                             "check the path; it is relative to the folder in which the job was started"
-                        },
-                    ));
+                        })
+                        .permanent());
                 }
             }
         }
@@ -77,7 +77,8 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
             matching(storage, "", segments, 0, &mut take).map_err(failed)?;
             if found.is_empty() && !watched {
                 return Err(OperatorError::new(format!("no file matches '{}'", input.text))
-                    .hint("check the pattern; hidden files match only a pattern that begins with a dot"));
+                    .hint("check the pattern; hidden files match only a pattern that begins with a dot")
+                    .permanent());
             }
         }
     }

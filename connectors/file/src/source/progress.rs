@@ -147,7 +147,8 @@ impl Earlier {
                 from.index,
                 bytes.len()
             ))
-            .hint("restore it with the version that wrote it"));
+            .hint("restore it with the version that wrote it")
+            .permanent());
         };
         self.parallelism = from.parallelism;
         self.instances.insert(from.index, (seen, known));

@@ -133,7 +133,8 @@ impl<R: Reading> FileReader<R> {
         for file in &found {
             if let Some(other) = paths.insert(FileId::of(&file.path), &file.path) {
                 return Err(OperatorError::new(format!("the paths '{other}' and '{}' have the same hash", file.path))
-                    .hint("give one of the two files another name"));
+                    .hint("give one of the two files another name")
+                    .permanent());
             }
         }
         Ok(found)
@@ -302,11 +303,14 @@ fn unreadable(path: &str, cause: io::Error) -> OperatorError {
 
 impl<R: Reading> Source for FileReader<R> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        let input = self.shared.input.clone().map_err(|bad| OperatorError::new(bad.to_string()))?;
+        let input = self.shared.input.clone().map_err(|bad| OperatorError::new(bad.to_string()).permanent())?;
         let storage = cx.services.files.existing(&input.base).map_err(|cause| {
-            OperatorError::new(format!("cannot read the input '{}'", input.text))
+            let is_missing = cause.kind() == io::ErrorKind::NotFound;
+            let failed = OperatorError::new(format!("cannot read the input '{}'", input.text))
                 .caused_by(cause)
-                .hint("check the path; it is relative to the folder in which the job was started")
+                .hint("check the path; it is relative to the folder in which the job was started");
+            // Any other failure may pass.
+            if is_missing { failed.permanent() } else { failed }
         })?;
         let settings = &self.shared.settings;
         let frames = settings.format.frames(cx.pool, settings.frame_rows);
@@ -353,7 +357,8 @@ impl<R: Reading> Source for FileReader<R> {
             return Err(OperatorError::new(format!(
                 "the snapshot holds state '{name}', which a file source does not know"
             ))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint"));
+            .hint("give the operator that wrote it its old uid, or start from another savepoint")
+            .permanent());
         }
         self.earlier.add(from, bytes)
     }

@@ -147,9 +147,9 @@ impl<D> InHand<D> {
         let Some(line) = self.text.line().map_err(|fault| self.text_error(fault))? else { return Ok(false) };
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
-            return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
-                "correct the file, or set on_malformed(OnMalformed::SideOutput) to send such records to the error output",
-            ));
+            return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path))
+                .hint("correct the file, or set on_malformed(OnMalformed::SideOutput) to send such records to the error output")
+                .permanent());
         }
         let raw = &self.text.window().0[..len];
         let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
@@ -166,7 +166,8 @@ impl<D> InHand<D> {
                 return Err(OperatorError::new(format!(
                     "{}:{line}: a malformed record of {len} bytes is too large for the error output",
                     self.path
-                )));
+                ))
+                .permanent());
             }
             self.malformed = Some((len, malformed));
             return Ok(false);
@@ -193,7 +194,8 @@ impl<D> InHand<D> {
                 Ok(false)
             }
             Err(malformed) => Err(OperatorError::new(format!("{}:1: malformed header: {malformed}", self.path))
-                .hint("name the columns after the record's fields, or read without a header: header(false)")),
+                .hint("name the columns after the record's fields, or read without a header: header(false)")
+                .permanent()),
         }
     }
 }
@@ -222,7 +224,8 @@ impl<D, S> InHand<D, S> {
             TextError::LongRecord { at } => OperatorError::new(format!(
                 "the record around byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
             ))
-            .hint("is the file of the format that the job reads?"),
+            .hint("is the file of the format that the job reads?")
+            .permanent(),
             TextError::Short { len, position } => OperatorError::new(format!(
                 "the input file '{path}' has {len} bytes of text, and was read up to byte {position} before"
             ))

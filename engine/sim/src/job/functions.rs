@@ -5,7 +5,7 @@ use yeoul_operator::{OpenContext, OperatorError};
 use yeoul_state::{MapHandle, StateDescriptor, States, Ttl, ValueHandle};
 use yeoul_stream::{AggregateFunction, Collector, KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 
-use super::records::{ArchivedInput, Input, Pair, Seen, Total};
+use super::records::{ArchivedInput, Counted, Input, Pair, Seen, Total};
 
 /// Counts and sums.
 #[derive(Clone)]
@@ -198,6 +198,61 @@ impl KeyedProcessFunction for Recently {
         let count = cx.state(&self.count).get().copied().unwrap_or(0) + 1;
         cx.state(&self.count).update(count);
         out.collect(Seen { key: *cx.key(), id: record.id(), now: cx.processing_time().0, count });
+        Ok(())
+    }
+}
+
+/// Counts and sums a key's records, and emits that by a timer of the clock, some time after the first of them; at the end of event time
+/// what is left.
+#[derive(Clone, Default)]
+pub(super) struct CountByTheClock {
+    delay: i64,
+    counted: ValueHandle<(i64, i64)>,
+}
+
+impl CountByTheClock {
+    pub(super) fn of(delay: i64) -> Self {
+        Self { delay, ..Self::default() }
+    }
+}
+
+impl KeyedProcessFunction for CountByTheClock {
+    type Key = u64;
+    type In = Input;
+    type Out = Counted;
+
+    fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.counted = states.value("counted");
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        record: &ArchivedInput,
+        cx: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<Counted>,
+    ) -> Result<(), OperatorError> {
+        let before = cx.state(&self.counted).get().copied();
+        if before.is_none() {
+            let due = cx.processing_time().plus(self.delay);
+            cx.register_processing_time_timer(due);
+            cx.register_event_time_timer(Timestamp(i64::MAX - 1));
+        }
+        let (count, sum) = before.unwrap_or((0, 0));
+        cx.state(&self.counted).update((count + 1, sum + record.value()));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _: Timestamp,
+        cx: &mut KeyedContext<'_, u64>,
+        out: &mut Collector<Counted>,
+    ) -> Result<(), OperatorError> {
+        if let Some((count, sum)) = cx.state(&self.counted).get().copied() {
+            cx.state(&self.counted).clear();
+            out.collect(Counted { key: *cx.key(), count, sum });
+        }
         Ok(())
     }
 }

@@ -51,3 +51,12 @@ pub(super) struct Seen {
     pub(super) now: i64,
     pub(super) count: i64,
 }
+
+/// What was counted of a key since the last time.
+#[record]
+#[derive(Debug, Clone)]
+pub(super) struct Counted {
+    pub(super) key: u64,
+    pub(super) count: i64,
+    pub(super) sum: i64,
+}

@@ -1,4 +1,4 @@
-//! The seven jobs over the stream API.
+//! The jobs over the stream API.
 
 use std::time::Duration;
 
@@ -7,15 +7,17 @@ use yeoul_frame::{Schema, Timestamp};
 use yeoul_operator::JobGraph;
 use yeoul_stream::{
     DataStream, EventTimeSessionWindows, GraphError, KeyedStream, OutputTag, SlidingEventTimeWindows,
-    StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, WindowedStream,
+    SlidingProcessingTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, WindowedStream,
 };
 
-use super::functions::{CountAndSum, Pairs, Recently, RunningTotal};
-use super::records::{Input, Windowed};
+use super::functions::{CountAndSum, CountByTheClock, Pairs, Recently, RunningTotal};
+use super::records::{Counted, Input, Windowed};
 use super::{LATE, MAIN, SINGLE, input_path};
 use crate::setting::Setting;
 use crate::workload::{JobKind, Workload};
 
+/// How long a source is silent before it no longer holds the others back: far shorter than until its next file comes.
+const IDLE_AFTER: Duration = Duration::from_millis(20);
 /// How often a watched folder is listed.
 const LISTED_EVERY: Duration = Duration::from_millis(50);
 
@@ -26,7 +28,7 @@ pub(super) fn build(workload: &Workload, setting: &Setting) -> Result<JobGraph, 
     let (size, slide) = (millis(workload.size), millis(workload.slide));
     let all = || job.keyed(0..workload.sources.len());
     match workload.kind {
-        JobKind::WindowCount => {
+        JobKind::WindowCount | JobKind::Idle => {
             let late = OutputTag::<Input>::new("late");
             let windows = all().window(TumblingEventTimeWindows::of(size)).side_output_late_data(&late);
             let counts = count(&windows);
@@ -41,6 +43,14 @@ pub(super) fn build(workload: &Workload, setting: &Setting) -> Result<JobGraph, 
             let half = workload.sources.len() / 2;
             let (left, right) = (job.keyed(0..half), job.keyed(half..workload.sources.len()));
             job.sink(&left.connect(&right).process(Pairs::of(workload.size)).uid("pairs"), MAIN);
+        }
+        JobKind::Clock => job.sink(&all().process(CountByTheClock::of(workload.size)).uid("counts"), MAIN),
+        JobKind::ClockWindows => {
+            let windows = all().window(SlidingProcessingTimeWindows::of(size, slide));
+            let row = |key: &u64, _: yeoul_stream::TimeWindow, (count, sum), out: &mut yeoul_stream::Collector<_>| {
+                out.collect(Counted { key: *key, count, sum });
+            };
+            job.sink(&windows.aggregate_with(CountAndSum, row).uid("windows"), MAIN);
         }
         JobKind::Ttl => job.sink(&all().process(Recently::of(workload.size)).uid("recently"), MAIN),
     }
@@ -60,6 +70,9 @@ impl Job<'_> {
             let mut watermarks = WatermarkStrategy::for_bounded_out_of_orderness(millis(self.workload.bound))
                 .with_timestamp_assigner(|record: &rkyv::Archived<Input>| Timestamp(record.time()))
                 .with_granularity(Duration::ZERO);
+            if self.workload.kind == JobKind::Idle {
+                watermarks = watermarks.with_idleness(IDLE_AFTER);
+            }
             if self.setting.aligned {
                 watermarks =
                     watermarks.with_watermark_alignment("all", millis(self.workload.bound + self.workload.size));
@@ -87,7 +100,8 @@ impl Job<'_> {
 
     fn sink<T: Schema>(&self, stream: &DataStream<T>, folder: &str) {
         if self.setting.single {
-            let file = FileSink::csv::<T>(format!("{folder}/{SINGLE}")).header(false).single();
+            let file =
+                FileSink::csv::<T>(format!("{folder}/{SINGLE}")).header(false).piece(self.setting.piece).single();
             stream.sink_to(file).uid(folder);
             return;
         }
@@ -97,7 +111,7 @@ impl Job<'_> {
             (bytes, None) => Roll::Bytes(bytes),
             (bytes, Some(age)) => Roll::BytesOrEvery(bytes, age),
         };
-        stream.sink_to(FileSink::csv::<T>(folder).header(false).roll(roll)).uid(folder);
+        stream.sink_to(FileSink::csv::<T>(folder).header(false).piece(self.setting.piece).roll(roll)).uid(folder);
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Event, JobKind, Workload};
 use crate::compare::{Difference, compare, out_of_order};
-use crate::oracle::lateness::may_be_late;
-use crate::oracle::{join, session, timers, ttl, window};
+use crate::oracle::lateness::{may_be_late, may_be_late_beside_idle};
+use crate::oracle::{clock, join, session, timers, ttl, window};
 use crate::row::Row;
 
 /// What a job has put out, in the order in which a reader meets it.
@@ -18,13 +18,16 @@ pub struct Output {
 }
 
 impl Workload {
-    /// What is wrong with an output. The late records of `WindowCount` are as the output says, if they may be; all else is
+    /// What is wrong with an output. The late records of `WindowCount` and `Idle` are as the output says, if they may be; all else is
     /// determined.
     #[must_use]
     pub fn judge(&self, output: &Output) -> Difference {
         let mut difference = self.judge_late(&output.late);
         match self.kind {
             JobKind::Ttl => difference.extend(self.judge_ttl(&output.main)),
+            kind @ (JobKind::Clock | JobKind::ClockWindows) => {
+                difference.extend(compare(&self.expected(&[]), &clock::totals(&output.main), identity(kind)));
+            }
             kind => difference.extend(compare(&self.expected(&output.late), &output.main, identity(kind))),
         }
         if let Some(order) = order(self.kind) {
@@ -41,10 +44,12 @@ impl Workload {
             late.iter().filter_map(|row| row.cells().first()).map(|id| id.cast_unsigned()).collect();
         let events = || self.events().filter(|event| !late.contains(&event.id));
         match self.kind {
-            JobKind::WindowCount | JobKind::Sliding | JobKind::Union => {
+            JobKind::WindowCount | JobKind::Sliding | JobKind::Union | JobKind::Idle => {
                 window::windows(events(), self.size, self.slide)
             }
             JobKind::Sessions => session::sessions(events(), self.size),
+            JobKind::Clock => clock::counts(events(), 1),
+            JobKind::ClockWindows => clock::counts(events(), self.size / self.slide),
             JobKind::Timers => timers::running_totals(events(), self.size),
             JobKind::Join => join::pairs(self.left(), self.right(), self.size),
             JobKind::Ttl => {
@@ -60,6 +65,7 @@ impl Workload {
     fn judge_late(&self, late: &[Row]) -> Difference {
         let allowed = match self.kind {
             JobKind::WindowCount => may_be_late(&self.sources, self.bound, self.size, self.slide),
+            JobKind::Idle => may_be_late_beside_idle(&self.sources, self.bound, self.size, self.slide),
             _ => BTreeSet::new(),
         };
         let told: BTreeSet<&Row> = late.iter().collect();
@@ -100,6 +106,8 @@ pub(super) fn late_row(event: &Event) -> Row {
 fn identity(kind: JobKind) -> usize {
     match kind {
         JobKind::Timers => 2,
+        // Count and sum are wrong together: one total that differs is one difference.
+        JobKind::Clock | JobKind::ClockWindows => 1,
         _ => 3,
     }
 }
@@ -107,10 +115,10 @@ fn identity(kind: JobKind) -> usize {
 /// The cell that never decreases along the rows of one key, if there is one.
 fn order(kind: JobKind) -> Option<usize> {
     match kind {
-        JobKind::WindowCount | JobKind::Sliding | JobKind::Union | JobKind::Sessions => Some(2),
+        JobKind::WindowCount | JobKind::Sliding | JobKind::Union | JobKind::Sessions | JobKind::Idle => Some(2),
         JobKind::Timers => Some(1),
         // Wall time may be set back.
-        JobKind::Ttl | JobKind::Join => None,
+        JobKind::Ttl | JobKind::Join | JobKind::Clock | JobKind::ClockWindows => None,
     }
 }
 
@@ -150,8 +158,11 @@ mod tests {
         }
         let allowed = may_be_late(&workload.sources, workload.bound, workload.size, workload.slide);
         let late = workload.events().filter(|event| allowed.contains(&event.id) && rng.in_cases(1, 2));
-        let late: Vec<Row> =
-            if workload.kind == JobKind::WindowCount { late.map(late_row).collect() } else { Vec::new() };
+        let late: Vec<Row> = if matches!(workload.kind, JobKind::WindowCount | JobKind::Idle) {
+            late.map(late_row).collect()
+        } else {
+            Vec::new()
+        };
         Output { main: in_order(workload, workload.expected(&late)), late }
     }
 
@@ -196,8 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_window_count_may_have_late_records() {
-        for kind in JobKind::ALL.into_iter().filter(|kind| *kind != JobKind::WindowCount) {
+    fn nothing_but_window_count_and_idle_may_have_late_records() {
+        let lates = [JobKind::WindowCount, JobKind::Idle];
+        for kind in JobKind::ALL.into_iter().filter(|kind| !lates.contains(kind)) {
             for seed in 0..20 {
                 let workload = Workload::draw(kind, seed, 300);
                 let late = may_be_late(&workload.sources, workload.bound, workload.size, workload.slide);

@@ -4,7 +4,9 @@
 //! not depend on how many windows it is in, and no key has a timer: a window that fires walks its panes.
 //!
 //! Invariants:
-//! 1. Every window whose last time is at or before `fired` has fired, no other has (but for keys that are `behind`, after a restore).
+//! 1. For a key, every window whose last time is at or before what it has fired up to has fired, and no other has. That is `fired` for
+//!    all keys, but for groups that were restored from a subtask that was `ahead`: they wait, with their panes, until the others have
+//!    caught up. What is ahead is part of every snapshot, so this holds over any number of restores before that.
 //! 2. A record is in a pane, in the side output of late records, or counted as late. (Or, where the user's windows leave gaps, in none
 //!    of them.)
 //! 3. A pane is held as long as a window that it is in has not fired, or may still take late records; then it is dropped whole.
@@ -26,7 +28,8 @@ use crate::window::grid::Grid;
 use crate::window::panes_of_frame::{Group, PanesOfFrame, RowNumbers};
 use crate::window::results::Results;
 
-/// The name of the time up to which windows have fired, in a snapshot.
+/// The name of the time up to which windows have fired, in a snapshot: an `i64`, then for each range of key groups that is ahead its first
+/// group and the one after its last as `u16` and its time as `i64`; all little endian.
 const FIRED: &str = "fired";
 
 /// What a user has set.
@@ -44,8 +47,8 @@ pub(crate) struct AlignedWindows<K: Key, C: Content<K>> {
     settings: AlignedSettings,
     keys: FrameKeys<K>,
     fired: i64,
-    /// Key groups, and up to when their windows had fired in the subtask that they were restored from.
-    behind: Vec<(Range<u16>, i64)>,
+    /// Key groups and up to when their windows had fired in the subtask that they were restored from. None is here once `fired` has reached it.
+    ahead: Vec<(Range<u16>, i64)>,
     firing: Option<Firing<K, C::Held>>,
     sort: PanesOfFrame,
     gathered: (Vec<K>, Vec<KeyHash>),
@@ -53,6 +56,10 @@ pub(crate) struct AlignedWindows<K: Key, C: Content<K>> {
     again: Vec<usize>,
     late: Late,
     key_groups: KeyGroups,
+    /// Its own key groups.
+    own: Range<u16>,
+    /// Whether `fired` is that of an earlier run.
+    is_restored: bool,
     panes: Option<Panes<K, C::Held>>,
     results: Results<K, C>,
 }
@@ -64,12 +71,14 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
             settings,
             keys,
             fired: i64::MIN,
-            behind: Vec::new(),
+            ahead: Vec::new(),
             firing: None,
             sort: PanesOfFrame::default(),
             gathered: (Vec::new(), Vec::new()),
             again: Vec::new(),
             key_groups: KeyGroups::DEFAULT,
+            own: 0..KeyGroups::DEFAULT.count(),
+            is_restored: false,
             panes: None,
             results: Results::new(content),
         }
@@ -93,9 +102,9 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
                     }
                 }
             };
-            let (behind, groups) = (&self.behind, self.key_groups);
+            let (ahead, groups) = (&self.ahead, self.key_groups);
             let last = firing.window().max_timestamp().0;
-            let has_fired = |key: &K| !behind.is_empty() && fired_before(behind, groups, key.routing()) >= last;
+            let has_fired = |key: &K| !ahead.is_empty() && fired_before(ahead, groups, key.routing()) >= last;
             match firing.step(panes, &mut self.results, has_fired, cx)? {
                 Fired::Whole => self.settle(last),
                 Fired::Part => {
@@ -109,7 +118,7 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
     /// All windows up to `fired` have fired: drops what no window needs any more.
     fn settle(&mut self, fired: i64) {
         self.fired = self.fired.max(fired);
-        self.behind.retain(|(_, before)| *before > self.fired);
+        self.ahead.retain(|(_, before)| *before > self.fired);
         let panes = opened(&mut self.panes);
         let expired = |pane: &i64| expiry(&self.settings, *pane) <= self.fired;
         loop {
@@ -127,24 +136,26 @@ fn expiry(settings: &AlignedSettings, pane: i64) -> i64 {
     (settings.grid.last_end(pane) - 1).saturating_add(settings.lateness)
 }
 
-/// Up to when the windows of this key had fired before a restore.
-fn fired_before(behind: &[(Range<u16>, i64)], groups: KeyGroups, hash: KeyHash) -> i64 {
+/// Up to when the windows of this key had fired before a restore, if that is further than those of all keys.
+fn fired_before(ahead: &[(Range<u16>, i64)], groups: KeyGroups, hash: KeyHash) -> i64 {
     let group = groups.of(hash).0;
-    behind.iter().find(|(range, _)| range.contains(&group)).map_or(i64::MIN, |(_, fired)| *fired)
+    let of_group = ahead.iter().filter(|(range, _)| range.contains(&group));
+    of_group.map(|(_, fired)| *fired).max().unwrap_or(i64::MIN)
 }
 
 impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.key_groups = cx.key_groups;
+        self.own = cx.key_groups.range(cx.subtask.index, cx.subtask.parallelism);
         self.panes = Some(Panes::new(cx.operator.table("windows"), "windows"));
         self.results.open(&self.settings.sides, cx)
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { settings, keys, sort, gathered, again, late, results, fired, behind, key_groups, .. } = self;
+        let Self { settings, keys, sort, gathered, again, late, results, fired, ahead, key_groups, .. } = self;
         // Until all keys have caught up after a restore, some have fired further than others.
         let fired_for = |fired: i64, key: &K| {
-            if behind.is_empty() { fired } else { fired.max(fired_before(behind, *key_groups, key.routing())) }
+            if ahead.is_empty() { fired } else { fired.max(fired_before(ahead, *key_groups, key.routing())) }
         };
         let panes = opened(&mut self.panes);
         let (keys, hashes) = keys.read(frame);
@@ -152,8 +163,9 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
         let records = frame.rows::<C::In>();
         match settings.domain {
             Domain::Event => sort.sort(&settings.grid, rows, frame.len(), frame.times()).ok_or_else(no_event_time)?,
-            // The clock may go back; windows that have fired stay so.
+            // The clock may go back; windows that have fired, for whichever key, stay so.
             Domain::Processing => {
+                let fired = ahead.iter().map(|(_, fired)| *fired).fold(*fired, i64::max);
                 sort.whole(settings.grid.pane_of(cx.now().0.max(fired.saturating_add(1))), frame.len());
             }
         }
@@ -168,7 +180,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
                 continue;
             }
             let content = &results.content;
-            if !behind.is_empty() {
+            if !ahead.is_empty() {
                 for position in group.positions() {
                     let (key, row) = (&keys[position], rows.at(position));
                     let fired = fired_for(*fired, key);
@@ -252,14 +264,27 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         debug_assert!(self.firing.is_none(), "a barrier does not come in the middle of a firing");
-        snapshot.state(FIRED, self.fired.to_le_bytes().to_vec());
+        let mut bytes = self.fired.to_le_bytes().to_vec();
+        for (groups, fired) in self.ahead.iter().filter(|(_, fired)| *fired > self.fired) {
+            bytes.extend(groups.start.to_le_bytes().into_iter().chain(groups.end.to_le_bytes()));
+            bytes.extend(fired.to_le_bytes());
+        }
+        snapshot.state(FIRED, bytes);
         Ok(())
     }
 
     fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let fired = fired_of(name, bytes)?;
-        self.fired = if self.behind.is_empty() { fired } else { self.fired.min(fired) };
-        self.behind.push((self.key_groups.range(from.index, from.parallelism), fired));
+        let (fired, ahead) = fired_of(name, bytes)?;
+        let all = (self.key_groups.range(from.index, from.parallelism), fired);
+        // Keys that it does not own hold it back as little as they are its concern.
+        let own = |groups: &Range<u16>| groups.start.max(self.own.start)..groups.end.min(self.own.end);
+        if own(&all.0).is_empty() {
+            return Ok(());
+        }
+        let restored = std::iter::once(all).chain(ahead).map(|(groups, fired)| (own(&groups), fired));
+        self.ahead.extend(restored.filter(|(groups, _)| !groups.is_empty()));
+        self.fired = if self.is_restored { self.fired.min(fired) } else { fired };
+        self.is_restored = true;
         Ok(())
     }
 
@@ -274,13 +299,25 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
     }
 }
 
-fn fired_of(name: &str, bytes: &[u8]) -> Result<i64, OperatorError> {
-    match bytes.try_into() {
-        Ok(bytes) if name == FIRED => Ok(i64::from_le_bytes(bytes)),
-        _ => Err(OperatorError::new(format!("{} bytes of state '{name}' are not a window operator's", bytes.len()))
+/// Reads what a snapshot holds: up to when windows had fired, and the key groups that were ahead of that.
+fn fired_of(name: &str, bytes: &[u8]) -> Result<(i64, Vec<(Range<u16>, i64)>), OperatorError> {
+    let read = || {
+        let (fired, mut rest) = bytes.split_first_chunk().filter(|_| name == FIRED)?;
+        let mut ahead = Vec::new();
+        while !rest.is_empty() {
+            let (start, after) = rest.split_first_chunk()?;
+            let (end, after) = after.split_first_chunk()?;
+            let (fired, after) = after.split_first_chunk()?;
+            ahead.push((u16::from_le_bytes(*start)..u16::from_le_bytes(*end), i64::from_le_bytes(*fired)));
+            rest = after;
+        }
+        Some((i64::from_le_bytes(*fired), ahead))
+    };
+    read().ok_or_else(|| {
+        OperatorError::new(format!("{} bytes of state '{name}' are not a window operator's", bytes.len()))
             .hint("give the operator that wrote it its old uid, or start from another savepoint")
-            .permanent()),
-    }
+            .permanent()
+    })
 }
 
 #[cold]

@@ -343,3 +343,73 @@ fn after_a_restore_of_instances_that_were_not_equally_far_no_record_is_silently_
     before.sort_unstable();
     assert_eq!((late, counted), (before, (0..50).collect()));
 }
+
+/// A key's windows fire once each, in one subtask or another, however often in a row the job is restored before all keys are equally far.
+fn fires_once(domain: Domain, parallelism: &[u16]) {
+    let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+        let keyed = readings.key_by(|reading| reading.0.to_native());
+        Form::Aggregate.of(&match domain {
+            Domain::Event => keyed.window(SlidingEventTimeWindows::of(ms(20), ms(10))),
+            Domain::Processing => keyed.window(SlidingProcessingTimeWindows::of(ms(20), ms(10))),
+        })
+    });
+    // One instance, or all of them.
+    let advance = |fleet: &mut Fleet<Reading, Sum>, only: Option<usize>, now: i64| match (domain, only) {
+        (Domain::Event, Some(only)) => fleet.watermark_of(only, now - 1),
+        (Domain::Event, None) => fleet.watermark(now - 1),
+        (Domain::Processing, Some(only)) => fleet.processing_time_of(only, now),
+        (Domain::Processing, None) => fleet.processing_time(now),
+    };
+    let readings = |time: i64| (0..20u64).map(|key| ((key, 1), time)).collect::<Vec<_>>();
+    fleet.restart(3, &[], i64::MIN);
+    advance(&mut fleet, None, 1_000);
+    fleet.push(&readings(1_000));
+    // Three instances, three times: none, one and two windows have fired.
+    advance(&mut fleet, Some(1), 1_010);
+    advance(&mut fleet, Some(2), 1_020);
+    let mut all = fleet.take_output();
+    assert!(!all.is_empty() && all.len() < 40, "{} of 40 windows", all.len());
+    for &parallelism in parallelism {
+        fleet.restart(parallelism, &[], i64::MIN);
+        all.extend(fleet.take_output());
+    }
+    // The clock may have gone back meanwhile: what comes then is in windows that have not fired.
+    if domain == Domain::Processing {
+        advance(&mut fleet, None, 1_005);
+        fleet.push(&readings(0));
+        assert_eq!(fleet.late(), 0, "by the machine's clock nothing is late");
+    }
+    let mut counted = 0;
+    advance(&mut fleet, None, 1_020);
+    advance(&mut fleet, None, 1_100);
+    for (sum, time) in fleet.take_output() {
+        // What came after the restarts is in later windows.
+        let (key, start, end, amount) = sum;
+        let first = usize::from(start <= 1_000 && 1_000 < end);
+        counted += amount as usize - first;
+        if first == 1 {
+            all.push(((key, start, end, 1), time));
+        }
+    }
+    all.sort_unstable();
+    let expected =
+        (0..20u64).flat_map(|key| [((key, 990, 1_010, 1), 1_009), ((key, 1_000, 1_020, 1), 1_019)]).collect::<Vec<_>>();
+    assert_eq!(all, expected, "{domain:?} by way of {parallelism:?}");
+    assert_eq!(counted, if domain == Domain::Processing { 40 } else { 0 });
+    assert_eq!(fleet.state_entries(), 0);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Domain {
+    Event,
+    Processing,
+}
+
+#[test]
+fn a_window_fires_once_a_key_over_restores_in_a_row() {
+    for domain in [Domain::Event, Domain::Processing] {
+        for parallelism in [&[1][..], &[3], &[1, 1], &[3, 3], &[1, 3], &[2, 1], &[2, 3, 2], &[4, 2, 1]] {
+            fires_once(domain, parallelism);
+        }
+    }
+}

@@ -27,6 +27,10 @@ impl<I: Record + Clone, O: OwnedRecord + Ord + Debug> Fleet<I, O> {
         self.instances.iter_mut().for_each(|instance| instance.watermark(watermark).unwrap());
     }
 
+    pub(crate) fn watermark_of(&mut self, instance: usize, watermark: i64) {
+        self.instances[instance].watermark(watermark).unwrap();
+    }
+
     pub(crate) fn processing_time(&mut self, now: i64) {
         self.instances.iter_mut().for_each(|instance| instance.processing_time(now).unwrap());
     }
