@@ -144,7 +144,7 @@ fn windows(c: &mut Criterion) {
         let frames = frames(10_000, order, hashed);
         if hashed {
             group.bench_function(format!("limit: a bare pane updated a record, {name}"), |b| {
-                b.iter(|| bare_panes(&frames))
+                b.iter(|| bare_panes(&frames));
             });
         }
         let bound = if let Order::Shuffled(bound) = order { bound } else { 1 };

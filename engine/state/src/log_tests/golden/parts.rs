@@ -66,7 +66,7 @@ fn a_savepoint_is_the_file_that_the_page_prints() {
     let blobs = ["operators", "tables", "sinks"].map(|name| (name.to_owned(), payload(name)));
     let (memory, commit) = store(BTreeMap::from(blobs));
     let storage: Arc<dyn Storage> = Arc::new(memory.clone());
-    copy_savepoint(&memory, "s", &commit, Arc::clone(&storage), "p", 0xaa).unwrap();
+    copy_savepoint(&memory, "s", &commit, &*storage, "p", 0xaa).unwrap();
     let image = memory.image();
     assert!(image["p/SAVEPOINT"] == printed("golden-savepoint"), "it is {:02x?}", image["p/SAVEPOINT"]);
     assert!(image["p/00000002.log"] == printed("golden-segment"), "segments are copied to their committed length");
