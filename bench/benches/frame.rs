@@ -8,9 +8,15 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array};
 use arrow_schema::{DataType, Field, Schema as ColumnSchema};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use yeoul_bench::memory_source::MemorySource;
+use yeoul_bench::run::{config, time};
 use yeoul_frame::{
     Cell, ColumnBatch, Columns, FRAME_ROWS, Frame, KeyHash, Pool, PushError, Record, RowBuilder, RowKind, Scatter,
     Schema, Selection, Timestamp, hash_u64, record,
+};
+use yeoul_operator::{
+    Context, InputId, JobGraph, MakeOperator, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Source,
+    WatermarkSpec,
 };
 
 /// 64 bytes without text.
@@ -171,11 +177,106 @@ fn chain(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Keeps rows whose price is below 500.
+struct Cheap;
+
+impl Operator for Cheap {
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = frame.columns().expect("columns");
+        let price = input.arrays()[1].as_primitive::<Int64Type>();
+        cx.emit(OutputId::MAIN, frame.select(Selection::matching_values(price.values(), |price| price < 500)));
+        Ok(())
+    }
+}
+
+/// Makes euros of the price.
+struct Euros;
+
+impl Operator for Euros {
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = frame.columns().expect("columns");
+        let euros =
+            input.arrays()[1].as_primitive::<Int64Type>().unary::<_, Int64Type>(|price| price.wrapping_mul(908));
+        let arrays = vec![Arc::clone(&input.arrays()[0]), Arc::new(euros) as ArrayRef];
+        let columns = Columns::new(Arc::clone(input.schema()), arrays).expect("they agree");
+        cx.emit(OutputId::MAIN, frame.clone().with_columns(columns));
+        Ok(())
+    }
+}
+
+/// Looks at one row of each frame, so that the rows are there.
+struct Nothing;
+
+impl Operator for Nothing {
+    fn process(&mut self, _: InputId, frame: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
+        black_box(frame.selection().iter().next());
+        Ok(())
+    }
+}
+
+/// The same chain as a job of one shard: memory source, filter, map, a sink that looks at one row a frame. 64 MiB of columns.
+fn chain_in_a_job(criterion: &mut Criterion) {
+    const RECORDS: u64 = 1 << 22;
+    let fields = ["auction", "price"].map(|name| Field::new(name, DataType::Int64, false));
+    let schema = Arc::new(ColumnSchema::new(fields.to_vec()));
+    let frames: Arc<[Frame]> = (0..RECORDS / FRAME_ROWS as u64)
+        .map(|part| {
+            let first = part * FRAME_ROWS as u64;
+            let values = |salt| -> ArrayRef {
+                let of = |n: u64| (hash_u64((first + n) ^ salt).0 % 1000) as i64;
+                Arc::new(Int64Array::from_iter_values((0..FRAME_ROWS as u64).map(of)))
+            };
+            let times = vec![Timestamp(0); FRAME_ROWS];
+            ColumnBatch::of(Arc::clone(&schema), vec![values(1), values(1 << 40)], times, vec![]).expect("they agree")
+        })
+        .collect();
+    let job = |records: u64| {
+        let frames = frames.clone();
+        let make = Arc::new(move || Box::new(MemorySource::new(frames.clone(), records)) as Box<dyn Source>);
+        let node = |uid: &str, kind| Node {
+            uid: uid.to_owned(),
+            name: uid.to_owned(),
+            parallelism: None,
+            chainable: true,
+            kind,
+        };
+        let mut graph = JobGraph { name: "chain".to_owned(), ..JobGraph::default() };
+        let mut last = graph.add(node("memory", NodeKind::Source { make, watermarks: WatermarkSpec::default() }));
+        let operators: [(&str, MakeOperator); 3] = [
+            ("cheap", Arc::new(|| Box::new(Cheap))),
+            ("euros", Arc::new(|| Box::new(Euros))),
+            ("nothing", Arc::new(|| Box::new(Nothing))),
+        ];
+        for (uid, make) in operators {
+            let next = graph.add(node(uid, NodeKind::Operator { make }));
+            graph.connect(last, OutputId::MAIN, next, InputId(0), Partitioning::Forward);
+            last = next;
+        }
+        graph
+    };
+    let mut group = criterion.benchmark_group("filter and map, a job of one shard");
+    group.sample_size(10).throughput(Throughput::Elements(RECORDS));
+    // Sixteen rounds over the input in each job, so that starting it does not count.
+    group.bench_function("columns", |bench| {
+        bench.iter_custom(|rounds| (0..rounds).map(|_| time(job(16 * RECORDS), config(1, None, None)) / 16).sum());
+    });
+    group.bench_function("limit: reading the same columns", |bench| {
+        bench.iter(|| {
+            let sum = |frame: &Frame| -> i64 {
+                let arrays = frame.columns().expect("columns").arrays();
+                arrays.iter().map(|array| array.as_primitive::<Int64Type>().values().iter().sum::<i64>()).sum()
+            };
+            frames.iter().map(sum).sum::<i64>()
+        });
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(std::time::Duration::from_millis(200))
         .measurement_time(std::time::Duration::from_millis(600));
-    targets = build, read, chain
+    targets = build, read, chain, chain_in_a_job
 }
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! What benches of whole jobs share: sources in memory and by the clock, histograms, and a way to run a job and time it.
 
+pub mod disk;
 pub mod hiccup;
 pub mod histogram;
 pub mod memory_source;

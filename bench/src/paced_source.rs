@@ -25,19 +25,33 @@ pub struct PacedSource {
     seconds: f64,
     keys: u64,
     emitted: u64,
-    backlog: Arc<AtomicU64>,
+    instance: usize,
+    backlog: Arc<Backlog>,
+}
+
+/// How many records are due and not taken yet, by instance.
+#[derive(Default)]
+pub struct Backlog([AtomicU64; 2]);
+
+impl Backlog {
+    /// Of all instances.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.0.iter().map(|of| of.load(Ordering::Relaxed)).sum()
+    }
 }
 
 impl PacedSource {
-    /// Of uniformly distributed keys below `keys`. `backlog` shows how many records are due and not taken yet.
+    /// Of uniformly distributed keys below `keys`. `backlog` shows how many records are due and not taken yet; for two instances at most.
     #[must_use]
-    pub fn new(begin: Instant, schedule: Schedule, seconds: f64, keys: u64, backlog: Arc<AtomicU64>) -> Self {
-        Self { begin, schedule, seconds, keys, emitted: 0, backlog }
+    pub fn new(begin: Instant, schedule: Schedule, seconds: f64, keys: u64, backlog: Arc<Backlog>) -> Self {
+        Self { begin, schedule, seconds, keys, emitted: 0, instance: 0, backlog }
     }
 }
 
 impl Source for PacedSource {
-    fn open(&mut self, _cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.instance = usize::from(cx.subtask.index);
         Ok(())
     }
 
@@ -45,7 +59,7 @@ impl Source for PacedSource {
         let elapsed = self.begin.elapsed();
         let due = (self.schedule)(elapsed.as_secs_f64().min(self.seconds));
         let waiting = due.saturating_sub(self.emitted);
-        self.backlog.store(waiting, Ordering::Relaxed);
+        self.backlog.0[self.instance].store(waiting, Ordering::Relaxed);
         if waiting == 0 {
             if elapsed.as_secs_f64() >= self.seconds {
                 return Ok(SourcePoll::End);

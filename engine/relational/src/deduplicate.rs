@@ -330,4 +330,10 @@ mod tests {
             });
         }
     }
+
+    #[test]
+    fn what_is_kept_has_the_bytes_that_the_format_page_prints() {
+        let kept = Kept { time: 1_000, since: 5_000, row: (*b"\0a").into() };
+        crate::testing::check_printed("kept", &kept);
+    }
 }

@@ -185,4 +185,17 @@ mod tests {
         check(Arc::new(Decimal128Array::from(vec![None, Some(-(1 << 100)), Some(-1), Some(0), Some(1 << 100)])));
         assert_eq!(SortKey { nulls_first: true, ..SortKey::descending(3) }.to_string(), "$3 DESC NULLS FIRST");
     }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_page_prints() {
+        let columns: [ArrayRef; 3] = [
+            Arc::new(arrow_array::Int64Array::from(vec![-2])),
+            Arc::new(StringViewArray::from(vec!["a\0b"])),
+            Arc::new(Float64Array::from(vec![None])),
+        ];
+        let null_last = SortKey { column: 2, descending: false, nulls_first: false };
+        let mut keys = SortKeys::default();
+        keys.read(&[SortKey::ascending(0), SortKey::descending(1), null_last], &columns, 1);
+        assert_eq!(keys.of(0), crate::testing::printed("sort-key"));
+    }
 }

@@ -32,6 +32,8 @@ pub mod watch;
 pub mod restart;
 pub mod threads;
 pub mod job;
+#[cfg(test)]
+mod golden;
 
 pub use config::JobConfig;
 pub use error::JobError;

@@ -33,7 +33,7 @@ const LOCK: &str = "LOCK";
 pub struct ManifestOptions {
     /// How many checkpoints are kept, at least 1. Segments that any of them names stay on disk.
     pub retained: usize,
-    /// Drawn at random by the caller; becomes the store's identity if the store is new.
+    /// Drawn by the caller, another one for each opening; becomes the store's identity if the store is new.
     pub store: u64,
     /// The manifest is rewritten when it has grown by this many bytes.
     pub rewrite_bytes: u64,

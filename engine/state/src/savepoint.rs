@@ -35,7 +35,7 @@ pub struct SavepointMeta {
     pub epoch: Epoch,
     /// The job's shape.
     pub job: JobMeta,
-    /// Drawn at random by the caller; tells this savepoint's files from all others.
+    /// Drawn by the caller, another one for each savepoint; tells this one's files from all others.
     pub id: u64,
 }
 
@@ -268,7 +268,7 @@ fn mark(to: &dyn Storage, dir: &str) -> io::Result<()> {
 }
 
 /// Copies a store's commit into a folder of its own, as a savepoint, checking every block on the way. The store goes on being
-/// written meanwhile; only committed bytes are read. `id` is drawn at random by the caller.
+/// written meanwhile; only committed bytes are read. `id` is the caller's, another one for each savepoint.
 ///
 /// # Errors
 /// If the folder holds anything, a block is not as it was written, or a disk fails; the savepoint is then worthless.

@@ -25,6 +25,8 @@ mod late;
 pub mod window;
 pub mod collect;
 pub mod harness;
+#[cfg(test)]
+mod golden;
 
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;

@@ -1,6 +1,6 @@
 //! What one source instance knows of its files, as it stands in a snapshot, and what the next run's instances make of it.
 //!
-//! Integers are little endian. A snapshot of one instance:
+//! Integers are little endian. A snapshot of one instance, of which `docs/format.md` prints an example:
 //!
 //! ```text
 //! u8 version = 2 │ u8 watched │ u64 seen │ u32 files │ then for each file that the instance owns a split of:
@@ -269,33 +269,19 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_that_the_head_says() {
+    fn the_bytes_are_those_that_the_format_page_prints() {
         let runs = vec![Run { first: 2, step: 2, count: 3 }];
         let remaining = Remaining { runs, begun: BTreeMap::from([(0, 5)]) };
         let identity = Identity { len: 90, modified: 7 };
         let (path, compression) = ("a".to_owned(), Compression::Plain);
         let file = KnownFile { path, number: 3, identity, compression, split_size: 10, remaining };
-        let word = |n: u8| [n, 0, 0, 0, 0, 0, 0, 0];
-        let expected = [
-            &[2, 1][..],
-            &word(4),
-            &[1, 0, 0, 0],
-            &word(9),
-            &word(3),
-            &word(90),
-            &word(7),
-            &[0],
-            &word(10),
-            &[1, 0, b'a'],
-            &[1, 0, 0, 0],
-            &word(2),
-            &word(2),
-            &word(3),
-            &[1, 0, 0, 0],
-            &word(0),
-            &word(5),
-        ];
-        assert_eq!(encode(true, 4, &Known::from([(FileId(9), file)])), expected.concat());
+        let page = include_str!("../../../../docs/format.md").lines();
+        let lines = page.filter_map(|line| line.strip_prefix("files ")?.trim_start().strip_prefix("| "));
+        let hex = lines.flat_map(|line| line.split('|').next().unwrap_or_default().split_whitespace());
+        let printed: Vec<u8> = hex.map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect();
+        let known = Known::from([(FileId(9), file)]);
+        assert_eq!(encode(true, 4, &known), printed);
+        assert_eq!(decode(&printed), Some((true, 4, known)));
     }
 
     #[test]

@@ -135,4 +135,10 @@ mod tests {
             assert!(Mixed::decode(&mut &bytes[..short]).is_err());
         }
     }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_page_prints() {
+        let texts = [None, Some((*b"").into()), Some((*b"xy").into())];
+        crate::testing::check_printed("accumulators", &Mixed { words: [1, u64::MAX].into(), texts: texts.into() });
+    }
 }

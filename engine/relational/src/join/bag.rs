@@ -285,4 +285,12 @@ mod tests {
         assert_eq!(Chunk::decode(&mut &bytes[..]), Ok(chunk));
         assert!((0..bytes.len()).all(|short| Chunk::decode(&mut &bytes[..short]).is_err()));
     }
+
+    #[test]
+    fn a_chunk_has_the_bytes_that_the_format_page_prints() {
+        let mut bag = Bag::<u64>::new(TableId(1), "rows", Some(10));
+        bag.add(&7, 7_u64.hash(), b"\0a", 3, 5_000);
+        let (place, hash) = Bag::place(&7, 7_u64.hash(), 0);
+        crate::testing::check_printed("join-chunk", bag.table.get(&place, hash).unwrap());
+    }
 }

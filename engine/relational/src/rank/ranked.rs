@@ -81,3 +81,14 @@ impl Stored for Ranked {
         self.rows.capacity() * size_of::<RankedRow>() + self.rows.iter().map(of).sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_page_prints() {
+        let row = RankedRow { sort: KeyBytes::new(b"\x01\xff"), id: KeyBytes::new(b"k"), row: (*b"\0a").into() };
+        crate::testing::check_printed("ranked", &Ranked { since: 5_000, rows: vec![row] });
+    }
+}

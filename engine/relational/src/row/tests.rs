@@ -78,3 +78,18 @@ fn a_type_without_encoding_is_refused_by_name() {
     let error = RowCodec::new([DataType::Decimal256(50, 2)]).unwrap_err().to_string();
     assert!(error.contains("Decimal256"), "{error}");
 }
+
+#[test]
+fn a_row_has_the_bytes_that_the_format_page_prints() {
+    let decimal = Decimal128Array::from(vec![5]).with_precision_and_scale(10, 2).unwrap();
+    let columns: [ArrayRef; 4] = [
+        Arc::new(Int32Array::from(vec![-2])),
+        Arc::new(StringViewArray::from(vec!["ab"])),
+        Arc::new(StringViewArray::from(vec![None::<&str>])),
+        Arc::new(decimal),
+    ];
+    let codec = RowCodec::new(columns.iter().map(|column| column.data_type().clone())).unwrap();
+    let mut encoded = EncodedRows::default();
+    codec.encode(&columns, 1, &mut encoded).unwrap();
+    assert_eq!(encoded.row(0), crate::testing::printed("row"));
+}

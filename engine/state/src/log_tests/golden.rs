@@ -1,6 +1,10 @@
 //! The bytes printed in docs/format.md are those that are written, and a decoder made from that page alone reads them.
 //!
-//! The decoder below shares no code with the crate: checksum, hash and field places are written out once more.
+//! The decoder below shares no code with the crate: checksum, hash and field places are written out once more. What stands inside
+//! of blocks is in `payloads`, what takes several blocks or a folder in `parts`.
+
+mod parts;
+mod payloads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +20,8 @@ use crate::manifest::{Manifest, ManifestOptions};
 
 const FORMAT: &str = include_str!("../../../../docs/format.md");
 
-/// A store with one shard and one epoch, in which every kind of block and field occurs: the segment's and the manifest's
-/// bytes.
-fn store() -> (Vec<u8>, Vec<u8>) {
+/// A store in folder `s` with one shard and one epoch, in which every kind of block and field occurs, and its commit.
+fn store(blobs: BTreeMap<String, Vec<u8>>) -> (MemoryStorage, Commit) {
     let memory = MemoryStorage::new();
     let storage: Arc<dyn Storage> = Arc::new(memory.clone());
     let options = ManifestOptions { store: 0x1122_3344_5566_7788, rewrite_bytes: 0, ..ManifestOptions::default() };
@@ -45,17 +48,12 @@ fn store() -> (Vec<u8>, Vec<u8>) {
     writer.append(log.seal(Epoch(1))).unwrap();
     let sealed = writer.seal().unwrap();
     let shards = vec![ShardLog { shard: ShardId(1), segments: sealed.segments }];
-    let blobs = BTreeMap::from([("sources".to_owned(), vec![1, 2, 3])]);
     let commit = Commit { epoch: Epoch(1), job, watermark: Timestamp(1_000), shards, blobs };
     manifest.append(&commit).unwrap();
     drop(manifest);
     // Opening again writes the commit into a fresh manifest file.
     drop(Manifest::open(storage, "s", options).unwrap());
-    let image = memory.image();
-    let path = image.keys().find(|path| path.ends_with(".log")).unwrap();
-    assert_eq!(path, "s/00000002.log", "shard 1 of 2 takes the second id");
-    let len = commit.shards[0].segments[0].len as usize;
-    (image[path][..len].to_vec(), image["s/MANIFEST"].clone())
+    (memory, commit)
 }
 
 /// The bytes in the fenced block of docs/format.md with this name: `offset | bytes in hex | what they are`.
@@ -79,9 +77,13 @@ fn printed(name: &str) -> Vec<u8> {
 
 #[test]
 fn what_is_written_is_what_the_page_prints() {
-    let (segment, manifest) = store();
-    assert!(printed("golden-segment") == segment, "the segment is\n{}", hex(&segment));
-    assert!(printed("golden-manifest") == manifest, "the manifest is\n{}", hex(&manifest));
+    let (memory, commit) = store(BTreeMap::from([("sources".to_owned(), vec![1, 2, 3])]));
+    let image = memory.image();
+    let path = image.keys().find(|path| path.ends_with(".log")).unwrap();
+    assert_eq!(path, "s/00000002.log", "shard 1 of 2 takes the second id");
+    let (segment, manifest) = (&image[path][..commit.shards[0].segments[0].len as usize], &image["s/MANIFEST"]);
+    assert!(printed("golden-segment") == segment, "the segment is\n{}", hex(segment));
+    assert!(printed("golden-manifest") == *manifest, "the manifest is\n{}", hex(manifest));
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -189,9 +191,8 @@ fn the_page_is_enough_to_read_a_segment() {
     assert_eq!(segment_by_the_page(&printed("golden-segment"), run), expected);
 }
 
-#[test]
-fn the_page_is_enough_to_read_a_manifest() {
-    let bytes = printed("golden-manifest");
+/// Kind, copy, sequence and payload of each entry of a manifest file.
+fn entries_by_the_page(bytes: &[u8], store: u64, file: u64) -> Vec<(u8, u8, u64, Vec<u8>)> {
     let (mut at, mut entries) = (0, Vec::new());
     while at < bytes.len() {
         let b = &bytes[at..];
@@ -199,12 +200,17 @@ fn the_page_is_enough_to_read_a_manifest() {
         let payload = number(b, 8, 4) as usize;
         let end = round_up(48 + payload);
         assert_eq!(number(b, 4, 4), u64::from(crc32c_by_the_page(&b[8..end])));
-        assert_eq!((number(b, 14, 2), number(b, 24, 8), number(b, 32, 8)), (0, at as u64, 0x1122_3344_5566_7788));
-        assert_eq!(number(b, 40, 8), 3, "the store's third manifest file");
-        let (kind, copy, sequence) = (b[12], b[13], number(b, 16, 8));
-        entries.push((kind, copy, sequence, b[48..48 + payload].to_vec()));
+        assert_eq!((number(b, 14, 2), number(b, 24, 8), number(b, 32, 8)), (0, at as u64, store));
+        assert_eq!(number(b, 40, 8), file, "which of the store's manifest files it is");
+        entries.push((b[12], b[13], number(b, 16, 8), b[48..48 + payload].to_vec()));
         at += end;
     }
+    entries
+}
+
+#[test]
+fn the_page_is_enough_to_read_a_manifest() {
+    let entries = entries_by_the_page(&printed("golden-manifest"), 0x1122_3344_5566_7788, 3);
     let order: Vec<_> = entries.iter().map(|(kind, copy, sequence, _)| (*kind, *copy, *sequence)).collect();
     assert_eq!(order, [(0, 0, 0), (0, 1, 0), (1, 0, 1), (1, 1, 1)]);
     assert!(entries[0].3 == entries[1].3 && entries[2].3 == entries[3].3);

@@ -1,0 +1,69 @@
+//! What streams keep and seal has the bytes that docs/format.md prints: owned records, a collection's positions, collected output.
+
+#![cfg(test)]
+
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, RowBuilder, RowKind, Timestamp};
+use yeoul_operator::{
+    Context, Counters, InputId, OpenContext, Services, SinkSpec, Snapshot, SourceSpec, Subtask, Waker,
+};
+use yeoul_state::Stored;
+
+use crate::owned_state::{Owned, OwnedList};
+use crate::{Collection, collect};
+
+fn payload(name: &str) -> Vec<u8> {
+    let page = include_str!("../../../docs/format.md").lines();
+    let lines = page.filter_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix("| "));
+    let hex = lines.flat_map(|line| line.split('|').next().unwrap_or_default().split_whitespace());
+    hex.map(|hex| u8::from_str_radix(hex, 16).unwrap()).collect()
+}
+
+#[test]
+fn owned_records_are_as_printed() {
+    fn check<T: Stored>(name: &str, value: &T) {
+        let (mut bytes, mut again) = (Vec::new(), Vec::new());
+        value.encode(&mut bytes);
+        assert_eq!(bytes, payload(name), "{name}");
+        T::decode(&mut &bytes[..]).unwrap().encode(&mut again);
+        assert_eq!(again, bytes, "{name} comes back");
+    }
+    check("owned", &Owned::new(7_u64));
+    check("owned-list", &OwnedList(vec![7_u64, 8]));
+}
+
+#[test]
+fn the_positions_of_a_collection_are_as_printed() {
+    let mut source = Collection::of(0..10_u64).splits(2).make()();
+    let (pool, services, subtask) = (Pool::new(), Services::default(), Subtask { index: 0, parallelism: 1 });
+    let mut cx = OpenContext {
+        operator: OperatorId::of("numbers"),
+        name: "numbers",
+        subtask,
+        key_groups: KeyGroups::DEFAULT,
+        services: &services,
+        pool: &pool,
+        counters: Arc::new(Counters::default()),
+        waker: Waker::default(),
+    };
+    source.open(&mut cx).unwrap();
+    source.restore("positions", subtask, &payload("positions")).unwrap();
+    let (mut states, mut sealed) = (Vec::new(), Vec::new());
+    source.snapshot(&mut Snapshot::new(Epoch(1), cx.operator, &mut states, &mut sealed)).unwrap();
+    assert_eq!(states, [(cx.operator, "positions".to_owned(), payload("positions"))]);
+}
+
+#[test]
+fn collected_output_is_as_printed() {
+    let mut sink = collect::<u64>().0.make()();
+    let pool = Pool::new();
+    let mut rows = RowBuilder::<u64>::new(&pool, 1);
+    rows.push(&7, Timestamp(0), RowKind::Insert).unwrap();
+    let (mut emitted, counters) = (Vec::new(), Counters::default());
+    let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
+    sink.process(InputId(0), &rows.finish(), &mut cx).unwrap();
+    let (mut states, mut sealed) = (Vec::new(), Vec::new());
+    sink.snapshot(&mut Snapshot::new(Epoch(1), OperatorId::of("sink"), &mut states, &mut sealed)).unwrap();
+    assert_eq!((sealed.len(), &sealed[0].1[..]), (1, &payload("collect-output")[..]));
+}
