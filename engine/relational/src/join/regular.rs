@@ -106,20 +106,20 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
             Some(join.outer(own, other, cx)?)
         };
         // What was found was given out; now the rows themselves are kept.
-        let kinds = input.kinds();
+        let (kinds, now) = (input.kinds(), cx.now().0);
         let bag = own.bag.as_mut().expect("an operator is opened before its first frame");
         for row in (0..input.rows()).filter(|&row| !is_null(row)) {
             let (key, hash, bytes) = (&own.keys.keys()[row], own.keys.hashes()[row], own.rows.row(row));
             let kind = kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]);
             let alone = own.unique == Uniqueness::JoinKeyContainsUnique;
             if !is_added(kind) || alone {
-                bag.remove(key, hash, (!alone).then_some(bytes));
+                bag.remove(key, hash, (!alone).then_some(bytes), now);
             }
             if is_added(kind) {
-                bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), cx.now().0);
+                bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), now);
             }
         }
-        bag.sweep(cx.now().0, input.rows());
+        bag.sweep(now, input.rows());
         Ok(())
     }
 
