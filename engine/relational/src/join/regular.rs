@@ -5,6 +5,7 @@
 //!
 //! Invariants:
 //! 1. An entry's count is the number of rows of the other input that it goes with, if its input's rows come out without a partner.
+//!    So a row that takes the place of its key's one row, without UPDATE_BEFORE, is not counted again.
 //! 2. A row whose key is null has no partner, and is not kept (unless null equals null).
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use yeoul_state::StateTable;
 use super::bag::{Bag, Entry, Place};
 use super::pairs::Pairs;
 use super::{JoinKind, RegularJoin, Uniqueness, joined_schema};
+use crate::aggregate::Groups;
 use crate::calc::keep;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
@@ -242,6 +244,25 @@ impl Join<'_> {
         Ok(kept)
     }
 
+    /// Which rows take the place of one that is there, where a key has one row at most. None: none can.
+    fn replaces<K: ColumnKey>(&self, own: &Side<K>, now: i64) -> Option<Vec<bool>> {
+        if own.unique != Uniqueness::JoinKeyContainsUnique {
+            return None;
+        }
+        let (kinds, bag) = (self.input.kinds(), own.bag.as_ref()?);
+        let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
+        let mut groups = Groups::new();
+        groups.group(keys, hashes);
+        let first = |&row: &u32| bag.has_rows(&keys[row as usize], hashes[row as usize], now);
+        let mut is_there: Vec<bool> = groups.first.iter().map(first).collect();
+        let replaces = |row: usize| {
+            let added = is_added(kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]));
+            let was_there = std::mem::replace(&mut is_there[groups.ids[row] as usize], added);
+            added && was_there && !(self.is_null)(row)
+        };
+        Some((0..keys.len()).map(replaces).collect())
+    }
+
     /// All kinds but INNER. Returns each row's number of partners.
     fn outer<K: ColumnKey>(
         &self,
@@ -252,6 +273,7 @@ impl Join<'_> {
         let (kind, at) = (self.spec.kind, self.at);
         let (kinds, times) = (self.input.kinds(), self.input.times());
         let found = self.partners(own, other, cx)?;
+        let replaces = self.replaces(own, cx.now().0);
         let mut pairs = Pairs::default();
         let mut counts = Vec::with_capacity(self.input.rows());
         // The counts of entries that this frame changes, by where the entry lies.
@@ -261,7 +283,9 @@ impl Join<'_> {
             let (row_kind, time) = (kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]), times[row]);
             let added = is_added(row_kind);
             counts.push(entries.len() as u32);
-            let mut step = Step { pairs: &mut pairs, added, time };
+            let is_update = replaces.as_ref().is_some_and(|replaces| replaces[row]);
+            let given_as = if is_update { RowKind::UpdateAfter } else { given(added) };
+            let mut step = Step { pairs: &mut pairs, kind: given_as, time };
             match (kind, at) {
                 (JoinKind::Semi | JoinKind::Anti, 0) if entries.is_empty() == (kind == JoinKind::Anti) => {
                     step.pairs.push(Some(row as u32), &[], row_kind, time);
@@ -270,7 +294,7 @@ impl Join<'_> {
                 _ => {}
             }
             for entry in entries {
-                let counted = kind.keeps(1 - at);
+                let counted = kind.keeps(1 - at) && !is_update;
                 let before = if counted {
                     let held = changed.entry(entry.row.as_ptr()).or_insert((row, entry.place, entry.partners));
                     let before = held.2;
@@ -320,12 +344,12 @@ fn given(added: bool) -> RowKind {
 /// What one row gives.
 struct Step<'p, 't> {
     pairs: &'p mut Pairs<'t>,
-    added: bool,
+    kind: RowKind,
     time: Timestamp,
 }
 
 impl<'t> Step<'_, 't> {
     fn own(&mut self, row: usize, stored: &'t [u8]) {
-        self.pairs.push(Some(row as u32), stored, given(self.added), self.time);
+        self.pairs.push(Some(row as u32), stored, self.kind, self.time);
     }
 }

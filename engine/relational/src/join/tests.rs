@@ -111,6 +111,28 @@ fn an_update_replaces_the_row_of_a_key_that_is_unique() {
 }
 
 #[test]
+fn an_update_is_not_counted_again() {
+    let upserts = |kind| {
+        let spec = RegularJoin { right_unique: Uniqueness::JoinKeyContainsUnique, ..spec(kind, &[0], false) };
+        let mut harness = harness(spec);
+        harness.push(0, left().frame("+I 1 a 1"));
+        let mut out = vec![];
+        for frame in ["+I 1 x 7", "+U 1 y 8", "-D 1 y 8", "+I 1 x 7\n+U 1 y 8\n-D 1 y 8"] {
+            harness.push(1, right().frame(frame));
+            out.push(rows(&harness.take()).replace('\n', ", "));
+        }
+        out.join(" | ")
+    };
+    assert_eq!(
+        upserts(JoinKind::Left),
+        "+I 1 a 1 null null null @0, -D 1 a 1 null null null @0, +I 1 a 1 1 x 7 @0 | +U 1 a 1 1 y 8 @0 | -D 1 a 1 1 y 8 @0, +I 1 a 1 null null null @0 | \
+         -D 1 a 1 null null null @0, +I 1 a 1 1 x 7 @0, +U 1 a 1 1 y 8 @0, -D 1 a 1 1 y 8 @0, +I 1 a 1 null null null @0"
+    );
+    assert_eq!(upserts(JoinKind::Semi), "+I 1 a 1 @0 |  | -D 1 a 1 @0 | +I 1 a 1 @0, -D 1 a 1 @0");
+    assert_eq!(upserts(JoinKind::Anti), "+I 1 a 1 @0, -D 1 a 1 @0 |  | +I 1 a 1 @0 | -D 1 a 1 @0, +I 1 a 1 @0");
+}
+
+#[test]
 fn rows_that_are_too_old_have_no_partners() {
     let mut harness =
         harness(RegularJoin { left_ttl: Some(Duration::from_millis(10)), ..spec(JoinKind::Inner, &[0], false) });
