@@ -4,7 +4,7 @@
 //! time the last to arrive is the last, and the first to arrive the first.
 //!
 //! Invariants:
-//! 1. What is kept of a key is the row that was given of it.
+//! 1. What is kept of a key is the row that was given of it, and its event time, under which it is taken back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -83,11 +83,12 @@ impl Deduplicate {
     }
 }
 
-/// What is kept of a key: its time, when it was written, and the row if it will be given again.
+/// What is kept of a key: its time, when it was written, and its event time and the row if it will be given again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     time: i64,
     since: i64,
+    event: i64,
     row: Box<[u8]>,
 }
 
@@ -95,25 +96,29 @@ impl Stored for Kept {
     const WIDTH: Option<usize> = None;
 
     fn vacant() -> Self {
-        Self { time: 0, since: 0, row: Box::default() }
+        Self { time: 0, since: 0, event: 0, row: Box::default() }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         self.time.encode(out);
         self.since.encode(out);
+        self.event.encode(out);
         out.extend_from_slice(&self.row);
     }
 
     /// Takes all the bytes.
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
-        let (time, since) = (i64::decode(bytes)?, i64::decode(bytes)?);
-        Ok(Self { time, since, row: std::mem::take(bytes).into() })
+        let (time, since, event) = (i64::decode(bytes)?, i64::decode(bytes)?, i64::decode(bytes)?);
+        Ok(Self { time, since, event, row: std::mem::take(bytes).into() })
     }
 
     fn heap_bytes(&self) -> usize {
         self.row.len()
     }
 }
+
+/// The key's group, and what was kept of it, if anything was.
+type Change = (u32, Option<Kept>);
 
 struct DeduplicateOperator<K: ColumnKey> {
     spec: Arc<Deduplicate>,
@@ -166,9 +171,9 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
             codec.encode(&columns, stays.len(), rows)?;
         }
         let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
-        // By change: the key's group, and the row as it was, or none.
-        let mut changes: Vec<(u32, Option<Box<[u8]>>)> = Vec::with_capacity(stays.len());
-        let vacant = || Kept { time: 0, since: i64::MIN, row: Box::default() };
+        let mut changes: Vec<Change> = Vec::with_capacity(stays.len());
+        let vacant = || Kept { since: i64::MIN, ..Kept::vacant() };
+        let row_times = input.times();
         table.upsert_batch(&groups.keys, &groups.hashes, vacant, |group, kept| {
             let time = times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
             let is_new = kept.since == i64::MIN || is_over(kept);
@@ -180,8 +185,9 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
             };
             if replaces {
                 let row = if keeps_rows { rows.row(group).into() } else { Box::default() };
-                let old = std::mem::replace(kept, Kept { time, since: now, row });
-                changes.push((group as u32, (!is_new).then_some(old.row)));
+                let event = if keeps_rows { row_times[stays[group] as usize].0 } else { 0 };
+                let old = std::mem::replace(kept, Kept { time, since: now, event, row });
+                changes.push((group as u32, (!is_new).then_some(old)));
             }
         });
         if ttl.is_some() {
@@ -203,7 +209,7 @@ impl<K: ColumnKey> DeduplicateOperator<K> {
         codec: &RowCodec,
         input: &Input<'_>,
         stays: &[u32],
-        changes: &[(u32, Option<Box<[u8]>>)],
+        changes: &[Change],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
         let (mut kinds, mut times, mut picks) = (vec![], vec![], vec![]);
@@ -213,9 +219,9 @@ impl<K: ColumnKey> DeduplicateOperator<K> {
             let time = row_times[stays[*group as usize] as usize];
             if let Some(before) = before.as_ref().filter(|_| spec.keeps_rows()) {
                 picks.push((1, old.len()));
-                old.push(before);
+                old.push(&before.row);
                 kinds.push(RowKind::UpdateBefore);
-                times.push(time);
+                times.push(Timestamp(before.event));
             }
             picks.push((0, at));
             kinds.push(if before.is_some() { RowKind::UpdateAfter } else { RowKind::Insert });
@@ -268,7 +274,7 @@ mod tests {
         harness.push(0, input().frame("+I 1 a 5\n+I 1 b 5\n+I 2 c 9 @3\n+I 1 d 4"));
         assert_eq!(rows(&harness.take()), "+I 1 b 5 @0\n+I 2 c 9 @3");
         harness.push(0, input().frame("+I 2 e 8\n+I 1 f 5 @7"));
-        assert_eq!(rows(&harness.take()), "-U 1 b 5 @7\n+U 1 f 5 @7");
+        assert_eq!(rows(&harness.take()), "-U 1 b 5 @0\n+U 1 f 5 @7", "each under its own time");
         assert!(harness.try_push(0, input().frame("-D 1 f 5")).is_err());
     }
 
@@ -333,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_the_bytes_that_the_format_page_prints() {
-        let kept = Kept { time: 1_000, since: 5_000, row: (*b"\0a").into() };
+        let kept = Kept { time: 1_000, since: 5_000, event: 999, row: (*b"\0a").into() };
         crate::testing::check_printed("kept", &kept);
     }
 }

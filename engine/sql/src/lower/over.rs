@@ -278,10 +278,12 @@ impl Lowering<'_> {
         } else if from == to {
             upsert_keys = vec![partition.clone()];
         }
+        // A row that may leave its partition is taken back there.
+        let stays = |key: &[usize]| partition.iter().all(|column| key.contains(column));
         let strategy = if of.changes.inserts_only() {
             RankStrategy::AppendOnly
         } else if let (false, Some(key)) =
-            (of.changes.deletes, of.upsert_keys.first().filter(|_| monotonic(&of, &order)))
+            (of.changes.deletes, of.upsert_keys.iter().find(|key| stays(key) && monotonic(&of, &order)))
         {
             RankStrategy::Update { upsert_key: key.clone() }
         } else {
