@@ -4,7 +4,7 @@
 //! time the last to arrive is the last, and the first to arrive the first.
 //!
 //! Invariants:
-//! 1. What is kept of a key is the row that was given of it.
+//! 1. What is kept of a key is the row that was given of it, and its event time, under which it is taken back.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +24,10 @@ use crate::input::{Input, gather};
 use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
 use crate::output::emit;
 use crate::row::{EncodedRows, RowCodec};
+use crate::time_order::{OrderTime, TimeOrder};
 
 /// At least so many buckets are looked at after each frame (and one for each key in it) for keys whose life is over.
 const SWEPT: usize = 16;
-
-/// By what rows of a key are first and last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeduplicateOrder {
-    /// A column of event times.
-    RowTime(usize),
-    /// Their arrival.
-    ProcTime,
-}
 
 /// Keeps one row of each key; rows that only come in, and are not taken back.
 #[derive(Debug, Clone)]
@@ -43,7 +35,7 @@ pub struct Deduplicate {
     /// The key.
     pub keys: Vec<usize>,
     /// What first and last mean.
-    pub order: DeduplicateOrder,
+    pub order: OrderTime,
     /// The first row is kept; otherwise the last.
     pub keep_first: bool,
     /// Whether a change is sent with the row as it was.
@@ -58,9 +50,9 @@ impl fmt::Display for Deduplicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (keep, order) = (
             if self.keep_first { "FirstRow" } else { "LastRow" },
-            match self.order {
-                DeduplicateOrder::RowTime(_) => "ROWTIME",
-                DeduplicateOrder::ProcTime => "PROCTIME",
+            match self.order.order() {
+                TimeOrder::RowTime => "ROWTIME",
+                TimeOrder::ProcTime => "PROCTIME",
             },
         );
         write!(f, "Deduplicate(keep=[{keep}], key=[{}], order=[{order}])", columns(&self.keys))
@@ -87,15 +79,16 @@ impl Deduplicate {
 
     /// What is given of a key may change, so it is kept.
     fn keeps_rows(&self) -> bool {
-        self.update_before && !(self.keep_first && self.order == DeduplicateOrder::ProcTime)
+        self.update_before && !(self.keep_first && self.order == OrderTime::ProcTime)
     }
 }
 
-/// What is kept of a key: its time, when it was written, and the row if it will be given again.
+/// What is kept of a key: its time, when it was written, and its event time and the row if it will be given again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kept {
     time: i64,
     since: i64,
+    event: i64,
     row: Box<[u8]>,
 }
 
@@ -103,25 +96,29 @@ impl Stored for Kept {
     const WIDTH: Option<usize> = None;
 
     fn vacant() -> Self {
-        Self { time: 0, since: 0, row: Box::default() }
+        Self { time: 0, since: 0, event: 0, row: Box::default() }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         self.time.encode(out);
         self.since.encode(out);
+        self.event.encode(out);
         out.extend_from_slice(&self.row);
     }
 
     /// Takes all the bytes.
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
-        let (time, since) = (i64::decode(bytes)?, i64::decode(bytes)?);
-        Ok(Self { time, since, row: std::mem::take(bytes).into() })
+        let (time, since, event) = (i64::decode(bytes)?, i64::decode(bytes)?, i64::decode(bytes)?);
+        Ok(Self { time, since, event, row: std::mem::take(bytes).into() })
     }
 
     fn heap_bytes(&self) -> usize {
         self.row.len()
     }
 }
+
+/// The key's group, and what was kept of it, if anything was.
+type Change = (u32, Option<Kept>);
 
 struct DeduplicateOperator<K: ColumnKey> {
     spec: Arc<Deduplicate>,
@@ -150,8 +147,8 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
         let times: Option<Vec<Timestamp>> = match spec.order {
-            DeduplicateOrder::RowTime(column) => Some(event_times(&input.column(column)?)?),
-            DeduplicateOrder::ProcTime => None,
+            OrderTime::RowTime(column) => Some(event_times(&input.column(column)?)?),
+            OrderTime::ProcTime => None,
         };
         // The row of each key that stays of this frame's.
         let mut stays = groups.first.clone();
@@ -174,22 +171,23 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
             codec.encode(&columns, stays.len(), rows)?;
         }
         let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
-        // By change: the key's group, and the row as it was, or none.
-        let mut changes: Vec<(u32, Option<Box<[u8]>>)> = Vec::with_capacity(stays.len());
-        let vacant = || Kept { time: 0, since: i64::MIN, row: Box::default() };
+        let mut changes: Vec<Change> = Vec::with_capacity(stays.len());
+        let vacant = || Kept { since: i64::MIN, ..Kept::vacant() };
+        let row_times = input.times();
         table.upsert_batch(&groups.keys, &groups.hashes, vacant, |group, kept| {
             let time = times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
             let is_new = kept.since == i64::MIN || is_over(kept);
             let replaces = match (spec.order, spec.keep_first) {
                 _ if is_new => true,
-                (DeduplicateOrder::RowTime(_), true) => time < kept.time,
-                (DeduplicateOrder::RowTime(_), false) => time >= kept.time,
-                (DeduplicateOrder::ProcTime, keep_first) => !keep_first,
+                (OrderTime::RowTime(_), true) => time < kept.time,
+                (OrderTime::RowTime(_), false) => time >= kept.time,
+                (OrderTime::ProcTime, keep_first) => !keep_first,
             };
             if replaces {
                 let row = if keeps_rows { rows.row(group).into() } else { Box::default() };
-                let old = std::mem::replace(kept, Kept { time, since: now, row });
-                changes.push((group as u32, (!is_new).then_some(old.row)));
+                let event = if keeps_rows { row_times[stays[group] as usize].0 } else { 0 };
+                let old = std::mem::replace(kept, Kept { time, since: now, event, row });
+                changes.push((group as u32, (!is_new).then_some(old)));
             }
         });
         if ttl.is_some() {
@@ -211,7 +209,7 @@ impl<K: ColumnKey> DeduplicateOperator<K> {
         codec: &RowCodec,
         input: &Input<'_>,
         stays: &[u32],
-        changes: &[(u32, Option<Box<[u8]>>)],
+        changes: &[Change],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
         let (mut kinds, mut times, mut picks) = (vec![], vec![], vec![]);
@@ -221,9 +219,9 @@ impl<K: ColumnKey> DeduplicateOperator<K> {
             let time = row_times[stays[*group as usize] as usize];
             if let Some(before) = before.as_ref().filter(|_| spec.keeps_rows()) {
                 picks.push((1, old.len()));
-                old.push(before);
+                old.push(&before.row);
                 kinds.push(RowKind::UpdateBefore);
-                times.push(time);
+                times.push(Timestamp(before.event));
             }
             picks.push((0, at));
             kinds.push(if before.is_some() { RowKind::UpdateAfter } else { RowKind::Insert });
@@ -263,8 +261,8 @@ mod tests {
         Table::new(&[("k", DataType::Int64), ("s", DataType::Utf8View), ("ts", millis)])
     }
 
-    fn harness(order: DeduplicateOrder, keep_first: bool, update_before: bool) -> Harness {
-        let ttl = (order == DeduplicateOrder::ProcTime).then(|| Duration::from_millis(100));
+    fn harness(order: OrderTime, keep_first: bool, update_before: bool) -> Harness {
+        let ttl = (order == OrderTime::ProcTime).then(|| Duration::from_millis(100));
         let schema = input().schema().clone();
         let spec = Arc::new(Deduplicate { keys: vec![0], order, keep_first, update_before, ttl, schema });
         Harness::of(move || spec.clone().operator(), &[&[0]])
@@ -272,17 +270,17 @@ mod tests {
 
     #[test]
     fn among_equal_times_the_last_to_arrive_is_the_last() {
-        let mut harness = harness(DeduplicateOrder::RowTime(2), false, true);
+        let mut harness = harness(OrderTime::RowTime(2), false, true);
         harness.push(0, input().frame("+I 1 a 5\n+I 1 b 5\n+I 2 c 9 @3\n+I 1 d 4"));
         assert_eq!(rows(&harness.take()), "+I 1 b 5 @0\n+I 2 c 9 @3");
         harness.push(0, input().frame("+I 2 e 8\n+I 1 f 5 @7"));
-        assert_eq!(rows(&harness.take()), "-U 1 b 5 @7\n+U 1 f 5 @7");
+        assert_eq!(rows(&harness.take()), "-U 1 b 5 @0\n+U 1 f 5 @7", "each under its own time");
         assert!(harness.try_push(0, input().frame("-D 1 f 5")).is_err());
     }
 
     #[test]
     fn the_first_to_arrive_is_given_once_in_its_life() {
-        let mut harness = harness(DeduplicateOrder::ProcTime, true, true);
+        let mut harness = harness(OrderTime::ProcTime, true, true);
         harness.push(0, input().frame("+I 1 a 5\n+I 1 b 1"));
         harness.push(0, input().frame("+I 1 c 0"));
         harness.processing_time(99);
@@ -294,7 +292,7 @@ mod tests {
 
     #[test]
     fn without_update_before_only_the_new_row_is_given() {
-        let mut harness = harness(DeduplicateOrder::RowTime(2), true, false);
+        let mut harness = harness(OrderTime::RowTime(2), true, false);
         harness.push(0, input().frame("+I 1 a 5"));
         harness.push(0, input().frame("+I 1 b 3\n+I 1 c 3\n+I 1 d 4"));
         assert_eq!(rows(&harness.take()), "+I 1 a 5 @0\n+U 1 b 3 @0");
@@ -330,7 +328,7 @@ mod tests {
                 steps.insert(at, Step::Restore(parallelism));
             }
             let mut folded = Fold::new();
-            run_with_restores(harness(DeduplicateOrder::RowTime(2), keep_first, true), &steps, |at, out| {
+            run_with_restores(harness(OrderTime::RowTime(2), keep_first, true), &steps, |at, out| {
                 fold(&mut folded, out);
                 let row = |(key, (text, time)): (&i64, &(u8, i64))| (format!("{key} t{text} {time}"), 1);
                 let expected: Fold = models.get(at).unwrap_or(&model).iter().map(row).collect();
@@ -341,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_the_bytes_that_the_format_page_prints() {
-        let kept = Kept { time: 1_000, since: 5_000, row: (*b"\0a").into() };
+        let kept = Kept { time: 1_000, since: 5_000, event: 999, row: (*b"\0a").into() };
         crate::testing::check_printed("kept", &kept);
     }
 }

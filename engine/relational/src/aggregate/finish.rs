@@ -45,21 +45,23 @@ impl Plan {
                 Finished::Words((0..groups).map(|group| word(group, count)).collect(), vec![true; groups])
             }
             Finish::Value { slot, zero } => {
-                let (at, count) = (self.slots[slot].at, count_of(slot));
-                let valid = |group: usize| zero || word(group, count) != 0;
+                let at = self.slots[slot].at;
+                let said = self.slots[slot].present.unwrap_or(count_of(slot));
+                let some = |group: usize| word(group, said) != 0;
+                let valid = |group: usize| zero || some(group);
                 let words = |convert: &dyn Fn(u64) -> u64| {
-                    let value = |group| if word(group, count) == 0 { 0 } else { convert(word(group, at)) };
+                    let value = |group| if some(group) { convert(word(group, at)) } else { 0 };
                     Finished::Words((0..groups).map(value).collect(), (0..groups).map(valid).collect())
                 };
                 match self.slots[slot].keep {
                     keep if keep.is_text() => {
-                        let value = |group| if word(group, count) == 0 { None } else { text(group, at).clone() };
+                        let is_set = self.slots[slot].ordered.is_some();
+                        let value = |group| if is_set || some(group) { text(group, at).clone() } else { None };
                         Finished::Texts((0..groups).map(value).collect())
                     }
                     keep if keep.is_wide() => {
                         let value = |group| {
-                            let value = wide(|part| word(group, part), at);
-                            if word(group, count) == 0 { 0 } else { value }
+                            if some(group) { wide(|part| word(group, part), at) } else { 0 }
                         };
                         let values: Vec<i128> = (0..groups).map(value).collect();
                         let fits = |group: usize| valid(group) && values[group].unsigned_abs() < MOST_DECIMAL as u128;

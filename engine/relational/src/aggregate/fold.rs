@@ -21,7 +21,7 @@ pub(crate) type Weights = Option<Vec<i8>>;
 /// A frame's partial words.
 #[derive(Debug, Default)]
 pub(crate) struct Folder {
-    /// By feed.
+    /// By feed, the first being that of all rows.
     pub(crate) weights: Vec<Weights>,
     /// By word, then by group.
     partial: Vec<u64>,
@@ -72,6 +72,18 @@ impl Folder {
             self.weights.push(weights);
         }
         Ok(())
+    }
+
+    /// Whether each row is put in or taken back; none: all are put in.
+    pub(crate) fn signs(&self) -> Option<&[i8]> {
+        self.weights[0].as_deref()
+    }
+
+    /// Leaves rows out, for every feed. There are signs.
+    pub(crate) fn leave_out(&mut self, rows: &[u32]) {
+        for weights in self.weights.iter_mut().flatten() {
+            rows.iter().for_each(|&row| weights[row as usize] = 0);
+        }
     }
 
     /// A column that a call reads.

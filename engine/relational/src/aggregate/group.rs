@@ -1,6 +1,7 @@
 //! GROUP BY over a changelog.
 //!
-//! A frame is folded by key first; each key that it holds is then looked up once, and gives at most one change.
+//! A frame is folded by key first; each key that it holds is then looked up once (twice if rows are taken back), and gives at most one
+//! change. What takes a row back of which its group knows nothing, be it that it is forgotten or came before the first checkpoint, is left out.
 //!
 //! Invariants:
 //! 1. A group is in the table if and only if the rows put in are more than those taken back (and its life is not over).
@@ -112,7 +113,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.table = Some(Table::new(cx.operator.table("groups"), "groups"));
         self.distincts = Some(Distincts::new(&self.plan, cx.operator, self.ttl)?);
-        self.ordered = (self.plan.multisets > 0).then(|| Ordered::new(&self.plan, cx.operator, self.ttl));
+        self.ordered = (self.plan.multisets > 0).then(|| Ordered::new(&self.plan, cx.operator));
         Ok(())
     }
 
@@ -125,6 +126,25 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
         folder.read(plan, &input)?;
+        let is_over = |words: &[u64]| match (plan.since, *ttl) {
+            (Some(since), Some(ttl)) => words[ROWS] != 0 && (words[since] as i64).saturating_add(ttl) <= now.0,
+            _ => false,
+        };
+        let takes_back = folder.signs().is_some_and(|signs| signs.iter().any(|sign| *sign < 0));
+        if takes_back || self.ordered.is_some() && ttl.is_some() {
+            let mut counts: Vec<i64> = Vec::with_capacity(groups.len());
+            table.get_batch(&groups.keys, &groups.hashes, |group, held| {
+                let is_over = held.is_some_and(|held| is_over(held.words()));
+                if let Some(ordered) = self.ordered.as_mut().filter(|_| is_over) {
+                    ordered.clear(&groups.keys[group], groups.hashes[group]);
+                }
+                counts.push(held.filter(|_| !is_over).map_or(0, |held| held.words()[ROWS] as i64));
+            });
+            if takes_back {
+                let unknown = unknown(folder.signs().unwrap_or_default(), &groups.ids, counts);
+                folder.leave_out(&unknown);
+            }
+        }
         let mut weights = std::mem::take(&mut folder.weights);
         distincts.weigh(0, keys.keys(), keys.hashes(), |column| folder.array(column).clone(), &mut weights, now)?;
         folder.weights = weights;
@@ -134,7 +154,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
         }
         let texts = TextRows::read(plan, folder, &groups.ids, groups.len())?;
         if let Some(ordered) = &mut self.ordered {
-            ordered.apply(plan, keys.keys(), keys.hashes(), folder, now)?;
+            ordered.apply(plan, keys.keys(), keys.hashes(), folder)?;
         }
 
         for held in [&mut *old, &mut *new] {
@@ -142,10 +162,6 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
             held.1.clear();
         }
         let ordered = &mut self.ordered;
-        let is_over = |words: &[u64]| match (plan.since, *ttl) {
-            (Some(since), Some(ttl)) => words[ROWS] != 0 && (words[since] as i64).saturating_add(ttl) <= now.0,
-            _ => false,
-        };
         table.upsert_batch(
             &groups.keys,
             &groups.hashes,
@@ -161,12 +177,9 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
                     texts.merge(plan, group, held);
                 }
                 if let Some(ordered) = ordered {
-                    ordered.settle(plan, &groups.keys[group], groups.hashes[group], now, held);
+                    ordered.settle(plan, &groups.keys[group], groups.hashes[group], held);
                 }
-                if (held.words()[ROWS] as i64) < 0 {
-                    // More was taken back than was put in: what is not there cannot go.
-                    held.words_mut()[ROWS] = 0;
-                }
+                debug_assert!(held.words()[ROWS] as i64 >= 0, "what takes back what is not known is left out");
                 new.0.extend_from_slice(&held.words()[..plan.words]);
                 new.1.extend_from_slice(held.texts());
             },
@@ -175,11 +188,24 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
             for group in 0..groups.len() {
                 if new.0[group * plan.words + ROWS] == 0 {
                     table.remove(&groups.keys[group], groups.hashes[group]);
+                    if let Some(ordered) = ordered {
+                        ordered.clear(&groups.keys[group], groups.hashes[group]);
+                    }
                 }
             }
         }
         if ttl.is_some() {
-            table.sweep(SWEPT.max(groups.len()), |_, held| is_over(held.words()));
+            let mut swept: Vec<K> = Vec::new();
+            table.sweep(SWEPT.max(groups.len()), |key, held| {
+                let is_over = is_over(held.words());
+                if is_over && ordered.is_some() {
+                    swept.push(key.clone());
+                }
+                is_over
+            });
+            if let Some(ordered) = ordered {
+                swept.iter().for_each(|key| ordered.clear(key, key.hash()));
+            }
         }
         self.give(&input, cx)
     }
@@ -195,6 +221,20 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
             ordered.tables(visit);
         }
     }
+}
+
+/// The rows that take back what their group does not have, the groups having so many rows before the frame.
+fn unknown(signs: &[i8], ids: &[u32], mut counts: Vec<i64>) -> Vec<u32> {
+    let mut rows = Vec::new();
+    for (row, (&sign, &id)) in signs.iter().zip(ids).enumerate() {
+        let count = &mut counts[id as usize];
+        if sign < 0 && *count == 0 {
+            rows.push(row as u32);
+        } else {
+            *count += i64::from(sign);
+        }
+    }
+    rows
 }
 
 impl<K: ColumnKey, A: Accumulators> GroupOperator<K, A> {

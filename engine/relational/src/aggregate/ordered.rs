@@ -1,10 +1,13 @@
 //! All values of a group in order: what MIN, MAX, FIRST_VALUE, LAST_VALUE and LISTAGG need where values are taken back.
 //!
 //! For the least and the greatest, values with their counts, in their own order; for the others, values in the order of arrival.
+//!
+//! Invariants:
+//! 1. A group's values live as long as the group: none expires by itself, and who drops a group [clears](Ordered::clear) its values.
 
 use yeoul_frame::{KeyHash, OperatorId, Timestamp};
 use yeoul_operator::OperatorError;
-use yeoul_state::{Key, KeyBytes, MapHandle, StateDescriptor, StateTable, States, Ttl};
+use yeoul_state::{Key, KeyBytes, MapHandle, StateTable, States};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
@@ -19,22 +22,28 @@ use crate::word::{Order, read_words};
 /// How often a value is there, and the value, where its key is not its order.
 type Held = (i64, Vec<u8>);
 
+/// What time it is for values that do not expire.
+const NOW: Timestamp = Timestamp(0);
+
 /// The multisets of an operator's slots.
 pub(crate) struct Ordered<K: Key> {
     states: States<K>,
     maps: Vec<MapHandle<KeyBytes, Held>>,
-    is_swept: bool,
 }
 
 impl<K: Key> Ordered<K> {
-    pub(crate) fn new(plan: &Plan, operator: OperatorId, ttl: Option<i64>) -> Self {
+    pub(crate) fn new(plan: &Plan, operator: OperatorId) -> Self {
         let mut states = States::new(operator);
-        let describe = |number: usize| {
-            let state = StateDescriptor::new(&format!("values {number}"));
-            ttl.map_or(state.clone(), |millis| state.ttl(Ttl::millis(millis)))
-        };
-        let maps = (0..plan.multisets).map(|number| states.map(describe(number))).collect();
-        Self { states, maps, is_swept: ttl.is_some() }
+        let maps = (0..plan.multisets).map(|number| states.map(format!("values {number}").as_str())).collect();
+        Self { states, maps }
+    }
+
+    /// Forgets the values of a group.
+    pub(crate) fn clear(&mut self, key: &K, hash: KeyHash) {
+        self.states.set_key(key, hash, NOW);
+        for map in &self.maps {
+            self.states.of(map).clear();
+        }
     }
 
     pub(crate) fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
@@ -48,7 +57,6 @@ impl<K: Key> Ordered<K> {
         keys: &[K],
         hashes: &[KeyHash],
         folder: &Folder,
-        now: Timestamp,
     ) -> Result<(), OperatorError> {
         for slot in &plan.slots {
             let Some(number) = slot.ordered else { continue };
@@ -61,7 +69,7 @@ impl<K: Key> Ordered<K> {
                 if weight == 0 {
                     continue;
                 }
-                self.states.set_key(&keys[row], hashes[row], now);
+                self.states.set_key(&keys[row], hashes[row], NOW);
                 let mut held = self.states.of(&map);
                 if is_sorted(slot.keep) {
                     let sub = KeyBytes::new(values.get(row));
@@ -88,22 +96,12 @@ impl<K: Key> Ordered<K> {
                 }
             }
         }
-        if self.is_swept {
-            self.states.sweep(8, now);
-        }
         Ok(())
     }
 
     /// Sets the words and texts of a group by what it holds now.
-    pub(crate) fn settle<A: Accumulators>(
-        &mut self,
-        plan: &Plan,
-        key: &K,
-        hash: KeyHash,
-        now: Timestamp,
-        accumulators: &mut A,
-    ) {
-        self.states.set_key(key, hash, now);
+    pub(crate) fn settle<A: Accumulators>(&mut self, plan: &Plan, key: &K, hash: KeyHash, accumulators: &mut A) {
+        self.states.set_key(key, hash, NOW);
         for slot in &plan.slots {
             let Some(number) = slot.ordered else { continue };
             let mut held = self.states.of(&self.maps[number]);
@@ -128,6 +126,9 @@ impl<K: Key> Ordered<K> {
                 value = Some(if is_sorted(slot.keep) { sub.as_bytes().to_vec() } else { held.1.clone() });
                 false
             });
+            if let Some(present) = slot.present {
+                accumulators.words_mut()[present] = u64::from(value.is_some());
+            }
             put(slot.keep, slot.at, value, plan, accumulators);
         }
     }

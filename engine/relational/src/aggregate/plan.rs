@@ -4,7 +4,7 @@
 //!
 //! Invariants:
 //! 1. Word 0 counts the group's rows: a group is there as long as it is not 0.
-//! 2. A slot's value means something only if its feed's count is not 0.
+//! 2. A slot's value means something only if its feed's count is not 0; that of a multiset only if the multiset says that it has one.
 
 use arrow_schema::{DataType, SchemaRef};
 use yeoul_operator::OperatorError;
@@ -78,6 +78,8 @@ pub(crate) struct Slot {
     pub(crate) at: usize,
     /// Values may be taken back, which needs all of them: the number of their multiset.
     pub(crate) ordered: Option<usize>,
+    /// Of a multiset's value that is words: the word that says whether there is one.
+    pub(crate) present: Option<usize>,
 }
 
 /// How a call's result comes of the words.
@@ -231,7 +233,8 @@ impl Plan {
             self.multisets += 1;
             self.multisets - 1
         });
-        self.slots.push(Slot { keep, argument, feed, at, ordered });
+        let present = ordered.filter(|_| !keep.is_text()).map(|_| self.word());
+        self.slots.push(Slot { keep, argument, feed, at, ordered, present });
         self.slots.len() - 1
     }
 
@@ -277,6 +280,13 @@ impl Plan {
                 Keep::List(self.separators.len() - 1)
             }
             F::ListAgg { .. } => return Err(refused(call, &data_type.to_string())),
+            F::Collect | F::ArrayAgg => {
+                return Err(OperatorError::new(format!("{call} is not supported yet")).hint("LISTAGG gathers texts"));
+            }
+            F::Lag { .. } => {
+                return Err(OperatorError::new(format!("{call} outside of OVER"))
+                    .hint("write LAG(x, 1) OVER (PARTITION BY k ORDER BY t)"));
+            }
             F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => {
                 let squares = self.slot(Keep::SumSquares, argument, feed);
                 // The sum of squares is taken as floats, so the sum is too.

@@ -161,6 +161,75 @@ fn a_group_dies_with_its_life() {
 }
 
 #[test]
+fn what_a_group_does_not_know_is_not_taken_back_however_frames_are_cut() {
+    let calls = || {
+        vec![
+            AggregateCall::new(F::CountStar, None, DataType::Int64),
+            call(F::Count, 1, DataType::Int64),
+            call(F::Sum, 1, DataType::Int32),
+            call(F::Min, 1, DataType::Int32),
+            call(F::Count, 1, DataType::Int64).distinct(),
+        ]
+    };
+    let check = |lines: &[&str], expected: &str| {
+        for cut in 1..=lines.len() {
+            let mut harness = harness(spec(&[0], calls(), true));
+            let mut folded = Fold::new();
+            for lines in lines.chunks(cut) {
+                harness.push(0, input().frame(&lines.join("\n")));
+                fold(&mut folded, &harness.take());
+            }
+            let expected: Fold = expected.lines().map(|row| (row.to_owned(), 1)).collect();
+            assert_eq!(folded, expected, "{lines:?} by {cut}");
+            if expected.is_empty() {
+                assert_eq!(harness.state_entries(), 0);
+            }
+        }
+    };
+    check(&["-U 1 10 a true 0 0", "+U 1 11 a true 0 0"], "1 1 1 11 11 1");
+    check(&["-U 1 10 a true 0 0", "+U 1 null a true 0 0", "+I 1 null a true 0 0"], "1 2 0 null null 0");
+    check(&["-D 1 10 a true 0 0", "+I 1 10 a true 0 0"], "1 1 1 10 10 1");
+    check(&["-D 1 10 a true 0 0"], "");
+    check(&["+I 1 10 a true 0 0", "-D 1 10 a true 0 0", "-D 1 10 a true 0 0", "+I 1 12 a true 0 0"], "1 1 1 12 12 1");
+}
+
+#[test]
+fn values_live_as_long_as_their_group() {
+    let calls = [F::Min, F::Max, F::FirstValue, F::LastValue].map(|function| call(function, 1, DataType::Int32));
+    let text = F::ListAgg { separator: ",".to_owned() };
+    let calls = calls.into_iter().chain([call(text, 2, DataType::Utf8View)]).collect();
+    let spec = GroupAggregate { ttl: Some(Duration::from_millis(100)), ..spec(&[0], calls, true) };
+    let mut harness = harness(spec);
+    harness.push(0, input().frame("+I 1 5 a true 0 0"));
+    harness.processing_time(60);
+    harness.push(0, input().frame("+I 1 7 b true 0 0"));
+    harness.take();
+    harness.processing_time(120);
+    harness.push(0, input().frame("-D 1 7 b true 0 0"));
+    assert_eq!(rows(&harness.take()), "-U 1 5 7 5 7 a,b @0\n+U 1 5 5 5 5 a @0");
+    harness.processing_time(230);
+    harness.push(0, input().frame("-D 1 5 a true 0 0\n+I 1 9 c true 0 0"));
+    assert_eq!(rows(&harness.take()), "+I 1 9 9 9 9 c @0", "a new life");
+    // However many values come at a time, what is over goes.
+    for now in 3..12 {
+        harness.processing_time(now * 100);
+        let lines = (0..500).map(|n| format!("+I {} {n} a true 0 0", now * 1_000 + n));
+        harness.push(0, input().frame(&lines.collect::<Vec<_>>().join("\n")));
+        // For each group itself and five multisets.
+        assert!(harness.state_entries() <= 6 * 1_500, "{} entries", harness.state_entries());
+    }
+}
+
+#[test]
+fn a_group_of_which_more_is_taken_back_than_was_there_has_no_value() {
+    let calls = [F::Min, F::Max, F::FirstValue].map(|function| call(function, 1, DataType::Int32));
+    let mut harness = harness(spec(&[0], calls.into(), true));
+    harness.push(0, input().frame("+I 1 10 a true 0 0\n+I 1 null a true 0 0\n+I 1 null a true 0 0"));
+    harness.push(0, input().frame("-D 1 10 a true 0 0\n-D 1 11 a true 0 0"));
+    assert!(rows(&harness.take()).ends_with("+U 1 null null null @0"));
+}
+
+#[test]
 fn what_is_not_defined_is_refused_by_name() {
     for (function, column, result) in [
         (F::Sum, 2, DataType::Utf8View),

@@ -1,18 +1,22 @@
 //! The rows of one input by join key: encoded, end to end in chunks.
 //!
-//! A key's rows fill chunk 0, then 1, and so on, each a record of the table: a key with few rows is one lookup and one allocation, and a
+//! A key's rows lie in chunks 0, 1 and so on, each a record of the table: a key with few rows is one lookup and one allocation, and a
 //! write to a key with many is logged by chunk, not whole. An entry is its row's length, the number of its partners, perhaps the time of
 //! its last write, then the row.
 //!
+//! Rows of a key are in no order: what goes leaves room that the key's last chunk fills.
+//!
 //! Invariants:
-//! 1. Chunk 0 of a key says which its last chunk is; if a key has rows, chunk 0 is there.
-//! 2. The last chunk, if it is not chunk 0, has rows.
+//! 1. A key's chunks are numbered without gaps, none is empty, and chunk 0 says which the last is.
+//! 2. A chunk that is not the last has at least half of [`CHUNK_BYTES`], but for what expires until it is swept.
+
+use std::ops::Range;
 
 use yeoul_frame::{KeyHash, TableId};
 use yeoul_state::log::Corrupt;
 use yeoul_state::{Compound, Key, StateTable, Stored, Table};
 
-/// A chunk takes no more rows once it has this many bytes.
+/// A chunk takes no more rows once it has this many bytes, and is filled up from the last one below half of them.
 const CHUNK_BYTES: usize = 2048;
 /// At least so many buckets are looked at after each frame (and one for each row in it) for chunks whose rows have all expired.
 const SWEPT: usize = 16;
@@ -79,6 +83,20 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
 
+/// When the entry that begins here was written, with a time to live.
+fn since(bytes: &[u8], at: usize) -> i64 {
+    i64::from_le_bytes(bytes[at + 8..at + 16].try_into().expect("eight bytes"))
+}
+
+impl Chunk {
+    /// Gives memory back once three quarters of it are unused.
+    fn give_back(&mut self) {
+        if self.bytes.len() * 4 < self.bytes.capacity() {
+            self.bytes.shrink_to(self.bytes.len() * 2);
+        }
+    }
+}
+
 impl<K: Key> Bag<K> {
     pub(super) fn new(id: TableId, name: &str, ttl: Option<i64>) -> Self {
         Self { table: Table::new(id, name), ttl }
@@ -127,77 +145,132 @@ impl<K: Key> Bag<K> {
     }
 
     fn is_expired(&self, bytes: &[u8], at: usize, now: i64) -> bool {
-        self.ttl.is_some_and(|ttl| {
-            let since = i64::from_le_bytes(bytes[at + 8..at + 16].try_into().expect("eight bytes"));
-            since.saturating_add(ttl) <= now
-        })
+        self.ttl.is_some_and(|ttl| since(bytes, at).saturating_add(ttl) <= now)
     }
 
     /// Adds a row.
     pub(super) fn add(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
         let ttl = self.ttl;
         let (first, first_hash) = Self::place(key, hash, 0);
-        let entry = |chunk: &mut Chunk| {
-            chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
-            chunk.bytes.extend_from_slice(&partners.to_le_bytes());
-            if ttl.is_some() {
-                chunk.bytes.extend_from_slice(&now.to_le_bytes());
-            }
-            chunk.bytes.extend_from_slice(row);
-        };
-        let chunk = self.table.upsert(&first, first_hash, Chunk::default);
-        if chunk.last == 0 && chunk.bytes.len() < CHUNK_BYTES {
-            return entry(chunk);
+        let mut last = self.table.get(&first, first_hash).map_or(0, |chunk| chunk.last);
+        let (mut place, mut place_hash) = Self::place(key, hash, last);
+        if self.table.get(&place, place_hash).is_some_and(|chunk| chunk.bytes.len() >= CHUNK_BYTES) {
+            last += 1;
+            self.table.upsert(&first, first_hash, Chunk::default).last = last;
+            (place, place_hash) = Self::place(key, hash, last);
         }
-        let last = chunk.last.max(1);
-        let (place, place_hash) = Self::place(key, hash, last);
-        let is_full = self.table.get(&place, place_hash).is_some_and(|chunk| chunk.bytes.len() >= CHUNK_BYTES);
-        let last = last + u32::from(is_full);
-        self.table.upsert(&first, first_hash, Chunk::default).last = last;
-        let (place, place_hash) = Self::place(key, hash, last);
-        entry(self.table.upsert(&place, place_hash, Chunk::default));
+        let chunk = self.table.upsert(&place, place_hash, Chunk::default);
+        chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
+        chunk.bytes.extend_from_slice(&partners.to_le_bytes());
+        if ttl.is_some() {
+            chunk.bytes.extend_from_slice(&now.to_le_bytes());
+        }
+        chunk.bytes.extend_from_slice(row);
     }
 
-    /// Takes one row equal to this one away; or, without a row, any. Returns whether there was one.
-    pub(super) fn remove(&mut self, key: &K, hash: KeyHash, row: Option<&[u8]>) -> bool {
-        let head = self.head();
-        let mut found = None;
-        self.for_each(key, hash, i64::MIN, |entry| {
-            if found.is_none() && row.is_none_or(|row| row == entry.row) {
-                found = Some((entry.place, entry.row.len()));
-            }
-        });
-        let Some((at, length)) = found else { return false };
-        let (place, place_hash) = Self::place(key, hash, at.chunk);
-        if let Some(chunk) = self.table.get_mut(&place, place_hash) {
-            chunk.bytes.drain(at.at as usize..at.at as usize + head + length);
-        }
-        self.shrink(key, hash);
-        true
+    /// Whether a key has a row that has not expired.
+    pub(super) fn has_rows(&self, key: &K, hash: KeyHash, now: i64) -> bool {
+        let mut any = false;
+        self.for_each(key, hash, now, |_| any = true);
+        any
     }
 
-    /// Drops empty chunks from the end.
-    fn shrink(&mut self, key: &K, hash: KeyHash) {
+    /// Takes one row equal to this one away that has not expired; or, without a row, any. Returns whether there was one.
+    pub(super) fn remove(&mut self, key: &K, hash: KeyHash, row: Option<&[u8]>, now: i64) -> bool {
         let (first, first_hash) = Self::place(key, hash, 0);
-        let Some(chunk) = self.table.get(&first, first_hash) else { return };
-        let (before, is_empty) = (chunk.last, chunk.bytes.is_empty());
-        let mut last = before;
-        while last > 0 {
-            let (place, place_hash) = Self::place(key, hash, last);
-            match self.table.get(&place, place_hash) {
-                Some(chunk) if !chunk.bytes.is_empty() => break,
-                Some(_) => _ = self.table.remove(&place, place_hash),
-                None => {}
+        let Some(last) = self.table.get(&first, first_hash).map(|chunk| chunk.last) else { return false };
+        for number in 0..=last {
+            let (place, place_hash) = Self::place(key, hash, number);
+            let Some(entry) = self.table.get(&place, place_hash).and_then(|chunk| self.find(&chunk.bytes, row, now))
+            else {
+                continue;
+            };
+            if let Some(chunk) = self.table.get_mut(&place, place_hash) {
+                chunk.bytes.drain(entry);
+                chunk.give_back();
+                if chunk.bytes.len() < CHUNK_BYTES / 2 {
+                    self.fill(key, hash, number, now);
+                }
             }
-            last -= 1;
+            return true;
         }
-        if last == 0 && is_empty {
-            self.table.remove(&first, first_hash);
-        } else if last != before
+        false
+    }
+
+    /// Where a chunk has an entry of this row.
+    fn find(&self, bytes: &[u8], row: Option<&[u8]>, now: i64) -> Option<Range<usize>> {
+        let (head, mut at) = (self.head(), 0);
+        while at < bytes.len() {
+            let end = at + head + word(bytes, at) as usize;
+            if row.is_none_or(|row| *row == bytes[at + head..end] && !self.is_expired(bytes, at, now)) {
+                return Some(at..end);
+            }
+            at = end;
+        }
+        None
+    }
+
+    /// Brings entries of the last chunks into one that has too few, and drops the last one if nothing is left in it.
+    fn fill(&mut self, key: &K, hash: KeyHash, number: u32, now: i64) {
+        let (first, first_hash) = Self::place(key, hash, 0);
+        let (place, place_hash) = Self::place(key, hash, number);
+        let Some(before) = self.table.get(&first, first_hash).map(|chunk| chunk.last) else { return };
+        let mut last = before;
+        let mut length = self.table.get(&place, place_hash).map_or(0, |chunk| chunk.bytes.len());
+        while number < last && length < CHUNK_BYTES / 2 {
+            let (end, end_hash) = Self::place(key, hash, last);
+            let moved = self.take_front(&end, end_hash, CHUNK_BYTES - length, now);
+            if self.table.get(&end, end_hash).is_none_or(|chunk| chunk.bytes.is_empty()) {
+                self.table.remove(&end, end_hash);
+                last -= 1;
+            }
+            if !moved.is_empty() {
+                let chunk = self.table.upsert(&place, place_hash, Chunk::default);
+                chunk.bytes.extend_from_slice(&moved);
+                length = chunk.bytes.len();
+            }
+        }
+        if number == last && length == 0 {
+            self.table.remove(&place, place_hash);
+            let Some(shorter) = last.checked_sub(1) else { return };
+            last = shorter;
+        }
+        if last != before
             && let Some(chunk) = self.table.get_mut(&first, first_hash)
         {
             chunk.last = last;
         }
+    }
+
+    /// Takes the first entries of a chunk away, as many as begin within `room` bytes, and drops those that have expired.
+    fn take_front(&mut self, place: &Compound<K, u32>, hash: KeyHash, room: usize, now: i64) -> Vec<u8> {
+        self.drop_expired(place, hash, now);
+        let head = self.head();
+        let Some(chunk) = self.table.get_mut(place, hash) else { return Vec::new() };
+        let mut at = 0;
+        while at < chunk.bytes.len().min(room) {
+            at += head + word(&chunk.bytes, at) as usize;
+        }
+        let moved = chunk.bytes.drain(..at).collect();
+        chunk.give_back();
+        moved
+    }
+
+    /// Drops the entries of a chunk that have expired.
+    fn drop_expired(&mut self, place: &Compound<K, u32>, hash: KeyHash, now: i64) {
+        let Some(ttl) = self.ttl else { return };
+        let Some(chunk) = self.table.get_mut(place, hash) else { return };
+        let (mut at, mut kept) = (0, 0);
+        while at < chunk.bytes.len() {
+            let end = at + 16 + word(&chunk.bytes, at) as usize;
+            if since(&chunk.bytes, at).saturating_add(ttl) > now {
+                chunk.bytes.copy_within(at..end, kept);
+                kept += end - at;
+            }
+            at = end;
+        }
+        chunk.bytes.truncate(kept);
+        chunk.give_back();
     }
 
     /// Sets the number of an entry's partners.
@@ -209,21 +282,30 @@ impl<K: Key> Bag<K> {
         }
     }
 
-    /// Removes chunks whose rows have all expired, a few at a time.
+    /// Removes rows that have expired, from chunks at least half of which have: a few chunks at a time.
     pub(super) fn sweep(&mut self, now: i64, rows: usize) {
         let Some(ttl) = self.ttl else { return };
+        let mut half: Vec<Compound<K, u32>> = Vec::new();
         self.table.sweep(SWEPT.max(rows), |place, chunk| {
-            let (mut at, bytes) = (0, &chunk.bytes[..]);
+            let (mut at, mut expired, bytes) = (0, 0, &chunk.bytes[..]);
             while at < bytes.len() {
-                let since = i64::from_le_bytes(bytes[at + 8..at + 16].try_into().expect("eight bytes"));
-                if since.saturating_add(ttl) > now {
-                    return false;
+                let end = at + 16 + word(bytes, at) as usize;
+                if since(bytes, at).saturating_add(ttl) <= now {
+                    expired += end - at;
                 }
-                at += 16 + word(bytes, at) as usize;
+                at = end;
             }
-            // Chunk 0 of several stays: it says which the last is.
-            place.sub != 0 || chunk.last == 0
+            let is_only = place.sub == 0 && chunk.last == 0;
+            if expired * 2 >= bytes.len() && !(is_only && expired == bytes.len()) {
+                half.push(place.clone());
+            }
+            is_only && expired == bytes.len()
         });
+        for place in half {
+            let hash = place.key.hash();
+            self.drop_expired(&place, Compound::<K, u32>::hash_of(hash, &place.sub), now);
+            self.fill(&place.key, hash, place.sub, now);
+        }
     }
 
     pub(super) fn table(&mut self) -> &mut dyn StateTable {
@@ -256,11 +338,11 @@ mod tests {
         bag.set_partners(&7, 7_u64.hash(), places[59], 1_000);
         assert_eq!(all(&bag, 7)[59].1, 1_000);
         for n in (0..60).rev().step_by(2).chain((0..60).step_by(2)) {
-            assert!(bag.remove(&7, 7_u64.hash(), Some(&row(n))));
-            assert!(!bag.remove(&7, 7_u64.hash(), Some(&row(n))));
+            assert!(bag.remove(&7, 7_u64.hash(), Some(&row(n)), 0));
+            assert!(!bag.remove(&7, 7_u64.hash(), Some(&row(n)), 0));
         }
         assert_eq!((all(&bag, 7), bag.table.len()), (vec![], 1));
-        assert!(bag.remove(&8, 8_u64.hash(), None) && bag.table.is_empty());
+        assert!(bag.remove(&8, 8_u64.hash(), None, 0) && bag.table.is_empty());
     }
 
     #[test]
@@ -275,6 +357,44 @@ mod tests {
             bag.sweep(15, 0);
         }
         assert!(bag.table.is_empty());
+    }
+
+    #[test]
+    fn updates_of_a_keys_rows_leave_no_chunks_behind() {
+        let (mut bag, hash) = (Bag::<u64>::new(TableId(1), "rows", None), 7_u64.hash());
+        let row = |n: u64| [&n.to_le_bytes()[..], &[7; 92]].concat();
+        (0..30).for_each(|n| bag.add(&7, hash, &row(n), 0, 0));
+        for n in 30..30_000 {
+            assert!(bag.remove(&7, hash, Some(&row(n - 30)), 0));
+            bag.add(&7, hash, &row(n), 0, 0);
+            // 3 KB of rows, in chunks that are at least half full.
+            assert!(bag.table.len() <= 4, "{} chunks after {n} updates", bag.table.len());
+        }
+        let mut left: Vec<_> = all(&bag, 7).into_iter().map(|(bytes, _)| bytes).collect();
+        left.sort_by_key(|bytes| u64::from_le_bytes(bytes[..8].try_into().unwrap()));
+        assert_eq!(left, (29_970..30_000).map(row).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_expired_leaves_neither_chunks_nor_gaps() {
+        let (mut bag, hash) = (Bag::<u64>::new(TableId(1), "rows", Some(100)), 7_u64.hash());
+        // A key that is silent once it has had two chunks.
+        (0..30).for_each(|n| bag.add(&8, 8_u64.hash(), &[n; 100], 0, 0));
+        for now in 0..5_000 {
+            bag.add(&7, hash, &[now as u8; 100], 0, now);
+            bag.sweep(now, 1);
+        }
+        let mut places = vec![];
+        bag.for_each(&7, hash, 5_000, |entry| places.push((entry.place.chunk, entry.row[0])));
+        let mut rows: Vec<u8> = places.iter().map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        let mut expected: Vec<u8> = (4_901..5_000).map(|now| now as u8).collect();
+        expected.sort_unstable();
+        assert_eq!(rows, expected);
+        let last = places.iter().map(|(chunk, _)| *chunk).max().unwrap();
+        assert!(last < 40, "the last of the chunks that a probe asks for is {last}");
+        (0..100).for_each(|_| bag.sweep(6_000, 16));
+        assert!(bag.table.is_empty(), "{} chunks", bag.table.len());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! 1. An entry's count is the number of rows of the other input that it goes with, if its input's rows come out without a partner.
-//! 2. A row whose key is null has no partner, and is not kept.
+//!    So a row that takes the place of its key's one row, without UPDATE_BEFORE, is not counted again.
+//! 2. A row whose key is null has no partner, and is not kept (unless null equals null).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use yeoul_state::StateTable;
 use super::bag::{Bag, Entry, Place};
 use super::pairs::Pairs;
 use super::{JoinKind, RegularJoin, Uniqueness, joined_schema};
+use crate::aggregate::Groups;
 use crate::calc::keep;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
@@ -52,19 +54,19 @@ struct Partners<'t> {
 
 impl<K: ColumnKey> RegularOperator<K> {
     pub(super) fn new(spec: Arc<RegularJoin>) -> Result<Self, OperatorError> {
-        let side = |schema: &SchemaRef, keys: &[usize], unique, ttl: Option<std::time::Duration>| {
+        let side = |schema: &SchemaRef, keys: &[usize], unique: &Uniqueness, ttl: Option<std::time::Duration>| {
             Ok::<_, OperatorError>(Side {
                 keys: KeyReader::new(schema, keys)?,
                 codec: RowCodec::of_fields(schema.fields())?,
                 rows: EncodedRows::default(),
                 bag: None,
-                unique,
+                unique: unique.clone(),
                 ttl: ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             })
         };
         let sides = [
-            side(&spec.left_schema, &spec.left_keys, spec.left_unique, spec.left_ttl)?,
-            side(&spec.right_schema, &spec.right_keys, spec.right_unique, spec.right_ttl)?,
+            side(&spec.left_schema, &spec.left_keys, &spec.left_unique, spec.left_ttl)?,
+            side(&spec.right_schema, &spec.right_keys, &spec.right_unique, spec.right_ttl)?,
         ];
         Ok(Self { joined: joined_schema(&spec.left_schema, &spec.right_schema), spec, sides })
     }
@@ -92,7 +94,10 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
         own.keys.read(&input)?;
         let columns = input.all_columns()?;
         own.codec.encode(&columns, input.rows(), &mut own.rows)?;
-        let nulls = null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?;
+        let nulls = match spec.null_equals_null {
+            true => None,
+            false => null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?,
+        };
         let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls[row]);
         let join = Join { spec: &spec, joined: &joined, at, columns: &columns, input: &input, is_null: &is_null };
 
@@ -103,20 +108,20 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
             Some(join.outer(own, other, cx)?)
         };
         // What was found was given out; now the rows themselves are kept.
-        let kinds = input.kinds();
+        let (kinds, now) = (input.kinds(), cx.now().0);
         let bag = own.bag.as_mut().expect("an operator is opened before its first frame");
         for row in (0..input.rows()).filter(|&row| !is_null(row)) {
             let (key, hash, bytes) = (&own.keys.keys()[row], own.keys.hashes()[row], own.rows.row(row));
             let kind = kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]);
-            let alone = own.unique == Uniqueness::JoinKeyContainsKey;
+            let alone = own.unique == Uniqueness::JoinKeyContainsUnique;
             if !is_added(kind) || alone {
-                bag.remove(key, hash, (!alone).then_some(bytes));
+                bag.remove(key, hash, (!alone).then_some(bytes), now);
             }
             if is_added(kind) {
-                bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), cx.now().0);
+                bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), now);
             }
         }
-        bag.sweep(cx.now().0, input.rows());
+        bag.sweep(now, input.rows());
         Ok(())
     }
 
@@ -239,6 +244,25 @@ impl Join<'_> {
         Ok(kept)
     }
 
+    /// Which rows take the place of one that is there, where a key has one row at most. None: none can.
+    fn replaces<K: ColumnKey>(&self, own: &Side<K>, now: i64) -> Option<Vec<bool>> {
+        if own.unique != Uniqueness::JoinKeyContainsUnique {
+            return None;
+        }
+        let (kinds, bag) = (self.input.kinds(), own.bag.as_ref()?);
+        let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
+        let mut groups = Groups::new();
+        groups.group(keys, hashes);
+        let first = |&row: &u32| bag.has_rows(&keys[row as usize], hashes[row as usize], now);
+        let mut is_there: Vec<bool> = groups.first.iter().map(first).collect();
+        let replaces = |row: usize| {
+            let added = is_added(kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]));
+            let was_there = std::mem::replace(&mut is_there[groups.ids[row] as usize], added);
+            added && was_there && !(self.is_null)(row)
+        };
+        Some((0..keys.len()).map(replaces).collect())
+    }
+
     /// All kinds but INNER. Returns each row's number of partners.
     fn outer<K: ColumnKey>(
         &self,
@@ -249,6 +273,7 @@ impl Join<'_> {
         let (kind, at) = (self.spec.kind, self.at);
         let (kinds, times) = (self.input.kinds(), self.input.times());
         let found = self.partners(own, other, cx)?;
+        let replaces = self.replaces(own, cx.now().0);
         let mut pairs = Pairs::default();
         let mut counts = Vec::with_capacity(self.input.rows());
         // The counts of entries that this frame changes, by where the entry lies.
@@ -258,7 +283,9 @@ impl Join<'_> {
             let (row_kind, time) = (kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]), times[row]);
             let added = is_added(row_kind);
             counts.push(entries.len() as u32);
-            let mut step = Step { pairs: &mut pairs, added, time };
+            let is_update = replaces.as_ref().is_some_and(|replaces| replaces[row]);
+            let given_as = if is_update { RowKind::UpdateAfter } else { given(added) };
+            let mut step = Step { pairs: &mut pairs, kind: given_as, time };
             match (kind, at) {
                 (JoinKind::Semi | JoinKind::Anti, 0) if entries.is_empty() == (kind == JoinKind::Anti) => {
                     step.pairs.push(Some(row as u32), &[], row_kind, time);
@@ -267,7 +294,7 @@ impl Join<'_> {
                 _ => {}
             }
             for entry in entries {
-                let counted = kind.keeps(1 - at);
+                let counted = kind.keeps(1 - at) && !is_update;
                 let before = if counted {
                     let held = changed.entry(entry.row.as_ptr()).or_insert((row, entry.place, entry.partners));
                     let before = held.2;
@@ -317,12 +344,12 @@ fn given(added: bool) -> RowKind {
 /// What one row gives.
 struct Step<'p, 't> {
     pairs: &'p mut Pairs<'t>,
-    added: bool,
+    kind: RowKind,
     time: Timestamp,
 }
 
 impl<'t> Step<'_, 't> {
     fn own(&mut self, row: usize, stored: &'t [u8]) {
-        self.pairs.push(Some(row as u32), stored, given(self.added), self.time);
+        self.pairs.push(Some(row as u32), stored, self.kind, self.time);
     }
 }

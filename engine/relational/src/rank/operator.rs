@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. Over rows that only come in, a partition keeps no more rows than the last place.
-//! 2. With the place as a column (or one place), a place's row is replaced; without, a row comes and goes whatever its place.
+//! 2. A row goes out under its own event time, whether it comes or goes: so windows after it find it where they put it.
+//! 3. With the place as a column (or one place), a place's row is replaced; without, a row comes and goes whatever its place.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
 use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError};
-use yeoul_state::{KeyBytes, StateTable, Table};
+use yeoul_state::{KeyBytes, StateTable};
 
-use super::ranked::{Ranked, RankedRow};
+use super::ranked::{FoundBy, RankedRow, Ranks};
 use super::{Rank, RankStrategy};
 use crate::aggregate::Groups;
 use crate::input::{Input, gather};
@@ -26,6 +27,8 @@ const SWEPT: usize = 16;
 
 pub(super) struct RankOperator<K: ColumnKey> {
     spec: Arc<Rank>,
+    /// The last place that comes out.
+    to: usize,
     ttl: Option<i64>,
     keys: KeyReader<K>,
     codec: RowCodec,
@@ -34,7 +37,7 @@ pub(super) struct RankOperator<K: ColumnKey> {
     sort: SortKeys,
     rows: EncodedRows,
     ids: EncodedRows,
-    table: Option<Table<K, Ranked>>,
+    ranks: Option<Ranks<K>>,
 }
 
 /// What goes out.
@@ -47,11 +50,11 @@ struct Changes {
 }
 
 impl Changes {
-    fn push(&mut self, row: &RankedRow, kind: RowKind, place: usize, time: Timestamp) {
+    fn push(&mut self, row: &RankedRow, kind: RowKind, place: usize) {
         self.rows.push(Arc::clone(&row.row));
         self.kinds.push(kind);
         self.places.push(place as i64 + 1);
-        self.times.push(time);
+        self.times.push(Timestamp(row.time));
     }
 }
 
@@ -61,49 +64,56 @@ impl<K: ColumnKey> RankOperator<K> {
             RankStrategy::Update { upsert_key } => upsert_key,
             _ => &[],
         };
+        if let RankStrategy::Update { upsert_key } = &spec.strategy
+            && let Some(column) = spec.partition.iter().find(|column| !upsert_key.contains(column))
+        {
+            return Err(OperatorError::new(format!(
+                "{spec}: the upsert key lacks ${column}, so a row may leave its partition"
+            ))
+            .hint("this is a fault of the plan: such rows are to be taken back"));
+        }
         Ok(Self {
             keys: KeyReader::new(&spec.input_schema, &spec.partition)?,
             codec: RowCodec::of_fields(spec.input_schema.fields())?,
             id_codec: RowCodec::of_fields(id.iter().map(|&column| &spec.input_schema.fields()[column]))?,
+            to: place_of(spec.to),
             ttl: spec.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             spec,
             groups: Groups::new(),
             sort: SortKeys::default(),
             rows: EncodedRows::default(),
             ids: EncodedRows::default(),
-            table: None,
+            ranks: None,
         })
     }
 
     /// The rows that may change a partition: of rows that only come in, those that are not behind a full one's last.
     fn candidates(&self, now: i64) -> Vec<u32> {
         let rows = self.groups.ids.len();
-        let table = self.table.as_ref().expect("an operator is opened before its first frame");
         if self.spec.strategy != RankStrategy::AppendOnly {
             return (0..rows as u32).collect();
         }
-        let mut last: Vec<Option<&[u8]>> = Vec::with_capacity(self.groups.len());
-        table.get_batch(&self.groups.keys, &self.groups.hashes, |_, ranked| {
-            let ranked = ranked.filter(|ranked| !self.is_over(ranked, now));
-            last.push(ranked.and_then(|ranked| ranked.rows.get(self.spec.to - 1)).map(|row| row.sort.as_bytes()));
-        });
+        let ranks = self.ranks.as_ref().expect("an operator is opened before its first frame");
+        let groups = self.groups.keys.iter().zip(&self.groups.hashes);
+        let last: Vec<Option<&[u8]>> = groups.map(|(key, hash)| ranks.last_of_full(key, *hash, self.to, now)).collect();
         let may = |row: &usize| last[self.groups.ids[*row] as usize].is_none_or(|last| self.sort.of(*row) < last);
         (0..rows).filter(may).map(|row| row as u32).collect()
-    }
-
-    fn is_over(&self, ranked: &Ranked, now: i64) -> bool {
-        self.ttl.is_some_and(|ttl| ranked.since.saturating_add(ttl) <= now)
     }
 }
 
 impl<K: ColumnKey> Operator for RankOperator<K> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        self.table = Some(Table::new(cx.operator.table("ranked"), "ranked"));
+        let by = match self.spec.strategy {
+            RankStrategy::AppendOnly => FoundBy::Nothing,
+            RankStrategy::Update { .. } => FoundBy::Id,
+            RankStrategy::Retract => FoundBy::Row,
+        };
+        self.ranks = Some(Ranks::new(cx.operator, self.ttl, by));
         Ok(())
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let spec = Arc::clone(&self.spec);
+        let (spec, to) = (Arc::clone(&self.spec), self.to);
         let (input, now) = (Input::of(frame)?, cx.now().0);
         let kinds = input.kinds();
         let added = |row: u32| {
@@ -117,6 +127,7 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
         self.groups.group(self.keys.keys(), self.keys.hashes());
         let ordered: Vec<usize> = spec.order.iter().map(|key| key.column).collect();
         self.sort.read(&spec.order, &input.columns_of(&ordered)?, input.rows());
+        self.ranks.as_mut().expect("an operator is opened before its first frame").build();
         let candidates = self.candidates(now);
         if candidates.is_empty() {
             return Ok(());
@@ -137,76 +148,69 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
 
         let times = input.times();
         let mut changes = Changes::default();
-        let mut table = self.table.take().expect("an operator is opened before its first frame");
+        let mut ranks = self.ranks.take().expect("an operator is opened before its first frame");
         for run in order.chunk_by(|&a, &b| group_of(a) == group_of(b)) {
             let group = group_of(run[0]) as usize;
             let (key, hash) = (&self.groups.keys[group], self.groups.hashes[group]);
-            let ranked = table.upsert(key, hash, Ranked::default);
-            if self.is_over(ranked, now) {
-                ranked.rows.clear();
-            }
-            ranked.since = now;
-            let before: Vec<RankedRow> = ranked.rows.iter().take(spec.to).cloned().collect();
+            let mut partition = ranks.open(key, hash, now);
+            let before = partition.first(to);
             for &at in run {
                 let row = candidates[at as usize];
                 let (sort, bytes) = (self.sort.of(row as usize), self.rows.row(at as usize));
-                let mut id = &[][..];
-                if let RankStrategy::Update { .. } = spec.strategy {
-                    id = self.ids.row(at as usize);
-                    ranked.remove_id(id);
-                } else if !added(row) {
-                    ranked.remove(sort, bytes);
-                }
-                if !added(row) {
-                    continue;
-                }
-                let place = ranked.place(sort);
-                if spec.strategy == RankStrategy::AppendOnly && place >= spec.to {
-                    continue;
-                }
-                ranked
-                    .rows
-                    .insert(place, RankedRow { sort: KeyBytes::new(sort), id: KeyBytes::new(id), row: bytes.into() });
-                if spec.strategy == RankStrategy::AppendOnly {
-                    ranked.rows.truncate(spec.to);
+                let new =
+                    |id: &[u8]| RankedRow { time: times[row as usize].0, id: KeyBytes::new(id), row: bytes.into() };
+                match (&spec.strategy, added(row)) {
+                    (RankStrategy::Update { .. }, true) => partition.replace(sort, new(self.ids.row(at as usize))),
+                    (RankStrategy::Update { .. }, false) => partition.remove_id(self.ids.row(at as usize)),
+                    (RankStrategy::Retract, true) => partition.insert(sort, new(&[])),
+                    (RankStrategy::Retract, false) => partition.remove(bytes),
+                    (RankStrategy::AppendOnly, _) => {
+                        let is_full = partition.len() >= to;
+                        if is_full && partition.last().is_some_and(|last| sort >= last) {
+                            continue;
+                        }
+                        if is_full {
+                            partition.remove_last();
+                        }
+                        partition.insert(sort, new(&[]));
+                    }
                 }
             }
-            let last = *run.last().expect("a run has rows");
-            compare(&spec, &before, &ranked.rows, times[candidates[last as usize] as usize], &mut changes);
-            if ranked.rows.is_empty() {
-                table.remove(key, hash);
-            }
+            compare(&spec, &before, &partition.first(to), &mut changes);
+            ranks.close(key, hash);
         }
-        if self.ttl.is_some() {
-            table.sweep(SWEPT.max(self.groups.len()), |_, ranked| self.is_over(ranked, now));
-        }
-        self.table = Some(table);
+        ranks.sweep(SWEPT.max(self.groups.len()), now);
+        self.ranks = Some(ranks);
         self.give(&changes, cx)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        if let Some(table) = &mut self.table {
-            visit(table);
+        if let Some(ranks) = &mut self.ranks {
+            ranks.tables(visit);
         }
     }
 }
 
+/// A place of a plan; those past what memory can hold are one.
+fn place_of(place: u64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
 /// What changes among the places that come out.
-fn compare(spec: &Rank, before: &[RankedRow], after: &[RankedRow], time: Timestamp, changes: &mut Changes) {
-    let after = &after[..after.len().min(spec.to)];
-    let from = spec.from - 1;
+fn compare(spec: &Rank, before: &[RankedRow], after: &[RankedRow], changes: &mut Changes) {
+    let from = place_of(spec.from) - 1;
     if spec.rank_column || spec.to == spec.from {
         for place in from..before.len().max(after.len()) {
             match (before.get(place), after.get(place)) {
-                (Some(old), Some(new)) if old.row == new.row => {}
+                (Some(old), Some(new)) if (old.time, &old.row) == (new.time, &new.row) => {}
                 (Some(old), Some(new)) => {
                     if spec.update_before {
-                        changes.push(old, RowKind::UpdateBefore, place, time);
+                        changes.push(old, RowKind::UpdateBefore, place);
                     }
-                    changes.push(new, RowKind::UpdateAfter, place, time);
+                    changes.push(new, RowKind::UpdateAfter, place);
                 }
-                (None, Some(new)) => changes.push(new, RowKind::Insert, place, time),
-                (Some(old), None) => changes.push(old, RowKind::Delete, place, time),
+                (None, Some(new)) => changes.push(new, RowKind::Insert, place),
+                (Some(old), None) => changes.push(old, RowKind::Delete, place),
                 (None, None) => {}
             }
         }
@@ -217,10 +221,10 @@ fn compare(spec: &Rank, before: &[RankedRow], after: &[RankedRow], time: Timesta
     let old: HashSet<*const u8> = before.iter().map(address).collect();
     let new: HashSet<*const u8> = after.iter().map(address).collect();
     for row in before.iter().filter(|row| !new.contains(&address(row))) {
-        changes.push(row, RowKind::Delete, 0, time);
+        changes.push(row, RowKind::Delete, 0);
     }
     for row in after.iter().filter(|row| !old.contains(&address(row))) {
-        changes.push(row, RowKind::Insert, 0, time);
+        changes.push(row, RowKind::Insert, 0);
     }
 }
 

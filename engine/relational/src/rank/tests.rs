@@ -21,10 +21,11 @@ fn spec(from: usize, to: usize, rank_column: bool, strategy: RankStrategy) -> Ra
     Rank {
         partition: vec![0],
         order: vec![SortKey::descending(1)],
-        from,
-        to,
+        from: from as u64,
+        to: to as u64,
         rank_column,
         strategy,
+        window_end: None,
         update_before: true,
         ttl: None,
         input_schema: input().schema().clone(),
@@ -73,6 +74,65 @@ fn an_update_replaces_the_row_of_its_key() {
 }
 
 #[test]
+fn an_update_that_leaves_the_order_as_it_is_leaves_the_row_where_it_is() {
+    let update = RankStrategy::Update { upsert_key: vec![0, 2] };
+    let columns = [("k", DataType::Int64), ("v", DataType::Int64), ("id", DataType::Int64), ("x", DataType::Int64)];
+    let input = Table::new(&columns);
+    let schema = input.schema().clone();
+    let spec = Rank { input_schema: schema.clone(), schema, ..spec(1, 1, false, update) };
+    let mut harness = harness(spec);
+    harness.push(0, input.frame("+I 1 10 1 0\n+I 1 10 2 0"));
+    harness.push(0, input.frame("+U 1 10 1 7"));
+    harness.push(0, input.frame("+U 1 10 2 7\n+U 1 10 1 7"));
+    assert_eq!(rows(&harness.take()), "+I 1 10 1 0 @0\n-U 1 10 1 0 @0\n+U 1 10 1 7 @0");
+}
+
+#[test]
+fn every_row_comes_and_goes_under_its_own_time() {
+    let frame = |lines: &str| input().frame(lines);
+    let mut appended = harness(spec(1, 2, false, RankStrategy::AppendOnly));
+    appended.push(0, frame("+I 1 5 1 @1000\n+I 1 7 2 @61000"));
+    appended.push(0, frame("+I 1 6 3 @90000"));
+    assert_eq!(
+        rows(&appended.take()),
+        "+I 1 7 2 @61000\n+I 1 5 1 @1000\n-D 1 5 1 @1000\n+I 1 6 3 @90000",
+        "however frames are cut"
+    );
+    let mut first = harness(spec(1, 1, false, RankStrategy::Retract));
+    first.push(0, frame("+I 1 5 1 @1000"));
+    first.push(0, frame("+I 1 7 2 @61000"));
+    first.push(0, frame("-D 1 7 2 @99000"));
+    let expected = "+I 1 5 1 @1000\n-U 1 5 1 @1000\n+U 1 7 2 @61000\n-U 1 7 2 @61000\n+U 1 5 1 @1000";
+    assert_eq!(rows(&first.take()), expected);
+}
+
+#[test]
+fn a_partition_dies_whole() {
+    let ttl = Some(Duration::from_millis(100));
+    for (strategy, kept) in [(RankStrategy::AppendOnly, 3), (RankStrategy::Retract, 20)] {
+        let mut harness = harness(Rank { ttl, ..spec(1, 3, false, strategy) });
+        harness.push(0, input().frame("+I 1 5 1\n+I 2 5 1"));
+        harness.processing_time(60);
+        harness.push(0, input().frame("+I 1 6 2"));
+        harness.processing_time(120);
+        harness.push(0, input().frame("+I 2 4 3"));
+        assert_eq!(rows(&harness.take()), "+I 1 5 1 @0\n+I 2 5 1 @0\n+I 1 6 2 @0\n+I 2 4 3 @0");
+        for _ in 0..20 {
+            harness.processing_time(170);
+            harness.push(0, input().frame("+I 3 1 1"));
+        }
+        // Of partition 2 its one row, of 3 what is kept, each with when it was written.
+        assert_eq!(harness.state_entries(), (1 + 1) + (kept + 1));
+    }
+}
+
+#[test]
+fn an_upsert_key_without_the_partition_is_refused() {
+    let lacking = spec(1, 1, false, RankStrategy::Update { upsert_key: vec![2] });
+    assert!(Arc::new(lacking).operator().err().unwrap().to_string().contains("lacks $0"));
+}
+
+#[test]
 fn places_that_are_none_are_refused() {
     assert!(Arc::new(spec(2, 1, false, RankStrategy::Retract)).operator().is_err());
 }
@@ -107,18 +167,19 @@ proptest! {
     ) {
         let to = from + more;
         let strategy =
-            [RankStrategy::AppendOnly, RankStrategy::Retract, RankStrategy::Update { upsert_key: vec![2] }][which].clone();
+            [RankStrategy::AppendOnly, RankStrategy::Retract, RankStrategy::Update { upsert_key: vec![0, 2] }][which].clone();
         let (mut table, mut steps, mut tables) = (Vec::<Row>::new(), vec![], vec![]);
         for (n, events) in events.chunks(cut).enumerate() {
             let mut lines = vec![];
             for (m, (key, value, index, what)) in events.iter().enumerate() {
                 let row = (*key, *value, (n * cut + m) as i64);
                 if *what < 4 && which != 0 && !table.is_empty() {
-                    let gone = table.remove(index.index(table.len()));
+                    let at = index.index(table.len());
+                    let gone = table.remove(at);
                     if which == 2 && *what < 2 {
-                        // An update without the row as it was; it stands behind its equals.
+                        // An update without the row as it was; unless it stays where it was, it stands behind its equals.
                         let new = (gone.0, *value, gone.2);
-                        table.push(new);
+                        table.insert(if new.1 == gone.1 { at } else { table.len() }, new);
                         lines.push(format!("+U {} {} {}", new.0, new.1, new.2));
                     } else {
                         lines.push(format!("-D {} {} {}", gone.0, gone.1, gone.2));

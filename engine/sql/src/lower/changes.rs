@@ -3,7 +3,7 @@
 //! Bottom-up, each operator knows whether rows change and go; that is settled while lowering. Top-down, each says whether
 //! it needs the old form of a changed row; a node that two read sends it if either needs it.
 
-use crate::relational::spec::{Projected, RankStrategy};
+use yeoul_relational::{Projected, RankStrategy, Uniqueness};
 
 use super::graph::{Node, Operator, Plan, Sink};
 use crate::connector::Accepts;
@@ -74,14 +74,20 @@ fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
                 });
             before || !keeps_key || (!sends_key && !node.upsert_keys.is_empty())
         }
+        // A row takes the place of another where it is the only one of its join key. Otherwise it is taken back by all of its values;
+        // and a residual condition may have let pass what it now turns away.
         Operator::RegularJoin(join) => {
-            let keys = if place == 0 { &join.left_keys } else { &join.right_keys };
-            let held = input.upsert_keys.iter().any(|key| keys.iter().all(|column| key.contains(column)));
-            before || !held || join.residual.is_some()
+            let (keys, unique) =
+                if place == 0 { (&join.left_keys, &join.left_unique) } else { (&join.right_keys, &join.right_unique) };
+            let same = |key: &Vec<usize>| {
+                key.iter().all(|column| keys.contains(column)) && keys.iter().all(|column| key.contains(column))
+            };
+            let replaced = *unique == Uniqueness::JoinKeyContainsUnique && input.upsert_keys.iter().any(same);
+            before || !replaced || join.residual.is_some()
         }
         Operator::Rank(rank) => !matches!(rank.strategy, RankStrategy::Update { .. }),
         Operator::ChangelogNormalize(_) => false,
-        Operator::Union | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
+        Operator::Union(_) | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
         _ => true,
     }
 }
