@@ -42,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("runtime", &["sys", "frame", "ring", "state", "operator"]),
     ("stream", &["sys", "frame", "state", "operator"]),
     ("relational", &["sys", "frame", "state", "operator"]),
-    ("sql", &["frame", "operator"]),
+    ("sql", &["frame", "operator", "relational"]),
     ("formats", &["sys", "frame"]),
     ("file", &["sys", "frame", "state", "operator", "formats"]),
     ("print", &["frame", "operator", "formats"]),

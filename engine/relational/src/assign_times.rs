@@ -12,19 +12,22 @@ use yeoul_frame::{Frame, Timestamp};
 use yeoul_operator::{Context, InputId, Operator, OperatorError, OutputId, TimestampAssigner};
 
 use crate::input::Input;
+use crate::time_order::millis;
 
 /// Gives rows the event time that stands in a column.
 ///
 /// As a source's assigner, a row whose time is null gets none, and the first operator that needs event time says so.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssignTimes {
     /// A column of timestamps.
     pub column: usize,
+    /// How far the watermark is behind the greatest event time, in milliseconds: for whoever makes watermarks, at the source.
+    pub delay: i64,
 }
 
 impl fmt::Display for AssignTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AssignTimes(rowtime=[${}])", self.column)
+        write!(f, "WatermarkAssigner(rowtime=[${}], watermark=[${0} - {}])", self.column, millis(self.delay))
     }
 }
 
@@ -113,8 +116,8 @@ mod tests {
     #[test]
     fn times_are_those_of_the_column_and_null_is_an_error() {
         let table = Table::new(&[("a", DataType::Int64), ("ts", DataType::Timestamp(TimeUnit::Millisecond, None))]);
-        let spec = Arc::new(AssignTimes { column: 1 });
-        assert_eq!(spec.to_string(), "AssignTimes(rowtime=[$1])");
+        let spec = Arc::new(AssignTimes { column: 1, delay: 0 });
+        assert_eq!(spec.to_string(), "WatermarkAssigner(rowtime=[$1], watermark=[$1 - 0 ms])");
         let mut harness = Harness::of(move || spec.clone().operator(), &[]);
         harness.push(0, table.frame("+I 1 500\n+I 2 -3"));
         assert_eq!(rows(&harness.take()), "+I 1 500 @500\n+I 2 -3 @-3");

@@ -24,18 +24,10 @@ use crate::input::{Input, gather};
 use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
 use crate::output::emit;
 use crate::row::{EncodedRows, RowCodec};
+use crate::time_order::{OrderTime, TimeOrder};
 
 /// At least so many buckets are looked at after each frame (and one for each key in it) for keys whose life is over.
 const SWEPT: usize = 16;
-
-/// By what rows of a key are first and last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeduplicateOrder {
-    /// A column of event times.
-    RowTime(usize),
-    /// Their arrival.
-    ProcTime,
-}
 
 /// Keeps one row of each key; rows that only come in, and are not taken back.
 #[derive(Debug, Clone)]
@@ -43,7 +35,7 @@ pub struct Deduplicate {
     /// The key.
     pub keys: Vec<usize>,
     /// What first and last mean.
-    pub order: DeduplicateOrder,
+    pub order: OrderTime,
     /// The first row is kept; otherwise the last.
     pub keep_first: bool,
     /// Whether a change is sent with the row as it was.
@@ -58,9 +50,9 @@ impl fmt::Display for Deduplicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (keep, order) = (
             if self.keep_first { "FirstRow" } else { "LastRow" },
-            match self.order {
-                DeduplicateOrder::RowTime(_) => "ROWTIME",
-                DeduplicateOrder::ProcTime => "PROCTIME",
+            match self.order.order() {
+                TimeOrder::RowTime => "ROWTIME",
+                TimeOrder::ProcTime => "PROCTIME",
             },
         );
         write!(f, "Deduplicate(keep=[{keep}], key=[{}], order=[{order}])", columns(&self.keys))
@@ -87,7 +79,7 @@ impl Deduplicate {
 
     /// What is given of a key may change, so it is kept.
     fn keeps_rows(&self) -> bool {
-        self.update_before && !(self.keep_first && self.order == DeduplicateOrder::ProcTime)
+        self.update_before && !(self.keep_first && self.order == OrderTime::ProcTime)
     }
 }
 
@@ -150,8 +142,8 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
         let times: Option<Vec<Timestamp>> = match spec.order {
-            DeduplicateOrder::RowTime(column) => Some(event_times(&input.column(column)?)?),
-            DeduplicateOrder::ProcTime => None,
+            OrderTime::RowTime(column) => Some(event_times(&input.column(column)?)?),
+            OrderTime::ProcTime => None,
         };
         // The row of each key that stays of this frame's.
         let mut stays = groups.first.clone();
@@ -182,9 +174,9 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
             let is_new = kept.since == i64::MIN || is_over(kept);
             let replaces = match (spec.order, spec.keep_first) {
                 _ if is_new => true,
-                (DeduplicateOrder::RowTime(_), true) => time < kept.time,
-                (DeduplicateOrder::RowTime(_), false) => time >= kept.time,
-                (DeduplicateOrder::ProcTime, keep_first) => !keep_first,
+                (OrderTime::RowTime(_), true) => time < kept.time,
+                (OrderTime::RowTime(_), false) => time >= kept.time,
+                (OrderTime::ProcTime, keep_first) => !keep_first,
             };
             if replaces {
                 let row = if keeps_rows { rows.row(group).into() } else { Box::default() };
@@ -263,8 +255,8 @@ mod tests {
         Table::new(&[("k", DataType::Int64), ("s", DataType::Utf8View), ("ts", millis)])
     }
 
-    fn harness(order: DeduplicateOrder, keep_first: bool, update_before: bool) -> Harness {
-        let ttl = (order == DeduplicateOrder::ProcTime).then(|| Duration::from_millis(100));
+    fn harness(order: OrderTime, keep_first: bool, update_before: bool) -> Harness {
+        let ttl = (order == OrderTime::ProcTime).then(|| Duration::from_millis(100));
         let schema = input().schema().clone();
         let spec = Arc::new(Deduplicate { keys: vec![0], order, keep_first, update_before, ttl, schema });
         Harness::of(move || spec.clone().operator(), &[&[0]])
@@ -272,7 +264,7 @@ mod tests {
 
     #[test]
     fn among_equal_times_the_last_to_arrive_is_the_last() {
-        let mut harness = harness(DeduplicateOrder::RowTime(2), false, true);
+        let mut harness = harness(OrderTime::RowTime(2), false, true);
         harness.push(0, input().frame("+I 1 a 5\n+I 1 b 5\n+I 2 c 9 @3\n+I 1 d 4"));
         assert_eq!(rows(&harness.take()), "+I 1 b 5 @0\n+I 2 c 9 @3");
         harness.push(0, input().frame("+I 2 e 8\n+I 1 f 5 @7"));
@@ -282,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_first_to_arrive_is_given_once_in_its_life() {
-        let mut harness = harness(DeduplicateOrder::ProcTime, true, true);
+        let mut harness = harness(OrderTime::ProcTime, true, true);
         harness.push(0, input().frame("+I 1 a 5\n+I 1 b 1"));
         harness.push(0, input().frame("+I 1 c 0"));
         harness.processing_time(99);
@@ -294,7 +286,7 @@ mod tests {
 
     #[test]
     fn without_update_before_only_the_new_row_is_given() {
-        let mut harness = harness(DeduplicateOrder::RowTime(2), true, false);
+        let mut harness = harness(OrderTime::RowTime(2), true, false);
         harness.push(0, input().frame("+I 1 a 5"));
         harness.push(0, input().frame("+I 1 b 3\n+I 1 c 3\n+I 1 d 4"));
         assert_eq!(rows(&harness.take()), "+I 1 a 5 @0\n+U 1 b 3 @0");
@@ -330,7 +322,7 @@ mod tests {
                 steps.insert(at, Step::Restore(parallelism));
             }
             let mut folded = Fold::new();
-            run_with_restores(harness(DeduplicateOrder::RowTime(2), keep_first, true), &steps, |at, out| {
+            run_with_restores(harness(OrderTime::RowTime(2), keep_first, true), &steps, |at, out| {
                 fold(&mut folded, out);
                 let row = |(key, (text, time)): (&i64, &(u8, i64))| (format!("{key} t{text} {time}"), 1);
                 let expected: Fold = models.get(at).unwrap_or(&model).iter().map(row).collect();

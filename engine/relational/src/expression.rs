@@ -2,6 +2,7 @@
 //!
 //! Who parses and plans them is not known here; a call is made once a frame.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -21,14 +22,14 @@ pub struct EvaluationTime<'a> {
 }
 
 /// A scalar expression over the columns of one input.
-pub trait Expression: Send + Sync + std::fmt::Debug {
+pub trait Expression: Send + Sync + fmt::Debug + fmt::Display {
     /// The type of its values.
     fn data_type(&self) -> &DataType;
 
     /// Whether a value may be null.
     fn nullable(&self) -> bool;
 
-    /// Which input columns it reads. Others are given as nulls if gathering them would cost anything.
+    /// Which input columns it reads, in ascending order. Others are given as nulls if gathering them would cost anything.
     fn columns(&self) -> &[usize];
 
     /// One value for each of `rows` dense rows.
@@ -55,6 +56,12 @@ impl ColumnValue {
     pub fn new(schema: &SchemaRef, index: usize) -> Self {
         let field = schema.field(index);
         Self { index: [index], data_type: field.data_type().clone(), nullable: field.is_nullable() }
+    }
+}
+
+impl fmt::Display for ColumnValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}", self.index[0])
     }
 }
 

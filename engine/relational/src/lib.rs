@@ -15,15 +15,24 @@ mod input;
 mod key;
 mod output;
 mod sort_key;
+mod refusal;
+pub mod time_order;
 
 pub mod calc;
 pub mod assign_times;
 pub mod union;
+pub mod unnest;
+pub mod expand;
+pub mod changelog_normalize;
 pub mod aggregate;
 pub mod window;
+pub mod over;
 pub mod join;
 pub mod rank;
 pub mod deduplicate;
+pub mod sort_limit;
+pub mod temporal_sort;
+pub mod match_recognize;
 #[cfg(test)]
 mod testing;
 
@@ -32,14 +41,22 @@ use yeoul_operator::OutputId;
 pub use aggregate::{AggregateCall, AggregateFunction, GroupAggregate};
 pub use assign_times::AssignTimes;
 pub use calc::{Calc, Projected};
-pub use deduplicate::{Deduplicate, DeduplicateOrder};
+pub use changelog_normalize::ChangelogNormalize;
+pub use deduplicate::Deduplicate;
+pub use expand::Expand;
 pub use expression::{ColumnValue, EvaluationTime, Expression};
-pub use join::{JoinKind, RegularJoin, Uniqueness};
+pub use join::{IntervalJoin, JoinKind, RegularJoin, TemporalJoin, Uniqueness, WindowJoin};
 pub use key::HashColumns;
+pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
+pub use over::{OverAggregate, OverCall, OverFrame};
 pub use rank::{Rank, RankStrategy};
 pub use sort_key::SortKey;
+pub use sort_limit::SortLimit;
+pub use temporal_sort::TemporalSort;
+pub use time_order::{OrderTime, TimeOrder, millis};
 pub use union::Union;
-pub use window::{Window, WindowAggregate, WindowProperty, WindowTime};
+pub use unnest::Unnest;
+pub use window::{Window, WindowAggregate, WindowAssign, WindowProperty, WindowTime};
 
 /// Where late rows go, as they came: every operator that can meet late rows has this output.
 pub const LATE: OutputId = OutputId(1);

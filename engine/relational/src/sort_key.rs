@@ -11,7 +11,7 @@ use yeoul_operator::OperatorError;
 use crate::word::{Order, read_words, width};
 
 /// A column that rows are ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SortKey {
     /// The column.
     pub column: usize,

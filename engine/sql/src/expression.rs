@@ -5,7 +5,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::relational::{EvaluationTime, Expression};
 use arrow_array::{ArrayRef, Date32Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
@@ -17,6 +16,7 @@ use datafusion_expr::{Expr, ExprSchemable};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use yeoul_frame::{Columns, Timestamp};
 use yeoul_operator::OperatorError;
+use yeoul_relational::{EvaluationTime, Expression};
 
 use crate::functions::calendar::{DAY, to_wall};
 use crate::functions::{CLOCK, CURRENT_WATERMARK, check_constants};

@@ -24,7 +24,6 @@ mod functions;
 mod plan;
 mod declare;
 mod expression;
-pub mod relational;
 pub mod lower;
 pub mod session;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use arrow_schema::DataType;
 
 /// What is computed over a group. Nulls are left out, but by `CountStar`; over no values a result is null, but for counts and `Sum0`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AggregateFunction {
     /// `COUNT(*)`.
     CountStar,
@@ -38,6 +38,15 @@ pub enum AggregateFunction {
     VarPop,
     /// `VAR_SAMP(x)`, null over one value.
     VarSamp,
+    /// `COLLECT(x)`: values with their counts.
+    Collect,
+    /// `ARRAY_AGG(x)`, in the order of arrival.
+    ArrayAgg,
+    /// `LAG(x, offset)`: the value so many rows before. Over rows in an order only.
+    Lag {
+        /// How many.
+        offset: i64,
+    },
 }
 
 /// One aggregate call over columns of the input.
@@ -91,6 +100,9 @@ impl fmt::Display for AggregateCall {
             AggregateFunction::StddevSamp => "STDDEV_SAMP",
             AggregateFunction::VarPop => "VAR_POP",
             AggregateFunction::VarSamp => "VAR_SAMP",
+            AggregateFunction::Collect => "COLLECT",
+            AggregateFunction::ArrayAgg => "ARRAY_AGG",
+            AggregateFunction::Lag { .. } => "LAG",
         };
         write!(f, "{name}({}", if self.distinct { "DISTINCT " } else { "" })?;
         match self.argument {
@@ -99,6 +111,9 @@ impl fmt::Display for AggregateCall {
         }
         if let AggregateFunction::ListAgg { separator } = &self.function {
             write!(f, ", '{separator}'")?;
+        }
+        if let AggregateFunction::Lag { offset } = &self.function {
+            write!(f, ", {offset}")?;
         }
         f.write_str(")")?;
         self.filter.map_or(Ok(()), |column| write!(f, " FILTER ${column}"))

@@ -277,6 +277,13 @@ impl Plan {
                 Keep::List(self.separators.len() - 1)
             }
             F::ListAgg { .. } => return Err(refused(call, &data_type.to_string())),
+            F::Collect | F::ArrayAgg => {
+                return Err(OperatorError::new(format!("{call} is not supported yet")).hint("LISTAGG gathers texts"));
+            }
+            F::Lag { .. } => {
+                return Err(OperatorError::new(format!("{call} outside of OVER"))
+                    .hint("write LAG(x, 1) OVER (PARTITION BY k ORDER BY t)"));
+            }
             F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => {
                 let squares = self.slot(Keep::SumSquares, argument, feed);
                 // The sum of squares is taken as floats, so the sum is too.

@@ -3,6 +3,9 @@
 mod bag;
 mod pairs;
 mod regular;
+mod window;
+mod interval;
+mod temporal;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +21,12 @@ use crate::expression::Expression;
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::{check_schema, types_of};
 
+pub use interval::IntervalJoin;
+pub use temporal::TemporalJoin;
+pub use window::WindowJoin;
+
 /// Which rows without a partner come out, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JoinKind {
     /// None.
     Inner,
@@ -68,14 +75,14 @@ impl fmt::Display for JoinKind {
 }
 
 /// What is known of an input's rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Uniqueness {
     /// Nothing: rows may be equal.
     None,
-    /// Some columns tell rows apart; a row is taken back by all of its values.
-    HasKey,
+    /// Rows of one join key differ in these columns; a row is taken back by all of its values.
+    HasKey(Vec<usize>),
     /// There is at most one row a join key: it may be replaced by an update without UPDATE_BEFORE.
-    JoinKeyContainsKey,
+    JoinKeyContainsUnique,
 }
 
 /// Joins two changelogs by equality, and by any condition beside it. Both inputs are kept.
@@ -83,10 +90,14 @@ pub enum Uniqueness {
 pub struct RegularJoin {
     /// Which rows without a partner come out.
     pub kind: JoinKind,
-    /// The left columns that are compared; null is equal to nothing.
+    /// The left columns that are compared.
     pub left_keys: Vec<usize>,
     /// The right columns, in the order of the left ones, and of their types.
     pub right_keys: Vec<usize>,
+    /// Whether null equals null in them; otherwise it is equal to nothing.
+    pub null_equals_null: bool,
+    /// Of an anti join: a null key on the right keeps every row out, and one on the left its own (`NOT IN`).
+    pub null_aware: bool,
     /// A boolean over the left columns and then the right ones.
     pub residual: Option<Arc<dyn Expression>>,
     /// What comes in on the left.
@@ -101,6 +112,8 @@ pub struct RegularJoin {
     pub left_ttl: Option<Duration>,
     /// A right row older than this has no partners any more.
     pub right_ttl: Option<Duration>,
+    /// Whether a change is sent with the row as it was.
+    pub update_before: bool,
     /// What comes out: the left columns, then (but for SEMI and ANTI) the right ones.
     pub schema: SchemaRef,
 }
@@ -115,7 +128,7 @@ impl fmt::Display for RegularJoin {
             columns(&self.right_keys)
         )?;
         if let Some(residual) = &self.residual {
-            write!(f, ", where=[{residual:?}]")?;
+            write!(f, ", where=[{residual}]")?;
         }
         write!(f, ", leftInputSpec=[{}], rightInputSpec=[{}])", self.left_unique, self.right_unique)
     }
@@ -125,8 +138,8 @@ impl fmt::Display for Uniqueness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "NoUniqueKey",
-            Self::HasKey => "HasUniqueKey",
-            Self::JoinKeyContainsKey => "JoinKeyContainsUniqueKey",
+            Self::HasKey(_) => "HasUniqueKey",
+            Self::JoinKeyContainsUnique => "JoinKeyContainsUniqueKey",
         })
     }
 }
@@ -143,6 +156,9 @@ impl RegularJoin {
     /// # Errors
     /// Keys of different types, a type that cannot be kept, or a schema that is not that of the result.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
+        if self.null_aware {
+            return crate::refusal::not_supported(&format!("{self} that is null-aware (NOT IN)"));
+        }
         let form =
             key_form(&self.to_string(), [&self.left_schema, &self.right_schema], [&self.left_keys, &self.right_keys])?;
         check_output(&self.to_string(), self.kind, [&self.left_schema, &self.right_schema], &self.schema)?;

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! 1. An entry's count is the number of rows of the other input that it goes with, if its input's rows come out without a partner.
-//! 2. A row whose key is null has no partner, and is not kept.
+//! 2. A row whose key is null has no partner, and is not kept (unless null equals null).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,19 +52,19 @@ struct Partners<'t> {
 
 impl<K: ColumnKey> RegularOperator<K> {
     pub(super) fn new(spec: Arc<RegularJoin>) -> Result<Self, OperatorError> {
-        let side = |schema: &SchemaRef, keys: &[usize], unique, ttl: Option<std::time::Duration>| {
+        let side = |schema: &SchemaRef, keys: &[usize], unique: &Uniqueness, ttl: Option<std::time::Duration>| {
             Ok::<_, OperatorError>(Side {
                 keys: KeyReader::new(schema, keys)?,
                 codec: RowCodec::of_fields(schema.fields())?,
                 rows: EncodedRows::default(),
                 bag: None,
-                unique,
+                unique: unique.clone(),
                 ttl: ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             })
         };
         let sides = [
-            side(&spec.left_schema, &spec.left_keys, spec.left_unique, spec.left_ttl)?,
-            side(&spec.right_schema, &spec.right_keys, spec.right_unique, spec.right_ttl)?,
+            side(&spec.left_schema, &spec.left_keys, &spec.left_unique, spec.left_ttl)?,
+            side(&spec.right_schema, &spec.right_keys, &spec.right_unique, spec.right_ttl)?,
         ];
         Ok(Self { joined: joined_schema(&spec.left_schema, &spec.right_schema), spec, sides })
     }
@@ -92,7 +92,10 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
         own.keys.read(&input)?;
         let columns = input.all_columns()?;
         own.codec.encode(&columns, input.rows(), &mut own.rows)?;
-        let nulls = null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?;
+        let nulls = match spec.null_equals_null {
+            true => None,
+            false => null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?,
+        };
         let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls[row]);
         let join = Join { spec: &spec, joined: &joined, at, columns: &columns, input: &input, is_null: &is_null };
 
@@ -108,7 +111,7 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
         for row in (0..input.rows()).filter(|&row| !is_null(row)) {
             let (key, hash, bytes) = (&own.keys.keys()[row], own.keys.hashes()[row], own.rows.row(row));
             let kind = kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]);
-            let alone = own.unique == Uniqueness::JoinKeyContainsKey;
+            let alone = own.unique == Uniqueness::JoinKeyContainsUnique;
             if !is_added(kind) || alone {
                 bag.remove(key, hash, (!alone).then_some(bytes));
             }

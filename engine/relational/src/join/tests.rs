@@ -20,6 +20,12 @@ use crate::testing::{Fold, Harness, Step, Table, fold, rows, run_with_restores};
 #[derive(Debug)]
 pub(super) struct Less(pub(super) [usize; 2]);
 
+impl fmt::Display for Less {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${} < ${}", self.0[0], self.0[1])
+    }
+}
+
 impl Expression for Less {
     fn data_type(&self) -> &DataType {
         &DataType::Boolean
@@ -54,6 +60,8 @@ fn spec(kind: JoinKind, keys: &[usize], residual: bool) -> RegularJoin {
         kind,
         left_keys: keys.to_vec(),
         right_keys: keys.to_vec(),
+        null_equals_null: false,
+        null_aware: false,
         residual: residual.then(|| Arc::new(Less([2, 5])) as Arc<dyn Expression>),
         left_schema: left().schema().clone(),
         right_schema: right().schema().clone(),
@@ -61,6 +69,7 @@ fn spec(kind: JoinKind, keys: &[usize], residual: bool) -> RegularJoin {
         right_unique: Uniqueness::None,
         left_ttl: None,
         right_ttl: None,
+        update_before: true,
         schema: Table::new(&columns).schema().clone(),
     }
 }
@@ -94,7 +103,7 @@ fn a_left_join_takes_back_its_nulls_when_a_partner_comes() {
 #[test]
 fn an_update_replaces_the_row_of_a_key_that_is_unique() {
     let mut harness =
-        harness(RegularJoin { right_unique: Uniqueness::JoinKeyContainsKey, ..spec(JoinKind::Inner, &[0], false) });
+        harness(RegularJoin { right_unique: Uniqueness::JoinKeyContainsUnique, ..spec(JoinKind::Inner, &[0], false) });
     harness.push(1, right().frame("+I 1 x 7\n+U 1 y 8"));
     harness.push(0, left().frame("+I 1 a 1"));
     assert_eq!(rows(&harness.take()), "+I 1 a 1 1 y 8 @0");

@@ -39,13 +39,15 @@ pub struct Rank {
     /// What rows are ordered by.
     pub order: Vec<SortKey>,
     /// The first place that comes out, from 1.
-    pub from: usize,
+    pub from: u64,
     /// The last place that comes out.
-    pub to: usize,
+    pub to: u64,
     /// Whether the place comes out, as the last column.
     pub rank_column: bool,
     /// What is known of the input's changes.
     pub strategy: RankStrategy,
+    /// The column of the window's end, if ranks are within windows: a partition comes out once, when its window is over.
+    pub window_end: Option<usize>,
     /// Whether a change is sent with the row as it was.
     pub update_before: bool,
     /// A partition that was not written for so long is forgotten.

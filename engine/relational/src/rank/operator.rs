@@ -26,6 +26,8 @@ const SWEPT: usize = 16;
 
 pub(super) struct RankOperator<K: ColumnKey> {
     spec: Arc<Rank>,
+    /// The last place that comes out.
+    to: usize,
     ttl: Option<i64>,
     keys: KeyReader<K>,
     codec: RowCodec,
@@ -65,6 +67,7 @@ impl<K: ColumnKey> RankOperator<K> {
             keys: KeyReader::new(&spec.input_schema, &spec.partition)?,
             codec: RowCodec::of_fields(spec.input_schema.fields())?,
             id_codec: RowCodec::of_fields(id.iter().map(|&column| &spec.input_schema.fields()[column]))?,
+            to: place_of(spec.to),
             ttl: spec.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             spec,
             groups: Groups::new(),
@@ -85,7 +88,7 @@ impl<K: ColumnKey> RankOperator<K> {
         let mut last: Vec<Option<&[u8]>> = Vec::with_capacity(self.groups.len());
         table.get_batch(&self.groups.keys, &self.groups.hashes, |_, ranked| {
             let ranked = ranked.filter(|ranked| !self.is_over(ranked, now));
-            last.push(ranked.and_then(|ranked| ranked.rows.get(self.spec.to - 1)).map(|row| row.sort.as_bytes()));
+            last.push(ranked.and_then(|ranked| ranked.rows.get(self.to - 1)).map(|row| row.sort.as_bytes()));
         });
         let may = |row: &usize| last[self.groups.ids[*row] as usize].is_none_or(|last| self.sort.of(*row) < last);
         (0..rows).filter(may).map(|row| row as u32).collect()
@@ -103,7 +106,7 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let spec = Arc::clone(&self.spec);
+        let (spec, to) = (Arc::clone(&self.spec), self.to);
         let (input, now) = (Input::of(frame)?, cx.now().0);
         let kinds = input.kinds();
         let added = |row: u32| {
@@ -146,7 +149,7 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
                 ranked.rows.clear();
             }
             ranked.since = now;
-            let before: Vec<RankedRow> = ranked.rows.iter().take(spec.to).cloned().collect();
+            let before: Vec<RankedRow> = ranked.rows.iter().take(to).cloned().collect();
             for &at in run {
                 let row = candidates[at as usize];
                 let (sort, bytes) = (self.sort.of(row as usize), self.rows.row(at as usize));
@@ -161,18 +164,18 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
                     continue;
                 }
                 let place = ranked.place(sort);
-                if spec.strategy == RankStrategy::AppendOnly && place >= spec.to {
+                if spec.strategy == RankStrategy::AppendOnly && place >= to {
                     continue;
                 }
                 ranked
                     .rows
                     .insert(place, RankedRow { sort: KeyBytes::new(sort), id: KeyBytes::new(id), row: bytes.into() });
                 if spec.strategy == RankStrategy::AppendOnly {
-                    ranked.rows.truncate(spec.to);
+                    ranked.rows.truncate(to);
                 }
             }
             let last = *run.last().expect("a run has rows");
-            compare(&spec, &before, &ranked.rows, times[candidates[last as usize] as usize], &mut changes);
+            compare(&spec, to, &before, &ranked.rows, times[candidates[last as usize] as usize], &mut changes);
             if ranked.rows.is_empty() {
                 table.remove(key, hash);
             }
@@ -191,10 +194,15 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
     }
 }
 
+/// A place of a plan; those past what memory can hold are one.
+fn place_of(place: u64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}
+
 /// What changes among the places that come out.
-fn compare(spec: &Rank, before: &[RankedRow], after: &[RankedRow], time: Timestamp, changes: &mut Changes) {
-    let after = &after[..after.len().min(spec.to)];
-    let from = spec.from - 1;
+fn compare(spec: &Rank, to: usize, before: &[RankedRow], after: &[RankedRow], time: Timestamp, changes: &mut Changes) {
+    let after = &after[..after.len().min(to)];
+    let from = place_of(spec.from) - 1;
     if spec.rank_column || spec.to == spec.from {
         for place in from..before.len().max(after.len()) {
             match (before.get(place), after.get(place)) {

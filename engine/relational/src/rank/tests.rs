@@ -21,10 +21,11 @@ fn spec(from: usize, to: usize, rank_column: bool, strategy: RankStrategy) -> Ra
     Rank {
         partition: vec![0],
         order: vec![SortKey::descending(1)],
-        from,
-        to,
+        from: from as u64,
+        to: to as u64,
         rank_column,
         strategy,
+        window_end: None,
         update_before: true,
         ttl: None,
         input_schema: input().schema().clone(),

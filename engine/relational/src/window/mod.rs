@@ -4,6 +4,7 @@
 //! does not depend on how many windows it is in.
 
 mod grid;
+mod assign;
 mod merged;
 mod give;
 mod aligned;
@@ -20,9 +21,12 @@ use yeoul_operator::{Operator, OperatorError};
 use crate::aggregate::{AggregateCall, Plan, by_accumulators, check_distinct, columns, list};
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::types_of;
+use crate::time_order::millis;
+
+pub use assign::WindowAssign;
 
 /// How time is cut. All lengths in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Window {
     /// Windows end to end.
     Tumble {
@@ -57,7 +61,7 @@ pub enum Window {
 }
 
 /// Which time rows have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WindowTime {
     /// The frame's event times.
     RowTime,
@@ -75,7 +79,7 @@ pub enum WindowTime {
 }
 
 /// A column that says something of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WindowProperty {
     /// Its first millisecond.
     Start,
@@ -108,17 +112,16 @@ pub struct WindowAggregate {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tumble { size, .. } => write!(f, "TUMBLE(size=[{size} ms]"),
-            Self::Hop { size, slide, .. } => write!(f, "HOP(size=[{size} ms], slide=[{slide} ms]"),
-            Self::Cumulate { size, step, .. } => write!(f, "CUMULATE(max_size=[{size} ms], step=[{step} ms]"),
-            Self::Session { gap } => write!(f, "SESSION(gap=[{gap} ms]"),
-        }?;
-        match self {
-            Self::Tumble { offset, .. } | Self::Hop { offset, .. } | Self::Cumulate { offset, .. } if *offset != 0 => {
-                write!(f, ", offset=[{offset} ms])")
+        let offset = |offset: i64| if offset == 0 { String::new() } else { format!(", offset {}", millis(offset)) };
+        match *self {
+            Self::Tumble { size, offset: by } => write!(f, "TUMBLE({}{})", millis(size), offset(by)),
+            Self::Hop { size, slide, offset: by } => {
+                write!(f, "HOP(size {}, slide {}{})", millis(size), millis(slide), offset(by))
             }
-            _ => f.write_str(")"),
+            Self::Cumulate { size, step, offset: by } => {
+                write!(f, "CUMULATE(size {}, step {}{})", millis(size), millis(step), offset(by))
+            }
+            Self::Session { gap } => write!(f, "SESSION(gap {})", millis(gap)),
         }
     }
 }

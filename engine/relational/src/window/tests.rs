@@ -54,7 +54,7 @@ fn windows_fire_with_the_watermark_and_late_rows_come_out_at_the_side() {
     let spec = spec(Window::Hop { size: 10, slide: 5, offset: 0 }, false);
     assert_eq!(
         spec.to_string(),
-        "WindowAggregate(groupBy=[$0], window=[HOP(size=[10 ms], slide=[5 ms])], select=[COUNT(*), MAX($1)])"
+        "WindowAggregate(groupBy=[$0], window=[HOP(size 10 ms, slide 5 ms)], select=[COUNT(*), MAX($1)])"
     );
     let mut harness = harness(spec);
     harness.push(0, input().frame("+I 1 7 0 0 @3\n+I 1 9 0 0 @6\n+I 2 4 0 0 @12"));

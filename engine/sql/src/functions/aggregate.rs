@@ -3,11 +3,11 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::relational::spec::AggregateFunction;
 use arrow_schema::{DataType, Field};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use yeoul_relational::AggregateFunction;
 
 use crate::error::SqlError;
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::relational::{EvaluationTime, Expression};
 use arrow_array::{Array, ArrayRef};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::Schema;
 use yeoul_frame::{Columns, Timestamp};
+use yeoul_relational::{EvaluationTime, Expression};
 
 use crate::expression::compile;
 use crate::parse;
@@ -35,7 +35,7 @@ fn value(expression: &str, settings: &Settings) -> String {
     };
     let columns = Columns::new(Arc::new(Schema::empty()), Vec::new()).expect("no columns");
     let now = Timestamp(1_700_000_000_123);
-    let time = EvaluationTime { event_times: &[now], now, watermark: Timestamp(5) };
+    let time = EvaluationTime { times: &[now], now, watermark: Timestamp(5) };
     match compiled.evaluate(&columns, 1, &time) {
         Ok(array) => shown(&array),
         Err(error) => error.to_string(),

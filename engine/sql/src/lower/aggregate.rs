@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::relational::spec::{
-    AggregateCall, AggregateFunction, Expand, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty,
-    WindowTime,
-};
 use arrow_schema::{DataType, Field, Schema};
 use datafusion_expr::expr::AggregateFunction as AggregateExpr;
 use datafusion_expr::{Aggregate, Expr, GroupingSet};
+use yeoul_relational::{
+    AggregateCall, AggregateFunction, Expand, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty,
+    WindowTime,
+};
 
 use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
 use super::stream::{Base, Stream, bind, slots_of, substitute, window_traits};
@@ -80,9 +80,16 @@ impl Lowering<'_> {
             keys.push(if of_window { None } else { Some(column(&mut columns, group.clone())) });
         }
         let mut calls = Vec::new();
+        // A set blanks its keys, and no argument: they have columns of their own.
+        let (mut arguments, first) =
+            if sets.is_some() { (Vec::new(), columns.len()) } else { (columns.split_off(0), 0) };
         for call in &aggregate.aggr_expr {
-            calls.push(self.call(call, schema, &mut columns)?);
+            let mut call = self.call(call, schema, &mut arguments)?;
+            call.argument = call.argument.map(|column| first + column);
+            call.filter = call.filter.map(|column| first + column);
+            calls.push(call);
         }
+        columns.append(&mut arguments);
         let names: Vec<String> = columns
             .iter()
             .enumerate()
@@ -238,9 +245,16 @@ impl Lowering<'_> {
             time = WindowTime::Windowed { start, end };
         }
         // The window's own columns are added by the aggregate: below it there are rows without windows.
-        let exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
+        let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
         let stream = match stream.base {
-            Base::Windowed { input, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
+            Base::Windowed { input, time: column, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
+                // Joined rows have two event times: the one that is meant is a column.
+                let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
+                if joins && time == WindowTime::RowTime {
+                    time = WindowTime::Column(exprs.len());
+                    exprs.push(slot(column));
+                    names.push("$t".to_owned());
+                }
                 let below = self.filter(*input, &stream.filters)?;
                 self.project(below, &exprs, names)?
             }
@@ -282,6 +296,8 @@ impl Lowering<'_> {
                 keys: key_columns,
                 calls: calls.to_vec(),
                 properties: properties.clone(),
+                input_schema: Arc::clone(&of.schema),
+                retracting_input: !of.changes.inserts_only(),
                 schema: Arc::clone(&schema),
             }),
             inputs: vec![Input { node: input, exchange }],

@@ -3,7 +3,7 @@
 //! Bottom-up, each operator knows whether rows change and go; that is settled while lowering. Top-down, each says whether
 //! it needs the old form of a changed row; a node that two read sends it if either needs it.
 
-use crate::relational::spec::{Projected, RankStrategy};
+use yeoul_relational::{Projected, RankStrategy};
 
 use super::graph::{Node, Operator, Plan, Sink};
 use crate::connector::Accepts;
@@ -81,7 +81,7 @@ fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
         }
         Operator::Rank(rank) => !matches!(rank.strategy, RankStrategy::Update { .. }),
         Operator::ChangelogNormalize(_) => false,
-        Operator::Union | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
+        Operator::Union(_) | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
         _ => true,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::relational::spec::{AggregateCall, OverCall, OverFrame, Projected, SortKey, WindowTime, millis};
 use arrow_schema::Schema;
+use yeoul_relational::{AggregateCall, OverCall, Projected, SortKey, WindowTime, millis};
 
 use super::aggregate::list;
 use super::graph::{Bound, Exchange, NodeId, Operator, Plan, Sink};
@@ -115,7 +115,7 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
         let pair = |(a, b): (&usize, &usize)| format!("{} = {}", columns(&[*a]), right(&[*b]));
         left.iter().zip(on_right).map(pair).collect::<Vec<_>>().join(" AND ")
     };
-    let also = |residual: &Option<std::sync::Arc<dyn crate::relational::Expression>>| {
+    let also = |residual: &Option<std::sync::Arc<dyn yeoul_relational::Expression>>| {
         residual.as_ref().map_or_else(String::new, |residual| format!(", where=[{residual}]"))
     };
     match operator {
@@ -237,42 +237,32 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
                 "keep={}, key=[{}], order=[{:?}]",
                 if spec.keep_first { "first" } else { "last" },
                 columns(&spec.keys),
-                spec.order
+                spec.order.order()
             )
         }
         Operator::OverAggregate(spec) => {
-            let frame = match spec.frame {
-                OverFrame::UnboundedRange => "RANGE UNBOUNDED PRECEDING".to_owned(),
-                OverFrame::UnboundedRows => "ROWS UNBOUNDED PRECEDING".to_owned(),
-                OverFrame::Rows { preceding } => format!("ROWS {preceding} PRECEDING"),
-                OverFrame::Range { preceding } => format!("RANGE {} PRECEDING", millis(preceding)),
-            };
             let one = |call: &OverCall| match call {
                 OverCall::Aggregate(call) => calls(std::slice::from_ref(call), input),
-                OverCall::RowNumber => "ROW_NUMBER()".to_owned(),
-                OverCall::Rank => "RANK()".to_owned(),
-                OverCall::DenseRank => "DENSE_RANK()".to_owned(),
+                other => other.to_string(),
             };
             let select: Vec<String> = spec.calls.iter().map(one).collect();
             format!(
-                "partitionBy=[{}], orderBy=[{}], frame=[{frame}], select=[{}]",
+                "partitionBy=[{}], orderBy=[{}], frame=[{}], select=[{}]",
                 columns(&spec.partition),
                 order(&spec.order, input),
+                spec.frame,
                 select.join(", ")
             )
         }
-        Operator::Union => "all".to_owned(),
+        Operator::Union(_) => "all".to_owned(),
         Operator::ChangelogNormalize(spec) => format!("key=[{}]", columns(&spec.keys)),
         Operator::SortLimit(spec) => {
             format!("orderBy=[{}], offset={}, limit={}", order(&spec.order, input), spec.offset, spec.limit)
         }
-        Operator::TemporalSort(spec) => format!("time={:?}, then=[{}]", spec.time, order(&spec.order, input)),
+        Operator::TemporalSort(spec) => format!("time={:?}, then=[{}]", spec.time.order(), order(&spec.order, input)),
         Operator::Unnest(spec) => format!("array=[{}]", columns(&[spec.column])),
         Operator::MatchRecognize(spec) => {
-            let pattern =
-                spec.variables.iter().enumerate().rev().fold(spec.pattern.to_string(), |text, (index, (name, _))| {
-                    text.replace(&format!("v{index}"), name)
-                });
+            let pattern = spec.pattern.named(&|variable| spec.variables[variable].0.clone());
             let defined: Vec<String> = spec
                 .variables
                 .iter()
@@ -299,13 +289,13 @@ fn all(schema: &Schema) -> String {
 
 fn calls(calls: &[AggregateCall], input: Option<&Schema>) -> String {
     let named = |call: &AggregateCall| {
-        // Columns stand in a call as #index; the greatest first, so that #1 is not found in #12.
+        // Columns stand in a call as $index; the greatest first, so that $1 is not found in $12.
         let mut text = call.to_string();
         let mut columns: Vec<usize> = call.argument.into_iter().chain(call.filter).collect();
         columns.sort_unstable_by(|a, b| b.cmp(a));
         for column in columns {
             if let Some(schema) = input {
-                text = text.replace(&format!("#{column}"), schema.field(column).name());
+                text = text.replace(&format!("${column}"), schema.field(column).name());
             }
         }
         text
@@ -317,7 +307,7 @@ fn order(keys: &[SortKey], input: Option<&Schema>) -> String {
     let named = |key: &SortKey| {
         let text = key.to_string();
         input.map_or(text.clone(), |schema| {
-            text.replacen(&format!("#{}", key.column), schema.field(key.column).name(), 1)
+            text.replacen(&format!("${}", key.column), schema.field(key.column).name(), 1)
         })
     };
     keys.iter().map(named).collect::<Vec<_>>().join(", ")
@@ -326,6 +316,7 @@ fn order(keys: &[SortKey], input: Option<&Schema>) -> String {
 fn time(time: &WindowTime, input: Option<&Schema>) -> String {
     match time {
         WindowTime::RowTime => "rowtime".to_owned(),
+        WindowTime::Column(column) => input.map_or_else(String::new, |schema| list(schema, &[*column])),
         WindowTime::ProcTime => "proctime".to_owned(),
         WindowTime::Windowed { start, end } => {
             input.map_or_else(String::new, |schema| format!("[{}]", list(schema, &[*start, *end])))
@@ -333,8 +324,8 @@ fn time(time: &WindowTime, input: Option<&Schema>) -> String {
     }
 }
 
-fn unique(of: &crate::relational::spec::Uniqueness, input: Option<&Schema>) -> String {
-    use crate::relational::spec::Uniqueness;
+fn unique(of: &yeoul_relational::Uniqueness, input: Option<&Schema>) -> String {
+    use yeoul_relational::Uniqueness;
     match of {
         Uniqueness::None => "no".to_owned(),
         Uniqueness::HasKey(columns) => format!("[{}]", input.map_or_else(String::new, |schema| list(schema, columns))),
@@ -342,8 +333,8 @@ fn unique(of: &crate::relational::spec::Uniqueness, input: Option<&Schema>) -> S
     }
 }
 
-fn strategy(of: &crate::relational::spec::RankStrategy, input: Option<&Schema>) -> String {
-    use crate::relational::spec::RankStrategy;
+fn strategy(of: &yeoul_relational::RankStrategy, input: Option<&Schema>) -> String {
+    use yeoul_relational::RankStrategy;
     match of {
         RankStrategy::AppendOnly => "AppendFast".to_owned(),
         RankStrategy::Update { upsert_key } => {

@@ -6,10 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::relational::Expression;
-use crate::relational::pattern::MatchRecognize;
-use crate::relational::spec;
 use arrow_schema::SchemaRef;
+use yeoul_relational::{self as spec, Expression};
 
 use crate::catalog::Table;
 
@@ -170,12 +168,12 @@ pub enum Operator {
     Rank(spec::Rank),
     Deduplicate(spec::Deduplicate),
     OverAggregate(spec::OverAggregate),
-    Union,
+    Union(spec::Union),
     ChangelogNormalize(spec::ChangelogNormalize),
     SortLimit(spec::SortLimit),
     TemporalSort(spec::TemporalSort),
     Unnest(spec::Unnest),
-    MatchRecognize(MatchRecognize),
+    MatchRecognize(spec::MatchRecognize),
     Sink(Sink),
 }
 
@@ -271,7 +269,7 @@ impl Operator {
             Self::Rank(_) => "Rank",
             Self::Deduplicate(_) => "Deduplicate",
             Self::OverAggregate(_) => "OverAggregate",
-            Self::Union => "Union",
+            Self::Union(_) => "Union",
             Self::ChangelogNormalize(_) => "ChangelogNormalize",
             Self::SortLimit(_) => "SortLimit",
             Self::TemporalSort(_) => "TemporalSort",

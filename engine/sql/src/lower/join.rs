@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::relational::Expression;
-use crate::relational::spec::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniqueness, WindowJoin, WindowProperty};
 use arrow_schema::{Field, Schema};
 use datafusion_common::NullEquality;
 use datafusion_expr::{Expr, Join, utils};
+use yeoul_relational::Expression;
+use yeoul_relational::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniqueness, WindowJoin, WindowProperty};
 
 use super::aggregate::column;
 use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
@@ -166,6 +166,8 @@ impl Lowering<'_> {
             left_end,
             right_end,
             residual,
+            left_schema: Arc::clone(&self.plan.nodes[sides.left].schema),
+            right_schema: Arc::clone(&self.plan.nodes[sides.right].schema),
             schema: Arc::clone(&schema),
         };
         Ok(self.add(Node {
@@ -217,6 +219,8 @@ impl Lowering<'_> {
             lower,
             upper,
             residual,
+            left_schema: Arc::clone(&self.plan.nodes[sides.left].schema),
+            right_schema: Arc::clone(&self.plan.nodes[sides.right].schema),
             schema: Arc::clone(&schema),
         };
         Ok(Some(self.add(Node {
@@ -280,6 +284,8 @@ impl Lowering<'_> {
             null_equals_null: join.null_equality == NullEquality::NullEqualsNull,
             null_aware: join.null_aware,
             residual,
+            left_schema: Arc::clone(&left.schema),
+            right_schema: Arc::clone(&right.schema),
             left_unique,
             right_unique,
             left_ttl,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::relational::spec::{JoinKind, TemporalJoin, TimeOrder};
 use arrow_schema::{Field, Schema};
 use datafusion_expr::{Expr, Join, LogicalPlan};
+use yeoul_relational::{JoinKind, TemporalJoin, TimeOrder};
 
 use super::Lowering;
 use super::aggregate::column;
@@ -78,7 +78,7 @@ impl Lowering<'_> {
                 let first = of.schema.fields().len();
                 let place = |index: usize| if index < left_width { index } else { first + index - left_width };
                 let bound = super::stream::shifted(&bind(&all, &names)?, &place)?;
-                let compiled: Arc<dyn crate::relational::Expression> = Arc::new(self.compiled(&bound, &schema)?);
+                let compiled: Arc<dyn yeoul_relational::Expression> = Arc::new(self.compiled(&bound, &schema)?);
                 Some(compiled)
             }
         };
@@ -138,6 +138,8 @@ impl Lowering<'_> {
             right_time,
             right_primary_key: key,
             residual,
+            left_schema: Arc::clone(&self.plan.nodes[sides.left].schema),
+            right_schema: Arc::clone(&self.plan.nodes[sides.right].schema),
             schema: Arc::clone(&schema),
         };
         let input = |node, keys: &[usize]| Input { node, exchange: Exchange::Hash(keys.to_vec()) };

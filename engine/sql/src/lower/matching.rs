@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::relational::Expression;
-use crate::relational::pattern::{MatchRecognize, Pick, Reference};
 use arrow_schema::{Field, Schema};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_expr::Expr;
+use yeoul_relational::Expression;
+use yeoul_relational::{MatchRecognize, Pick, Reference};
 
 use super::Lowering;
 use super::aggregate::column;
@@ -99,13 +99,14 @@ impl Lowering<'_> {
         let made = Node {
             operator: Operator::MatchRecognize(MatchRecognize {
                 partition,
-                order: time,
+                order: time.at(places[parts.partition]),
                 pattern: parts.pattern.clone(),
                 variables,
                 references,
                 measures,
                 within: parts.within,
                 after: parts.after,
+                input_schema: Arc::clone(&of.schema),
                 schema: Arc::clone(&schema),
             }),
             inputs: vec![Input { node: input, exchange }],

@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::relational::spec::JoinKind;
 use arrow_schema::{Field, Schema, SchemaRef};
 use datafusion_common::DataFusionError;
 use datafusion_expr::{Expr, LogicalPlan};
+use yeoul_relational::{JoinKind, Union};
 
 pub use graph::{
     Bound, Changes, ColumnTrait, Exchange, Input, LookupJoin, Node, NodeId, Operator, Plan, Scan, Sink, State, Values,
@@ -250,9 +250,9 @@ impl<'a> Lowering<'a> {
 
     fn values(&mut self, rows: &[Vec<Expr>], schema: &datafusion_common::DFSchema) -> Result<Stream> {
         let empty = Schema::empty();
-        let mut compiled: Vec<Vec<Arc<dyn crate::relational::Expression>>> = Vec::new();
+        let mut compiled: Vec<Vec<Arc<dyn yeoul_relational::Expression>>> = Vec::new();
         for row in rows {
-            let mut values: Vec<Arc<dyn crate::relational::Expression>> = Vec::new();
+            let mut values: Vec<Arc<dyn yeoul_relational::Expression>> = Vec::new();
             for (value, field) in row.iter().zip(schema.fields()) {
                 let cast = datafusion_expr::cast(value.clone(), field.data_type().clone());
                 values.push(Arc::new(self.compiled(&cast, &empty)?));
@@ -275,7 +275,7 @@ impl<'a> Lowering<'a> {
         let Some(first) = inputs.first().map(|first| self.plan.nodes[*first].clone()) else {
             return Err(SqlError::unsupported("a UNION of nothing"));
         };
-        let mut node = Node::over(Operator::Union, Vec::new(), &first);
+        let mut node = Node::over(Operator::Union(Union { schema: Arc::clone(&first.schema) }), Vec::new(), &first);
         node.upsert_keys.clear();
         for input in inputs {
             let of = &self.plan.nodes[input];

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::relational::spec::{
-    AggregateCall, AggregateFunction, Deduplicate, OverAggregate, OverCall, OverFrame, Rank, RankStrategy, SortKey,
-    TimeOrder, WindowProperty,
-};
 use arrow_schema::{DataType, Field, Schema};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::{BinaryExpr, WindowFunction};
 use datafusion_expr::{
     Expr, Operator as Compare, Window as WindowPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+};
+use yeoul_relational::{
+    AggregateCall, AggregateFunction, Deduplicate, OverAggregate, OverCall, OverFrame, Rank, RankStrategy, SortKey,
+    TimeOrder, WindowProperty,
 };
 
 use super::aggregate::{column, list, unaliased};
@@ -182,6 +182,7 @@ impl Lowering<'_> {
         let mut traits = of.traits.clone();
         traits.resize(schema.fields().len(), ColumnTrait::default());
         let exchange = if partition.is_empty() { Exchange::Single } else { Exchange::Hash(partition.clone()) };
+        let first = order.first().map_or(0, |key| key.column);
         let bounded = matches!(frame, OverFrame::Range { .. }) && time == Some(TimeOrder::RowTime);
         let state = if bounded {
             Some(State { what: "rows within the range".into(), bound: Bound::Watermark })
@@ -196,10 +197,12 @@ impl Lowering<'_> {
                 retracting_input: !of.changes.inserts_only(),
                 partition,
                 order,
-                time,
+                time: time.map(|time| time.at(first)),
                 frame,
                 calls,
                 update_before: false,
+                ttl: self.settings.state_ttl(),
+                input_schema: Arc::clone(&of.schema),
                 schema: Arc::clone(&schema),
             }),
             inputs: vec![Input { node: input, exchange }],
@@ -246,7 +249,14 @@ impl Lowering<'_> {
             format!("rows of every {}", if partition.is_empty() { "row".into() } else { list(&of.schema, &partition) });
         if let (1, 1, false, None, Some(time), true) = (from, to, shown, window_end, time, of.changes.inserts_only()) {
             let keep_first = !order[0].descending;
-            let spec = Deduplicate { keys: partition.clone(), order: time, keep_first, update_before: false, ttl };
+            let spec = Deduplicate {
+                keys: partition.clone(),
+                order: time.at(order[0].column),
+                keep_first,
+                update_before: false,
+                ttl,
+                schema: Arc::clone(&of.schema),
+            };
             let node = Node {
                 changes: if keep_first && time == TimeOrder::ProcTime { Changes::INSERTS } else { Changes::UPDATES },
                 upsert_keys: vec![partition],
@@ -291,6 +301,7 @@ impl Lowering<'_> {
             window_end,
             update_before: false,
             ttl,
+            input_schema: Arc::clone(&of.schema),
             schema: Arc::clone(&schema),
         };
         let node = Node { operator: Operator::Rank(spec), inputs, schema, changes, upsert_keys, traits, state };

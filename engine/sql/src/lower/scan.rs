@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::relational::spec::{AssignTimes, TimeOrder};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_expr::{Expr, TableScan};
+use yeoul_relational::{AssignTimes, TimeOrder};
 
 use super::Lowering;
 use super::graph::{ColumnTrait, Exchange, Input, Node, NodeId, Operator, Scan};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::relational::spec::{SortKey, SortLimit, TemporalSort, Unnest};
 use arrow_schema::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Expr, Limit, LogicalPlan, Sort};
+use yeoul_relational::{SortKey, SortLimit, TemporalSort, Unnest};
 
 use super::aggregate::column;
 use super::graph::{Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator};
@@ -31,7 +31,8 @@ impl Lowering<'_> {
             )
             .hint("order by the event time first, or add LIMIT n"));
         };
-        let spec = TemporalSort { time, order: order[1..].to_vec() };
+        let spec =
+            TemporalSort { time: time.at(order[0].column), order: order[1..].to_vec(), schema: Arc::clone(&of.schema) };
         let node =
             Node::over(Operator::TemporalSort(spec), vec![Input { node: input, exchange: Exchange::Single }], &of);
         let node = self.add(node);
@@ -69,8 +70,14 @@ impl Lowering<'_> {
         let input = self.materialise(stream)?;
         let of = self.plan.nodes[input].clone();
         let plain = order.is_empty() && of.changes.inserts_only();
-        let spec =
-            SortLimit { order, offset, limit, retracting_input: !of.changes.inserts_only(), update_before: false };
+        let spec = SortLimit {
+            order,
+            offset,
+            limit,
+            retracting_input: !of.changes.inserts_only(),
+            update_before: false,
+            schema: Arc::clone(&of.schema),
+        };
         let node = Node {
             changes: if plain { Changes::INSERTS } else { Changes::ALL },
             state: kept(
@@ -123,7 +130,13 @@ impl Lowering<'_> {
         let mut fields: Vec<_> = of.schema.fields().iter().cloned().collect();
         fields[*column] = Arc::new(item.as_ref().clone().with_name(fields[*column].name()));
         let schema = Arc::new(arrow_schema::Schema::new(fields));
-        let spec = Unnest { column: *column, keep_empty: unnest.options.preserve_nulls(), schema: Arc::clone(&schema) };
+        let spec = Unnest {
+            column: *column,
+            keep_empty: unnest.options.preserve_nulls(),
+            ordinality: false,
+            input_schema: Arc::clone(&of.schema),
+            schema: Arc::clone(&schema),
+        };
         let mut node =
             Node::over(Operator::Unnest(spec), vec![Input { node: input, exchange: Exchange::Forward }], &of);
         node.schema = schema;

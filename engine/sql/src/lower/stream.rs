@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::relational::Expression;
-use crate::relational::spec::{
-    Calc, OverCall, Projected, SortKey, TimeOrder, Window, WindowAssign, WindowProperty, WindowTime,
-};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion_common::DFSchema;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_expr::Expr;
+use yeoul_relational::Expression;
+use yeoul_relational::{
+    Calc, OverCall, Projected, SortKey, TimeOrder, Window, WindowAssign, WindowProperty, WindowTime,
+};
 
 use super::Lowering;
 use super::graph::{ColumnTrait, Exchange, Input, Node, NodeId, Operator, WindowColumn};
@@ -253,10 +253,10 @@ impl Lowering<'_> {
                 let (node, stream) = super::scan::translated(self, table, *node, layout, &stream)?;
                 self.calc(node, &stream)
             }
-            Base::Windowed { input, window, order, keys, .. } => {
+            Base::Windowed { input, window, order, time: column, keys } => {
                 let schema = self.base_schema(&stream.base)?;
                 let time = match order {
-                    TimeOrder::RowTime => WindowTime::RowTime,
+                    TimeOrder::RowTime => WindowTime::Column(*column),
                     TimeOrder::ProcTime => WindowTime::ProcTime,
                 };
                 if matches!(window, Window::Session { .. }) {
@@ -264,7 +264,13 @@ impl Lowering<'_> {
                         .hint("group by window_start, window_end and the session's key"));
                 }
                 let input = self.materialise(input.as_ref().clone())?;
-                let spec = WindowAssign { window: *window, time, keys: keys.clone(), schema: Arc::clone(&schema) };
+                let spec = WindowAssign {
+                    window: *window,
+                    time,
+                    keys: keys.clone(),
+                    input_schema: Arc::clone(&self.plan.nodes[input].schema),
+                    schema: Arc::clone(&schema),
+                };
                 let mut node = Node::over(
                     Operator::WindowAssign(spec),
                     vec![Input { node: input, exchange: Exchange::Forward }],

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::relational::spec::{Calc, Projected, TimeOrder, WindowTime};
+use yeoul_relational::{Calc, Projected, TimeOrder, WindowTime};
 
 use super::graph::{Node, Operator, Plan};
 use super::scan::key_of;
@@ -31,11 +31,11 @@ fn asks(node: &Node) -> bool {
     match &node.operator {
         Operator::WindowAssign(spec) => spec.time != WindowTime::ProcTime,
         Operator::WindowAggregate(spec) => spec.time != WindowTime::ProcTime,
-        Operator::Deduplicate(spec) => spec.order == TimeOrder::RowTime,
+        Operator::Deduplicate(spec) => spec.order.order() == TimeOrder::RowTime,
         Operator::Rank(spec) => spec.window_end.is_some(),
-        Operator::OverAggregate(spec) => spec.time == Some(TimeOrder::RowTime),
-        Operator::TemporalSort(spec) => spec.time == TimeOrder::RowTime,
-        Operator::MatchRecognize(spec) => spec.order == TimeOrder::RowTime,
+        Operator::OverAggregate(spec) => spec.time.is_some_and(|time| time.order() == TimeOrder::RowTime),
+        Operator::TemporalSort(spec) => spec.time.order() == TimeOrder::RowTime,
+        Operator::MatchRecognize(spec) => spec.order.order() == TimeOrder::RowTime,
         Operator::IntervalJoin(_) | Operator::TemporalJoin(_) | Operator::WindowJoin(_) => true,
         Operator::Calc(calc) => shows_watermark(calc),
         _ => false,

@@ -8,8 +8,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::relational::pattern::{AfterMatch, Pattern, Pick};
-use crate::relational::spec::AggregateFunction;
 use arrow_schema::{DataType, Field};
 use datafusion_common::{DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion_expr::planner::RelationPlannerContext;
@@ -20,6 +18,8 @@ use datafusion_sql::sqlparser::ast::{
     Value, ValueWithSpan, visit_expressions_mut,
 };
 use std::ops::ControlFlow;
+use yeoul_relational::AggregateFunction;
+use yeoul_relational::{AfterMatch, Pattern, Pick};
 
 use super::refusal::refuse;
 use super::relation::interval_millis;

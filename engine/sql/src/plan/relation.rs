@@ -3,7 +3,6 @@
 //! The parser's table has more parts than any one dialect uses. Each part is either read here or refused here: none is
 //! ignored.
 
-use crate::relational::spec::Window;
 use datafusion_common::{Result, plan_err};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan};
@@ -12,6 +11,7 @@ use datafusion_sql::sqlparser::ast::{
     TableVersion,
 };
 use std::sync::Arc;
+use yeoul_relational::Window;
 
 use super::match_node;
 use super::refusal::refuse;

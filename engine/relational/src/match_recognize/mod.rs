@@ -1,4 +1,4 @@
-//! What MATCH_RECOGNIZE is told.
+//! MATCH_RECOGNIZE: rows in a row that fit a pattern.
 //!
 //! Conditions and measures are expressions over *references*: column `i` of their input is what `references[i]` picks from
 //! the rows matched so far, the row under test included.
@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, SchemaRef};
+use yeoul_operator::{Operator, OperatorError};
 
-use super::expression::Expression;
-use super::spec::{AggregateFunction, TimeOrder};
+use crate::aggregate::{AggregateFunction, columns};
+use crate::expression::Expression;
+use crate::time_order::{OrderTime, millis};
 
 /// Finds rows in a row that fit a pattern.
 #[derive(Debug, Clone)]
@@ -17,7 +19,7 @@ pub struct MatchRecognize {
     /// The partition.
     pub partition: Vec<usize>,
     /// The time in which rows are ordered.
-    pub order: TimeOrder,
+    pub order: OrderTime,
     /// The pattern.
     pub pattern: Pattern,
     /// The pattern's variables, with their conditions; none is true for every row.
@@ -30,6 +32,8 @@ pub struct MatchRecognize {
     pub within: Option<i64>,
     /// Where the search goes on.
     pub after: AfterMatch,
+    /// What comes in.
+    pub input_schema: SchemaRef,
     /// The partition's columns, then the measures.
     pub schema: SchemaRef,
 }
@@ -93,20 +97,50 @@ pub enum AfterMatch {
     Last(usize),
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for MatchRecognize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Match(partitionBy=[{}], orderBy=[{}], pattern=[", columns(&self.partition), self.order)?;
+        f.write_str(&self.pattern.named(&|variable| self.variables[variable].0.clone()))?;
+        f.write_str("], define=[")?;
+        let defined = self.variables.iter().filter_map(|(name, condition)| Some((name, condition.as_ref()?)));
+        for (at, (name, condition)) in defined.enumerate() {
+            write!(f, "{}{name} AS {condition}", if at == 0 { "" } else { ", " })?;
+        }
+        write!(f, "], after=[{:?}]", self.after)?;
+        if let Some(within) = self.within {
+            write!(f, ", within=[{}]", millis(within))?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl MatchRecognize {
+    /// An instance.
+    ///
+    /// # Errors
+    /// A type that cannot be kept, or a schema that is not that of the result.
+    pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
+        crate::refusal::not_supported(&self)
+    }
+}
+
+impl Pattern {
+    /// The pattern in words, with these names of variables.
+    #[must_use]
+    pub fn named(&self, name: &dyn Fn(usize) -> String) -> String {
         match self {
-            Self::Variable(variable) => write!(f, "v{variable}"),
-            Self::Sequence(parts) => {
-                for (index, part) in parts.iter().enumerate() {
-                    write!(f, "{}{part}", if index == 0 { "" } else { " " })?;
-                }
-                Ok(())
-            }
+            Self::Variable(variable) => name(*variable),
+            Self::Sequence(parts) => parts.iter().map(|part| part.named(name)).collect::<Vec<_>>().join(" "),
             Self::Repeat { pattern, least, most, greedy } => {
-                write!(f, "{pattern}{{{least},{}}}", most.map_or_else(String::new, |most| most.to_string()))?;
-                f.write_str(if *greedy { "" } else { "?" })
+                let most = most.map_or_else(String::new, |most| most.to_string());
+                format!("{}{{{least},{most}}}{}", pattern.named(name), if *greedy { "" } else { "?" })
             }
         }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.named(&|variable| format!("v{variable}")))
     }
 }
