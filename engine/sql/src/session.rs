@@ -65,10 +65,18 @@ impl Session {
     /// The first thing that is wrong; `each` has had what came before it.
     pub fn script(&mut self, script: &str, mut each: impl FnMut(&Located, Step)) -> Result<()> {
         for statement in parse::parse(script)? {
-            let step = self.step(&statement).map_err(|error| placed(error, &statement).in_script(script))?;
+            let step = self.take(&statement).map_err(|error| error.in_script(script))?;
             each(&statement, step);
         }
         Ok(())
+    }
+
+    /// Takes one statement of a script; what is wrong is said with its place.
+    ///
+    /// # Errors
+    /// If it does not hold together with what the session has.
+    pub fn take(&mut self, statement: &Located) -> Result<Step> {
+        self.step(statement).map_err(|error| placed(error, statement))
     }
 
     /// Takes one statement.

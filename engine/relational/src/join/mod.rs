@@ -1,6 +1,7 @@
 //! Joins: each row of one input with the rows of the other that it goes with.
 
 mod bag;
+mod lookup;
 mod pairs;
 mod regular;
 mod window;
@@ -22,6 +23,7 @@ use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::{check_schema, types_of};
 
 pub use interval::IntervalJoin;
+pub use lookup::LookupJoin;
 pub use temporal::TemporalJoin;
 pub use window::WindowJoin;
 

@@ -133,7 +133,7 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
 }
 
 /// Which rows have a null in their key. None: no row.
-fn null_keys(input: &Input<'_>, keys: &[usize]) -> Result<Option<Vec<bool>>, OperatorError> {
+pub(super) fn null_keys(input: &Input<'_>, keys: &[usize]) -> Result<Option<Vec<bool>>, OperatorError> {
     let mut any: Option<Vec<bool>> = None;
     for column in input.columns_of(keys)? {
         if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
