@@ -36,7 +36,10 @@ impl Builder<'_> {
         };
         let source = self.doors.connectors.source(&definition, &scan).map_err(|error| refused(&error))?;
         if !source.bounded {
-            return Err(SqlError::unsupported(format!("looking into '{}', whose rows do not come to an end", table.name)));
+            return Err(SqlError::unsupported(format!(
+                "looking into '{}', whose rows do not come to an end",
+                table.name
+            )));
         }
         let nullable = join.kind == yeoul_relational::JoinKind::Left;
         let right = source.schema.fields().iter().map(|field| {

@@ -79,9 +79,8 @@ impl EngineOptions {
             (Some(group), Some(max_drift)) => Some(Alignment { group, max_drift }),
             (None, None) => None,
             _ => {
-                return Err(SqlError::new("watermark alignment wants a group and a drift").hint(
-                    "give both 'scan.watermark.alignment.group' and 'scan.watermark.alignment.max-drift'",
-                ));
+                return Err(SqlError::new("watermark alignment wants a group and a drift")
+                    .hint("give both 'scan.watermark.alignment.group' and 'scan.watermark.alignment.max-drift'"));
             }
         };
         Ok(read)
@@ -104,9 +103,7 @@ impl Builder<'_> {
         let known: Vec<usize> = stored
             .iter()
             .copied()
-            .filter(|column| {
-                read.contains(column) || matches!(table.columns[*column].source, ColumnSource::Physical)
-            })
+            .filter(|column| read.contains(column) || matches!(table.columns[*column].source, ColumnSource::Physical))
             .collect();
         let (definition, engine) = definition(table, &known)?;
         let place = |column: &usize| known.iter().position(|known| known == column).unwrap_or(0);
@@ -120,7 +117,10 @@ impl Builder<'_> {
         let paths = scan
             .paths
             .iter()
-            .map(|path| Path::of(path, &source.schema).ok_or_else(|| SqlError::new(format!("'{}' is not given", path.join(".")))))
+            .map(|path| {
+                Path::of(path, &source.schema)
+                    .ok_or_else(|| SqlError::new(format!("'{}' is not given", path.join("."))))
+            })
             .collect::<Result<Vec<_>>>()?;
         let watermarks = self.watermarks(id, &engine, &paths, &node.schema)?;
         let (parallelism, errors) = (source.parallelism, source.errors.clone());

@@ -65,8 +65,7 @@ impl Assigner {
                 let read = Columns::new(Arc::clone(schema), arrays)
                     .map_err(|error| OperatorError::new("the event time's columns do not fit").caused_by(error))?;
                 let times = vec![Timestamp::MIN; rows];
-                let time =
-                    EvaluationTime { times: &times, now: Timestamp::MIN, watermark: Timestamp::MIN };
+                let time = EvaluationTime { times: &times, now: Timestamp::MIN, watermark: Timestamp::MIN };
                 expression.evaluate(&read, rows, &time)
             }
         }
