@@ -50,20 +50,13 @@ pub(crate) enum Left {
 impl ScriptFolder {
     /// Of the script made of these files.
     pub(crate) fn new(services: &Services, data: &Path, files: &[String], from: Option<&Path>) -> Self {
-        let stem = |file: &String| {
-            Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("script").to_owned()
-        };
+        let stem =
+            |file: &String| Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or("script").to_owned();
         let name = files.iter().map(stem).collect::<Vec<_>>().join("+");
         let now = Timestamp(SystemClock.wall_millis()).to_string();
         let time: String = now.chars().filter(char::is_ascii_digit).take(17).collect();
         let savepoint = data.join("savepoints").join(format!("{name}-{time}"));
-        Self {
-            services: services.clone(),
-            data: data.to_owned(),
-            name,
-            from: from.map(Path::to_owned),
-            savepoint,
-        }
+        Self { services: services.clone(), data: data.to_owned(), name, from: from.map(Path::to_owned), savepoint }
     }
 
     /// The script's name.

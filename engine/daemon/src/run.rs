@@ -76,7 +76,8 @@ fn planned(
     scripts: &[Script],
     folder: &ScriptFolder,
 ) -> Result<Vec<Planned>, Failure> {
-    let select = |script: &Script| script.statements.iter().rposition(|at| matches!(at.statement, Statement::Select(_)));
+    let select =
+        |script: &Script| script.statements.iter().rposition(|at| matches!(at.statement, Statement::Select(_)));
     let last = scripts.iter().enumerate().rev().find_map(|(at, script)| Some((at, select(script)?)));
     if options.final_table.is_some() && last.is_none() {
         return Err(Failure::Refused("--final wants a script with a SELECT of its own".to_owned()));
@@ -102,7 +103,8 @@ fn planned(
                     let built = env.build(&job, &name, &results);
                     let built = built.map_err(|error| script.refuses(error.at(statement.location)))?;
                     if folded && !built.bounded {
-                        let what = "--final wants a SELECT whose input ends: there is no final table of one that does not";
+                        let what =
+                            "--final wants a SELECT whose input ends: there is no final table of one that does not";
                         return Err(Failure::Refused(what.to_owned()));
                     }
                     let statement = statement.text.clone();
@@ -117,9 +119,8 @@ fn planned(
 /// Text in columns, under a head.
 fn table(head: &[String], rows: &[Vec<String>]) -> String {
     let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
-    let width = |column: usize| {
-        all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
+    let width =
+        |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |row: &[String]| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
@@ -246,7 +247,9 @@ impl Runner<'_> {
                 self.live.iter().for_each(|other| other.handle.cancel());
                 let mut message = format!("{}: {error}", live.name);
                 if watch.checkpoints().completed > 0 {
-                    message.push_str("\n  what was committed is kept: the same command goes on from there, --fresh begins anew");
+                    message.push_str(
+                        "\n  what was committed is kept: the same command goes on from there, --fresh begins anew",
+                    );
                 }
                 Err(Failure::Job(message))
             }

@@ -137,7 +137,9 @@ impl TableEnvironment {
             Some(interval) if set("execution.checkpointing.interval").is_some() => {
                 config.checkpoint_interval = Some(interval).filter(|interval| !interval.is_zero());
             }
-            _ if job.result.is_some() => config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL),
+            _ if job.result.is_some() => {
+                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL)
+            }
             _ => {}
         }
         config
