@@ -110,14 +110,7 @@ fn compare(options: &Options) -> std::io::Result<bool> {
             cells.push(if judge(&given)? { "right" } else { "WRONG" });
         }
         cells.resize(4, "-");
-        println!(
-            "{query:<8} {:>9} {:>9} {:>9}  {:>11}  {}",
-            cells[0],
-            cells[1],
-            cells[2],
-            cells[3],
-            first.as_millis()
-        );
+        println!("{query:<8} {:>9} {:>9} {:>9}  {:>11}  {}", cells[0], cells[1], cells[2], cells[3], first.as_millis());
         match said {
             None => right += 1,
             Some(said) => {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, StringViewArray,
-    StructArray, Time32MillisecondArray, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
+    StringViewArray, StructArray, Time32MillisecondArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use yeoul_formats::Header;
@@ -146,10 +146,7 @@ fn changes_are_written_with_their_kinds() {
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(0), None]));
     let kinds = vec![RowKind::UpdateBefore, RowKind::Delete];
     let (schema, frame) = self::frame(vec![("id", ids), ("name", names), ("at", times)], kinds);
-    assert_eq!(
-        text(&schema, Style::Changelog, &frame),
-        "-U1,\"a, \"\"b\"\"\",1970-01-01 00:00:00.000\n-D,\"\",\n"
-    );
+    assert_eq!(text(&schema, Style::Changelog, &frame), "-U1,\"a, \"\"b\"\"\",1970-01-01 00:00:00.000\n-D,\"\",\n");
     assert_eq!(
         text(&schema, Style::JsonChangelog, &frame),
         "{\"op\":\"-U\",\"id\":1,\"name\":\"a, \\\"b\\\"\",\"at\":\"1970-01-01 00:00:00\"}\n{\"op\":\"-D\",\"id\":null,\"name\":\"\",\"at\":null}\n"
