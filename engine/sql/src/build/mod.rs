@@ -8,6 +8,7 @@
 //!    in which other things were changed.
 //! 2. Rows of one key stay in their order: what comes from one instance is not spread over several but by a key.
 
+mod aside;
 mod lookup;
 mod operator;
 mod scan;
@@ -74,8 +75,8 @@ struct Builder<'a> {
     graph: JobGraph,
     /// By node of the plan.
     places: Vec<Option<Place>>,
-    /// How tables are read, by the node that scans them.
-    scans: BTreeMap<NodeId, Scanned>,
+    /// How tables are read.
+    scans: BTreeMap<String, Scanned>,
     /// How many operators of a kind do the same.
     uids: HashMap<String, usize>,
     bounded: bool,
@@ -102,6 +103,8 @@ impl<'a> Builder<'a> {
             Operator::Values(values) => self.values(node, values)?,
             // The source gives rows their times.
             Operator::AssignTimes(_) => self.places[node.inputs[0].node],
+            Operator::Late(calc) => Some(self.late(node, calc)?),
+            Operator::Errors(table) => Some(self.errors(node, table)?),
             Operator::Sink(sink) => {
                 self.sink(node, sink)?;
                 None
@@ -170,6 +173,11 @@ impl<'a> Builder<'a> {
             Sink::Table { table, columns, overwrite } => self.table_sink(node, input, table, columns, *overwrite),
         }
     }
+}
+
+/// What tells one table with its options from another.
+fn key(table: &crate::catalog::Table) -> String {
+    format!("{} {:?}", table.name, table.options)
 }
 
 /// A table that its connector refuses, as an error of the script. The option or column at fault is where to point.

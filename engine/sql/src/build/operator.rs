@@ -39,7 +39,12 @@ impl Builder<'_> {
             Operator::Unnest(spec) => of!(spec),
             Operator::MatchRecognize(spec) => of!(spec),
             Operator::LookupJoin(spec) => self.lookup(spec, inputs[0])?,
-            Operator::Scan(_) | Operator::Values(_) | Operator::AssignTimes(_) | Operator::Sink(_) => {
+            Operator::Scan(_)
+            | Operator::Values(_)
+            | Operator::AssignTimes(_)
+            | Operator::Late(_)
+            | Operator::Errors(_)
+            | Operator::Sink(_) => {
                 return Err(SqlError::unsupported(format!("{} in the middle of a plan", node.operator.name())));
             }
         })

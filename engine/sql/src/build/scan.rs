@@ -128,7 +128,7 @@ impl Builder<'_> {
         let given = Arc::clone(&source.schema);
         let name = format!("Source({})", table.name);
         let added = self.add(&name, &what, parallelism, source.node(watermarks));
-        self.scans.insert(id, Scanned { source: added, errors });
+        self.scans.insert(super::key(table), Scanned { source: added, errors });
         let as_is = paths.iter().enumerate().all(|(index, path)| path.column == index && path.fields.is_empty())
             && paths.len() == given.fields().len();
         if as_is {
@@ -178,11 +178,6 @@ impl Builder<'_> {
                 _ => None,
             }
         })
-    }
-
-    /// Whether malformed records of a table are to be kept apart.
-    fn wants_errors(&self, _table: &Table) -> bool {
-        false
     }
 }
 
