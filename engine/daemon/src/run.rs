@@ -23,7 +23,7 @@ use crate::{Failure, place};
 
 /// A failure is met with so many restarts: what is in the data does not mend itself, and someone is waiting.
 const RESTARTS: u32 = 3;
-const RESTART_DELAY: Duration = Duration::from_millis(500);
+const RESTART_DELAY: Duration = Duration::from_millis(200);
 
 /// Runs the scripts of a command line.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
@@ -142,6 +142,8 @@ struct Live {
     names: Vec<String>,
     sinks: Vec<usize>,
     folded: bool,
+    /// There was nothing to go on from.
+    anew: bool,
 }
 
 struct Runner<'a> {
@@ -158,13 +160,14 @@ impl Runner<'_> {
     fn begin(&mut self, planned: PlannedJob) -> Result<(), Failure> {
         let PlannedJob { number, name, statement, job, built, folded } = planned;
         let own = self.folder.job(number);
-        match own.begin(&statement)? {
+        let left = own.begin(&statement)?;
+        match left {
             Left::Finished => {
                 self.say(&name, "resumed", "ended in the run that was cut short, and is not run again");
                 return Ok(());
             }
             Left::Checkpoint => {
-                self.say(&name, "resumed", "an earlier run was cut short; this one goes on from its last checkpoint");
+                self.say(&name, "resumed", "an earlier run was cut short; this one goes on from what it had committed");
             }
             Left::Nothing => {}
         }
@@ -186,7 +189,7 @@ impl Runner<'_> {
         let waits = built.bounded || job.result.is_some() || job.settings.get("table.dml-sync") == Some("true");
         let handle = self.env.start(built, config);
         let progress = Progress::new(handle.watch().clone(), self.services.clock.clone());
-        self.live.push(Live { number, name, handle, progress, names, sinks, folded });
+        self.live.push(Live { number, name, handle, progress, names, sinks, folded, anew: left == Left::Nothing });
         if waits { self.follow(Some(number)) } else { Ok(()) }
     }
 
@@ -246,7 +249,9 @@ impl Runner<'_> {
             Err(error) => {
                 self.live.iter().for_each(|other| other.handle.cancel());
                 let mut message = format!("{}: {error}", live.name);
-                if watch.checkpoints().completed > 0 {
+                if live.anew && watch.checkpoints().completed == 0 {
+                    own.forget()?;
+                } else {
                     message.push_str(
                         "\n  what was committed is kept: the same command goes on from there, --fresh begins anew",
                     );

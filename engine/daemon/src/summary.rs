@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use yeoul::Figures;
-use yeoul::figures::{grouped, json_text, short};
+use yeoul::figures::{bytes, grouped, json_text, per_second};
 use yeoul::runtime::JobWatch;
 
 /// How a job ended.
@@ -66,17 +66,17 @@ impl Summary {
     pub(crate) fn text(&self) -> String {
         let figures = &self.figures;
         let mut text = format!(
-            "{}: {} after {:.2} s: {} records in ({}/s), {} changes out, {} late, {} malformed, {} checkpoints, state {}B in {} entries",
+            "{}: {} after {:.2} s: {} records in ({}), {} changes out, {} late, {} malformed, {} checkpoints, state {} in {} entries",
             self.name,
             self.ending.word(),
             figures.elapsed,
             grouped(figures.records),
-            short(figures.rate),
+            per_second(figures.rate),
             grouped(self.rows_out),
             grouped(figures.late),
             grouped(figures.errors),
             grouped(figures.checkpoints),
-            short(figures.state_bytes as f64),
+            bytes(figures.state_bytes),
             grouped(figures.state_entries),
         );
         for (what, of) in [("late rows", &self.late), ("malformed records", &self.errors)] {

@@ -69,23 +69,21 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:6.1} s  {} records  {}/s  watermark {}{}  late {}  errors {}  state {}B  checkpoints {} (last {:.1} ms, {}B)",
+            "{:6.1} s  {} records  {}  watermark {}{}  late {}  errors {}  state {}  checkpoints {} (last {:.1} ms, {})",
             self.elapsed,
             grouped(self.records),
-            short(self.rate),
+            per_second(self.rate),
             Shown(self.watermark),
             self.lag.map_or_else(String::new, lag),
             self.late,
             self.errors,
-            short(self.state_bytes as f64),
+            bytes(self.state_bytes),
             self.checkpoints,
             self.checkpoint_millis,
-            short(self.checkpoint_bytes as f64),
+            bytes(self.checkpoint_bytes),
         )?;
         // A job that restarts again and again must not look like one that has little to do.
-        self.failure
-            .as_ref()
-            .map_or(Ok(()), |failure| write!(f, "  restarts {} ({failure})", self.restarts.saturating_sub(1).max(1)))
+        self.failure.as_ref().map_or(Ok(()), |failure| write!(f, "  restarts {} ({failure})", self.restarts))
     }
 }
 
@@ -124,9 +122,20 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
-/// 1234567 as `1.23 M`, 12 as `12 `: a unit's name goes right behind it.
+/// 1234567 as `1.23 M/s`.
 #[must_use]
-pub fn short(figure: f64) -> String {
+pub fn per_second(rate: f64) -> String {
+    format!("{}/s", short(rate).trim_end())
+}
+
+/// 1234567 as `1.23 MB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    format!("{}B", short(count as f64))
+}
+
+/// A figure to which a unit's name is put.
+fn short(figure: f64) -> String {
     match figure {
         f if f >= 1e9 => format!("{:.2} G", f / 1e9),
         f if f >= 1e6 => format!("{:.2} M", f / 1e6),
@@ -159,7 +168,8 @@ mod tests {
     #[test]
     fn figures_are_short() {
         assert_eq!([grouped(0), grouped(999), grouped(1_234_567)], ["0", "999", "1,234,567"]);
-        assert_eq!([short(12.0), short(1234.0), short(5.6e6), short(7e9)], ["12 ", "1.2 k", "5.60 M", "7.00 G"]);
+        assert_eq!([bytes(12), bytes(1234), bytes(5_600_000)], ["12 B", "1.2 kB", "5.60 MB"]);
+        assert_eq!([per_second(12.0), per_second(7e9)], ["12/s", "7.00 G/s"]);
         assert_eq!([lag(90_000), lag(7_200_000)], [" (lag 90.0 s)", " (lag 2.0 h)"]);
     }
 
@@ -178,15 +188,15 @@ mod tests {
             checkpoints: 1,
             checkpoint_millis: 0.5,
             checkpoint_bytes: 10,
-            restarts: 4,
+            restarts: 3,
             failure: None,
         };
         assert_eq!(
             figures.to_string(),
-            "   1.5 s  1,000 records  666 /s  watermark at the end  late 2  errors 0  state 2.0 kB  checkpoints 1 (last 0.5 ms, 10 B)"
+            "   1.5 s  1,000 records  666/s  watermark at the end  late 2  errors 0  state 2.0 kB  checkpoints 1 (last 0.5 ms, 10 B)"
         );
         figures.failure = Some("no such \"plane\"".to_owned());
         assert!(figures.to_string().ends_with("  restarts 3 (no such \"plane\")"));
-        assert!(figures.json().ends_with(r#""restarts":4,"failure":"no such \"plane\""}"#), "{}", figures.json());
+        assert!(figures.json().ends_with(r#""restarts":3,"failure":"no such \"plane\""}"#), "{}", figures.json());
     }
 }

@@ -134,7 +134,7 @@ impl Progress {
             checkpoints: checkpoints.completed,
             checkpoint_millis: checkpoints.duration_nanos as f64 / 1e6,
             checkpoint_bytes: checkpoints.bytes,
-            restarts: self.watch.attempts(),
+            restarts: self.watch.attempts().saturating_sub(1),
             failure: failure.and_then(|failure| failure.lines().next().map(str::to_owned)),
         }
     }

@@ -2,6 +2,7 @@
 
 mod flights;
 mod answers;
+mod scripts;
 
 use std::path::Path;
 

@@ -148,7 +148,7 @@ impl<D> InHand<D> {
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
             return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
-                "correct the file, or set on_malformed(OnMalformed::SideOutput) to send such records to the error output",
+                "correct the file, or keep such records apart: in SQL read t$errors beside t, in a program set on_malformed(OnMalformed::SideOutput)",
             ));
         }
         let raw = &self.text.window().0[..len];

@@ -132,11 +132,10 @@ impl<'a> Builder<'a> {
         self.graph.add(GraphNode { uid, name: name.to_owned(), parallelism, chainable: true, kind })
     }
 
-    /// One instance where all rows go to one place, and as many as before it where they are not spread again (invariant 2).
+    /// As many instances as before it where rows are not spread again (invariant 2).
     fn parallelism(&self, node: &Node) -> Option<u16> {
         let of = |input: &crate::lower::Input| match input.exchange {
-            Exchange::Single => Some(1),
-            Exchange::Hash(_) => None,
+            Exchange::Single | Exchange::Hash(_) => None,
             Exchange::Forward => self.places[input.node].and_then(|place| self.graph.nodes[place.node.0].parallelism),
         };
         node.inputs.iter().filter_map(of).min()
@@ -149,7 +148,9 @@ impl<'a> Builder<'a> {
             let place = self.place(input.node)?;
             let partitioning = match &input.exchange {
                 Exchange::Forward => Partitioning::Forward,
-                Exchange::Single => Partitioning::Global,
+                Exchange::Single if self.graph.nodes[to.0].parallelism == Some(1) => Partitioning::Global,
+                // To the shard that owns the empty key: state is restored by the key's owner.
+                Exchange::Single => Partitioning::Hash(HashColumns { columns: Vec::new() }.router()),
                 Exchange::Hash(columns) => Partitioning::Hash(HashColumns { columns: columns.clone() }.router()),
             };
             let number = if union { 0 } else { u8::try_from(number).unwrap_or(u8::MAX) };

@@ -42,6 +42,12 @@ pub(super) fn definition(table: &Table, written: &[usize]) -> Result<(TableDefin
     Ok((definition, EngineOptions::read(&mine)?))
 }
 
+/// What stays the same of a table when it is read faster, or otherwise: its name, and what it is of.
+pub(super) fn identity(table: &Table) -> String {
+    let option = |key: &str| table.options.get(key).map_or("", String::as_str);
+    format!("{} {} {}", table.name, option("connector"), option("path"))
+}
+
 /// What options say of a table's watermarks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EngineOptions {
@@ -124,7 +130,7 @@ impl Builder<'_> {
             .collect::<Result<Vec<_>>>()?;
         let watermarks = self.watermarks(id, &engine, &paths, &node.schema)?;
         let (parallelism, errors) = (source.parallelism, source.errors.clone());
-        let what = format!("{} {:?}", table.name, definition.options);
+        let what = identity(table);
         let given = Arc::clone(&source.schema);
         let name = format!("Source({})", table.name);
         let added = self.add(&name, &what, parallelism, source.node(watermarks));

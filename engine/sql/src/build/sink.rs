@@ -9,11 +9,11 @@ use yeoul_frame::Columns;
 use yeoul_operator::{InputId, OperatorError, OutputId, Partitioning};
 use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 
-use super::scan::definition;
+use super::scan::{definition, identity};
 use super::{Builder, checked, refused};
 use crate::catalog::Table;
 use crate::error::Result;
-use crate::lower::{Exchange, Node};
+use crate::lower::Node;
 
 impl Builder<'_> {
     pub(super) fn table_sink(
@@ -30,14 +30,14 @@ impl Builder<'_> {
             definition.options.insert("sink.overwrite".to_owned(), "true".to_owned());
         }
         let sink = self.doors.connectors.sink(&definition).map_err(|error| refused(&error))?;
-        let what = format!("{} {:?}", table.name, definition.options);
+        let what = identity(table);
         let name = format!("Sink({})", table.name);
         // One writer takes all rows; else they stay where they are, or come by the sink's key.
         let parallelism = match (sink.parallelism, self.parallelism(node)) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let gather = parallelism.is_some() && !matches!(node.inputs[0].exchange, Exchange::Hash(_));
+        let gather = parallelism.is_some();
         if written == columns {
             let added = self.add(&name, &what, parallelism, sink.kind);
             if gather {
