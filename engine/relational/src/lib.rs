@@ -16,6 +16,9 @@ mod key;
 mod output;
 mod sort_key;
 mod refusal;
+mod arena;
+mod passed;
+mod pending;
 pub mod time_order;
 
 pub mod calc;

@@ -143,7 +143,7 @@ impl<K: ColumnKey + std::hash::Hash + Eq> LookupOperator<K> {
         let mut first = 0u32;
         for frame in &frames {
             let input = Input::of(frame)?;
-            let nulls = super::regular::null_keys(&input, &self.spec.right_keys)?;
+            let nulls = super::null_keys(&input, &self.spec.right_keys)?;
             for (part, array) in parts.iter_mut().zip(input.all_columns()?) {
                 part.push(array);
             }
@@ -202,7 +202,7 @@ impl<K: ColumnKey + std::hash::Hash + Eq> Operator for LookupOperator<K> {
     fn process(&mut self, _: InputId, given: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let bare = given.clone().without_hashes();
         let input = Input::of(&bare)?;
-        let nulls = super::regular::null_keys(&input, &self.spec.left_keys)?;
+        let nulls = super::null_keys(&input, &self.spec.left_keys)?;
         self.keys.read(&input)?;
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         for (row, key) in self.keys.keys().iter().enumerate() {
