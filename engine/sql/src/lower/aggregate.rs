@@ -293,7 +293,12 @@ impl Lowering<'_> {
         traits.extend(window_traits(grouped.window, grouped.order, &properties));
         let mut upsert: Vec<usize> = (0..key_columns.len()).collect();
         upsert.extend([first, first + 1]);
-        let exchange = if key_columns.is_empty() { Exchange::Single } else { Exchange::Hash(key_columns.clone()) };
+        // Rows that bring their window along are kept by it, too.
+        let mut kept_by = key_columns.clone();
+        if let WindowTime::Windowed { start, end } = time {
+            kept_by.extend([start, end]);
+        }
+        let exchange = if kept_by.is_empty() { Exchange::Single } else { Exchange::Hash(kept_by) };
         let node = Node {
             operator: Operator::WindowAggregate(WindowAggregate {
                 window: grouped.window,
