@@ -67,13 +67,12 @@ impl Arena {
         self.bytes[place.0 + 4..place.0 + 8].copy_from_slice(&mark.to_le_bytes());
     }
 
-    /// Keeps the entries for which `keeps` holds, in their order.
+    /// Keeps the entries for which `keeps` holds, in their order; each is asked for once.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(Entry<'_>) -> bool) {
-        if self.iter().all(&mut keeps) {
-            return;
-        }
-        let mut kept = Self::default();
-        for entry in self.iter().filter(|entry| keeps(*entry)) {
+        let mut entries = self.iter();
+        let Some(first) = entries.find(|entry| !keeps(*entry)) else { return };
+        let mut kept = Self { bytes: self.bytes[..first.at].to_vec() };
+        for entry in entries.filter(|entry| keeps(*entry)) {
             kept.push(entry.time, entry.mark, entry.row);
         }
         *self = kept;

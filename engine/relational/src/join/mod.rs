@@ -5,6 +5,7 @@ mod lookup;
 mod pairs;
 mod cross;
 mod regular;
+mod null_aware;
 mod window;
 #[cfg(test)]
 mod window_tests;
@@ -171,8 +172,8 @@ impl RegularJoin {
         let form =
             key_form(&self.to_string(), [&self.left_schema, &self.right_schema], [&self.left_keys, &self.right_keys])?;
         check_output(&self.to_string(), self.kind, [&self.left_schema, &self.right_schema], &self.schema)?;
-        if self.null_aware {
-            return crate::refusal::not_supported(&format!("{self} that is null-aware (NOT IN)"));
+        if self.null_aware && self.kind == JoinKind::Anti {
+            return by_key_form!(form, K => Ok(Box::new(null_aware::NullAwareOperator::<K>::new(self)?)));
         }
         by_key_form!(form, K => Ok(Box::new(regular::RegularOperator::<K>::new(self)?)))
     }
