@@ -185,6 +185,24 @@ fn malformed_and_late_rows_are_read_and_counted() {
 }
 
 #[test]
+fn null_is_kept_out_of_columns_that_are_not_null() {
+    let world = World::new();
+    let script = |mode: &str| {
+        format!(
+            "SET 'table.exec.sink.not-null-enforcer' = '{mode}';
+             CREATE TABLE t (a INT NOT NULL, b INT) WITH ('connector' = 'print');
+             INSERT INTO t (a) SELECT x FROM (VALUES (1), (CAST(NULL AS INT)), (3)) AS v(x);"
+        )
+    };
+    world.file("s.sql", &script("error"));
+    let (status, _, err) = world.run("run s.sql --fresh");
+    assert!(status == 1 && err.contains("NULL in 'a'") && err.contains("'drop'"), "{status} {err}");
+    world.file("s.sql", &script("drop"));
+    let (status, out, err) = world.run("run s.sql --fresh");
+    assert_eq!((status, out.as_str()), (0, "+I[1, null]\n+I[3, null]\n"), "{err}");
+}
+
+#[test]
 fn a_run_that_was_killed_goes_on() {
     let world = World::new();
     world.file("s.sql", &format!("{NUMBERS} SELECT k, COUNT(*) AS n, SUM(id) AS s FROM numbers GROUP BY k;"));

@@ -1,4 +1,4 @@
-//! Each SQL script over the flights against an answer worked out by a plain sequential program, on one to four shards.
+//! SQL scripts over the flights and the NEXMark events, each against an answer worked out by a plain sequential program, on one to four shards.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use yeoul::sql::session::Step;
 use yeoul::sql::{parse, variables};
 use yeoul::table::{Results, final_table};
 
-use crate::answers;
+use crate::{answers, nexmark};
 
 /// Runs a script and returns what its SELECT gives in the end, if it has one. Results of INSERT are in `out`.
 fn run(name: &str, shards: u16, out: &Path) -> Option<Vec<String>> {
@@ -16,6 +16,7 @@ fn run(name: &str, shards: u16, out: &Path) -> Option<Vec<String>> {
     let text = std::fs::read_to_string(root.join(name)).unwrap();
     let known = |key: &str| match key {
         "DATA" => Some(root.join("data").display().to_string()),
+        "NEXMARK" => Some(root.join("data/nexmark-20k.ndjson.gz").display().to_string()),
         "OUT" => Some(out.display().to_string()),
         _ => None,
     };
@@ -81,4 +82,17 @@ fn the_five_most_delayed_routes_of_each_day() {
 #[test]
 fn departures_with_the_weather_of_their_time() {
     check("weather.sql", &[("", answers::weather())]);
+}
+
+#[test]
+fn nexmark_queries_over_the_shipped_events() {
+    for (query, answer) in [
+        ("q2", nexmark::q2()),
+        ("q3", nexmark::q3()),
+        ("q4", nexmark::q4()),
+        ("q5", nexmark::q5()),
+        ("q8", nexmark::q8()),
+    ] {
+        check(&format!("nexmark/{query}.sql"), &[("", answer)]);
+    }
 }
