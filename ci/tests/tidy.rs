@@ -51,8 +51,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tables", &["frame", "operator", "formats", "file", "print", "datagen", "nexmark"]),
     (
         "yeoul",
-        &["sys", "frame", "state", "operator", "runtime", "stream", "formats", "file", "print", "tables", "derive"],
+        &[
+            "sys", "frame", "state", "operator", "runtime", "stream", "sql", "formats", "file", "print", "tables",
+            "derive",
+        ],
     ),
+    ("daemon", &["yeoul"]),
     ("sim", &["sys", "frame", "ring", "state", "operator", "runtime", "stream", "formats", "file"]),
 ];
 

@@ -32,10 +32,10 @@ CREATE TEMPORARY VIEW bid AS
 SELECT bid.auction, bid.bidder, bid.price, bid.channel, bid.url, `dateTime`, bid.extra
 FROM nexmark WHERE event_type = 2;
 
-SELECT b.auction, b.bidder, b.price, b.channel, b.url, b.`dateTime` AS bid_dateTime, b.extra AS bid_extra,
-       p.name, p.emailAddress, p.creditCard, p.city, p.state, p.`dateTime` AS person_dateTime, p.extra AS person_extra,
-       a.id, a.itemName, a.description, a.initialBid, a.reserve, a.`dateTime` AS auction_dateTime, a.expires, a.seller,
+SELECT b.bidder, b.price, b.channel, b.url, b.extra AS bid_extra,
+       p.id AS person_id, p.name, p.emailAddress, p.creditCard, p.city, p.state, p.extra AS person_extra,
+       a.itemName, a.description, a.initialBid, a.reserve, a.`dateTime` AS auction_dateTime, a.expires, a.seller,
        a.category, a.extra AS auction_extra
 FROM bid AS b
-INNER JOIN person AS p ON b.bidder = p.id
-INNER JOIN auction AS a ON a.seller = p.id;
+INNER JOIN person AS p ON p.id = b.bidder
+INNER JOIN auction AS a ON a.seller = b.bidder;

@@ -113,6 +113,17 @@ impl FileSink {
         Ok(FileSink::new(path.into(), ColumnLines::new(schema, format)?))
     }
 
+    /// Writes changes of every kind, each with its kind before it ([`Style::Changelog`](yeoul_formats::columns::Style)).
+    ///
+    /// # Errors
+    /// A type that has no text.
+    pub fn changelog(
+        path: impl Into<String>,
+        schema: SchemaRef,
+    ) -> Result<FileSink<Columns, ColumnLines>, UnfitColumns> {
+        Ok(FileSink::new(path.into(), ColumnLines::changelog(schema)?))
+    }
+
     /// Writes one JSON object a line into the folder `path`.
     #[must_use]
     pub fn ndjson<T: Schema>(path: impl Into<String>) -> FileSink<T, NdjsonText> {

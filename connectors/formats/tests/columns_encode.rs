@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_array::types::Int64Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, ListArray, StringViewArray,
-    StructArray, Time32MillisecondArray, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
+    StringViewArray, StructArray, Time32MillisecondArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use yeoul_formats::Header;
@@ -137,6 +137,20 @@ fn rows_are_written_as_csv_and_read_back() {
     let back = builder.finish();
     let shown = |frame: &Frame| format!("{:?}", frame.columns().unwrap().arrays());
     assert_eq!(shown(&back), shown(&frame));
+}
+
+#[test]
+fn changes_are_written_with_their_kinds() {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+    let names: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a, \"b\""), Some("")]));
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(0), None]));
+    let kinds = vec![RowKind::UpdateBefore, RowKind::Delete];
+    let (schema, frame) = self::frame(vec![("id", ids), ("name", names), ("at", times)], kinds);
+    assert_eq!(text(&schema, Style::Changelog, &frame), "-U1,\"a, \"\"b\"\"\",1970-01-01 00:00:00.000\n-D,\"\",\n");
+    assert_eq!(
+        text(&schema, Style::JsonChangelog, &frame),
+        "{\"op\":\"-U\",\"id\":1,\"name\":\"a, \\\"b\\\"\",\"at\":\"1970-01-01 00:00:00\"}\n{\"op\":\"-D\",\"id\":null,\"name\":\"\",\"at\":null}\n"
+    );
 }
 
 #[test]

@@ -102,6 +102,15 @@ impl PrintColumns {
         Ok(Self { encoder, identifier: String::new(), to_error: false, most: u64::MAX })
     }
 
+    /// As [`new`](Self::new), each row a JSON object with its kind: `{"op":"+I","id":1}`.
+    ///
+    /// # Errors
+    /// A type that cannot be shown.
+    pub fn json(schema: SchemaRef) -> Result<Self, UnfitColumns> {
+        let encoder = ColumnEncoder::new(schema, Style::JsonChangelog)?;
+        Ok(Self { encoder, identifier: String::new(), to_error: false, most: u64::MAX })
+    }
+
     /// Begins each line with this and `> ` (Flink's `print-identifier`).
     #[must_use]
     pub fn identifier(mut self, identifier: impl Into<String>) -> Self {

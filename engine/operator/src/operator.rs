@@ -43,6 +43,12 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
+    /// What the watermark is for those after this operator once `watermark` has come to it: less, if it gives rows from before it. Rises
+    /// with `watermark`, and is [`Timestamp::MAX`] at the end.
+    fn output_watermark(&self, watermark: Timestamp) -> Timestamp {
+        watermark
+    }
+
     /// The earliest processing time at which [`on_processing_time`](Self::on_processing_time) has something to do.
     fn next_processing_time(&self) -> Option<Timestamp> {
         None

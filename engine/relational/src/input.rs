@@ -117,6 +117,15 @@ pub(crate) fn gather(array: &dyn Array, positions: &UInt32Array) -> Result<Array
     })
 }
 
+/// Refuses rows that change where a plan says that none does.
+pub(crate) fn check_inserts(name: &dyn std::fmt::Display, input: &Input<'_>) -> Result<(), OperatorError> {
+    if input.kinds().is_none() {
+        return Ok(());
+    }
+    Err(OperatorError::new(format!("{name} over rows that change"))
+        .hint("this is a fault of the plan, or of a source that declares the wrong changelog mode"))
+}
+
 #[cold]
 fn no_columns() -> OperatorError {
     OperatorError::new("a relational operator was given rows where it takes columns")

@@ -16,6 +16,9 @@ mod key;
 mod output;
 mod sort_key;
 mod refusal;
+mod arena;
+mod passed;
+mod pending;
 pub mod time_order;
 
 pub mod calc;
@@ -45,7 +48,7 @@ pub use changelog_normalize::ChangelogNormalize;
 pub use deduplicate::Deduplicate;
 pub use expand::Expand;
 pub use expression::{ColumnValue, EvaluationTime, Expression};
-pub use join::{IntervalJoin, JoinKind, RegularJoin, TemporalJoin, Uniqueness, WindowJoin};
+pub use join::{IntervalJoin, JoinKind, LookupJoin, RegularJoin, TemporalJoin, Uniqueness, WindowJoin};
 pub use key::HashColumns;
 pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
 pub use over::{OverAggregate, OverCall, OverFrame};

@@ -270,8 +270,14 @@ impl Chain {
                     self.slots[at].queue.push_front(Arrival::Signal(signal));
                     return Ok(());
                 }
+                let forwarded = match signal {
+                    Signal::Watermark(watermark) => {
+                        Signal::Watermark(self.slots[at].operator.output_watermark(watermark))
+                    }
+                    other => other,
+                };
                 let targets = std::mem::take(&mut self.slots[at].targets);
-                self.forward(&targets, signal);
+                self.forward(&targets, forwarded);
                 self.slots[at].targets = targets;
                 self.slots[at].started |= signal == Signal::Start;
                 self.note_passed(signal);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::Expr;
 
 use crate::connector::Connector;
@@ -36,6 +36,27 @@ pub struct Table {
     pub options: BTreeMap<String, String>,
     /// Its connector.
     pub connector: &'static Connector,
+    /// What it is beside another table, if it is.
+    pub aside: Option<(Aside, Arc<Table>)>,
+}
+
+/// What became of rows of a table that a job could not use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aside {
+    /// `t$late`: rows that came too late for a window.
+    Late,
+    /// `t$errors`: records that could not be read.
+    Errors,
+}
+
+impl Aside {
+    /// All, with what stands behind a table's name for each.
+    const SUFFIXES: [(&'static str, Self); 2] = [("$late", Self::Late), ("$errors", Self::Errors)];
+
+    /// The table's name and what is meant of it.
+    fn of(name: &str) -> Option<(&str, Self)> {
+        Self::SUFFIXES.iter().find_map(|(suffix, aside)| Some((name.strip_suffix(suffix)?, *aside)))
+    }
 }
 
 /// A column of a table.
@@ -91,6 +112,36 @@ impl Table {
         Arc::new(Schema::new(fields))
     }
 
+    /// The rows of this table that a job could not use, as a table.
+    #[must_use]
+    pub fn aside(self: &Arc<Self>, aside: Aside) -> Self {
+        let (suffix, _) = Aside::SUFFIXES[aside as usize];
+        let columns: Vec<Column> = match aside {
+            // A row that was late is no row of any time any more: the watermark has passed it.
+            Aside::Late => self.columns.clone(),
+            Aside::Errors => {
+                let column = |name: &str, of: DataType| Column {
+                    name: name.to_owned(),
+                    of: SqlType::from_arrow(&of, false),
+                    comment: None,
+                    source: ColumnSource::Physical,
+                };
+                let number = |name| column(name, DataType::Int64);
+                let text = |name| column(name, DataType::Utf8View);
+                vec![text("file"), number("line"), number("column"), number("offset"), text("reason"), text("raw")]
+            }
+        };
+        Self {
+            name: format!("{}{suffix}", self.name),
+            schema: Self::schema_of(&columns),
+            columns,
+            watermark: None,
+            primary_key: Vec::new(),
+            aside: Some((aside, Arc::clone(self))),
+            ..Self::clone(self)
+        }
+    }
+
     /// The columns that a query writes, in order: neither computed nor virtual.
     #[must_use]
     pub fn written(&self) -> Vec<usize> {
@@ -144,6 +195,16 @@ impl Catalog {
     pub fn find(&self, name: &Name) -> Result<&Entry> {
         let bare = bare(name)?;
         self.get(bare).ok_or_else(|| self.missing(bare).at(name.location))
+    }
+
+    /// What is beside a table, by a name such as `t$late`.
+    #[must_use]
+    pub fn aside(&self, name: &str) -> Option<(Arc<Table>, Aside)> {
+        let (base, aside) = Aside::of(name)?;
+        match self.get(base)? {
+            Entry::Table(table) => Some((Arc::clone(table), aside)),
+            Entry::View(_) => None,
+        }
     }
 
     /// That nothing has this name.

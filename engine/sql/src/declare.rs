@@ -136,6 +136,7 @@ pub(crate) fn table(catalog: &Catalog, settings: &Settings, declared: &CreateTab
         partitioned_by,
         options,
         connector,
+        aside: None,
     })
 }
 

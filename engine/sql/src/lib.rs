@@ -25,6 +25,7 @@ mod plan;
 mod declare;
 mod expression;
 pub mod lower;
+pub mod build;
 pub mod session;
 
 pub use error::{SqlError, nearest};

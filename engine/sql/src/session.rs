@@ -14,7 +14,7 @@ use crate::interval::duration_millis;
 use crate::lex::Hint;
 use crate::lower::{self, Plan, Sink};
 use crate::settings::Settings;
-use crate::statement::{CreateView, Explain, ExplainDetail, Insert, Located, Select, Statement};
+use crate::statement::{CreateView, Explain, ExplainDetail, Insert, Located, Name, Select, Statement};
 use crate::types::SqlType;
 use crate::{declare, parse, plan};
 
@@ -65,10 +65,18 @@ impl Session {
     /// The first thing that is wrong; `each` has had what came before it.
     pub fn script(&mut self, script: &str, mut each: impl FnMut(&Located, Step)) -> Result<()> {
         for statement in parse::parse(script)? {
-            let step = self.step(&statement).map_err(|error| placed(error, &statement).in_script(script))?;
+            let step = self.take(&statement).map_err(|error| error.in_script(script))?;
             each(&statement, step);
         }
         Ok(())
+    }
+
+    /// Takes one statement of a script; what is wrong is said with its place.
+    ///
+    /// # Errors
+    /// If it does not hold together with what the session has.
+    pub fn take(&mut self, statement: &Located) -> Result<Step> {
+        self.step(statement).map_err(|error| placed(error, statement))
     }
 
     /// Takes one statement.
@@ -141,8 +149,35 @@ impl Session {
     }
 
     fn job(&self, inserts: &[Insert]) -> Result<Job> {
-        let outputs = inserts.iter().map(|insert| self.output(insert)).collect::<Result<Vec<_>>>()?;
+        let mut outputs = Vec::new();
+        for insert in inserts {
+            let output = self.output(insert)?;
+            if let Some(late) = &insert.late {
+                outputs.push(self.late_output(late, &output)?);
+            }
+            outputs.push(output);
+        }
         Ok(self.made(lower::lower(&outputs, &self.settings)?, None))
+    }
+
+    /// `LATE TO name`: an INSERT of the late rows of the query's table.
+    fn late_output(&self, name: &Name, output: &lower::Output) -> Result<lower::Output> {
+        let tables = plan::timed_tables(&output.plan);
+        let [table] = tables.as_slice() else {
+            let found = if tables.is_empty() { "none".to_owned() } else { tables.join(", ") };
+            return Err(SqlError::new(format!(
+                "LATE TO wants a query of one table with a WATERMARK, and there is {found}"
+            ))
+            .at(name.location)
+            .hint("read the late rows of each: INSERT INTO … SELECT * FROM t$late, in one STATEMENT SET"));
+        };
+        let parts = name.parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(".");
+        let text = format!("INSERT INTO {parts} SELECT * FROM {}", quoted(&format!("{table}$late")));
+        let statements = parse::parse(&text)?;
+        match statements.first().map(|located| &located.statement) {
+            Some(Statement::Insert(insert)) => self.output(&Insert { table: name.clone(), ..insert.clone() }),
+            _ => Err(SqlError::unsupported("LATE TO").at(name.location)),
+        }
     }
 
     fn made(&self, plan: Plan, result: Option<SchemaRef>) -> Job {

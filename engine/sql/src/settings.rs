@@ -103,6 +103,12 @@ impl Settings {
         self.set.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// What a key of a duration is set to, else its default.
+    #[must_use]
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        self.get(key).and_then(duration_millis).map(|millis| Duration::from_millis(millis.unsigned_abs()))
+    }
+
     /// `table.exec.state.ttl`; nothing if state is kept for good.
     #[must_use]
     pub fn state_ttl(&self) -> Option<Duration> {

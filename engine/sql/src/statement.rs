@@ -106,6 +106,8 @@ pub struct Insert {
     pub overwrite: bool,
     /// Where the rows come from.
     pub select: Select,
+    /// Where rows go that came too late for a window of the query: `LATE TO name` behind it, Yeoul's own.
+    pub late: Option<Name>,
 }
 
 /// `EXPLAIN`

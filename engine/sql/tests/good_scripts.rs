@@ -58,7 +58,7 @@ fn windows_by_position_by_name_and_in_the_old_form() {
          GROUP BY window_start, window_end",
         &["window=[CUMULATE(size 1 h, step 1 min)]"],
     );
-    plans(&format!("SELECT * FROM {WINDOW}"), &["WindowTableFunction(window=[TUMBLE(1 min)], time=rowtime) [I]"]);
+    plans(&format!("SELECT * FROM {WINDOW}"), &["WindowTableFunction(window=[TUMBLE(1 min)], time=ts) [I]"]);
     plans(
         "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(pt), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
         &["time=proctime"],

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod disk;
 pub mod failpoint;
+pub mod interrupt;
 pub mod memory;
 pub mod planted;
 pub mod prefetch;

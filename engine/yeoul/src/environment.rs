@@ -33,6 +33,8 @@ pub struct Environment {
 pub enum Error {
     /// The graph was put together wrongly.
     Graph(GraphError),
+    /// A script is wrong.
+    Sql(yeoul_sql::SqlError),
     /// The job failed.
     Job(JobError),
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Graph(error) => error.fmt(f),
+            Self::Sql(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
         }
     }
@@ -51,6 +54,12 @@ impl std::error::Error for Error {}
 impl From<GraphError> for Error {
     fn from(error: GraphError) -> Self {
         Self::Graph(error)
+    }
+}
+
+impl From<yeoul_sql::SqlError> for Error {
+    fn from(error: yeoul_sql::SqlError) -> Self {
+        Self::Sql(error)
     }
 }
 
@@ -99,7 +108,7 @@ impl Environment {
         self
     }
 
-    /// Whether `execute` writes a line of progress to the terminal: records, rate, watermark, lag, checkpoints.
+    /// Whether `execute` writes a line of progress to the terminal: records, rate, watermark, lag, state, checkpoints.
     #[must_use]
     pub fn with_progress(mut self, progress: bool) -> Self {
         self.progress = progress;

@@ -14,17 +14,21 @@
 //! ```
 
 pub mod environment;
+pub mod figures;
 pub mod progress;
+pub mod table;
 
 pub use environment::{Environment, Error};
+pub use figures::Figures;
 pub use progress::Progress;
+pub use table::TableEnvironment;
 pub use yeoul_derive::record_facade as record;
 pub use yeoul_frame::{Timestamp, rkyv};
 pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
 pub use {
     yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator,
-    yeoul_print as print, yeoul_runtime as runtime, yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
-    yeoul_tables as tables,
+    yeoul_print as print, yeoul_runtime as runtime, yeoul_sql as sql, yeoul_state as state, yeoul_stream as stream,
+    yeoul_sys as sys, yeoul_tables as tables,
 };
 
 /// What `#[record]` names in the code that it writes. Not for use by hand.

@@ -1,4 +1,4 @@
-//! A line of progress on the terminal while a job runs: records, rate, watermark, lag, checkpoints.
+//! Progress of a job on the terminal while it runs: a line in place, or lines of JSON.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Arc;
@@ -8,17 +8,38 @@ use yeoul_frame::Timestamp;
 use yeoul_runtime::JobWatch;
 use yeoul_sys::Clock;
 
-/// Between two lines.
-const EVERY: Duration = Duration::from_millis(200);
-/// Between two looks at whether the job has ended.
-const LOOK: Duration = Duration::from_millis(10);
+use crate::figures::Figures;
 
-/// Follows a job with a line of progress.
+/// Between two lines on a terminal.
+const EVERY: Duration = Duration::from_millis(200);
+/// Between two lines of JSON.
+const EVERY_JSON: Duration = Duration::from_secs(1);
+/// Between two looks at whether the job has ended. The first are closer: a short job is over by then.
+const LOOK: Duration = Duration::from_millis(10);
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+
+/// In what form progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shown {
+    /// A line, in place if it is a terminal; else only the last one.
+    #[default]
+    Line,
+    /// A line in place if it is a terminal, and taken away at the end: a summary follows.
+    Live,
+    /// A JSON object a second.
+    Json,
+    /// Not at all.
+    Nothing,
+}
+
+/// Follows a job.
+#[derive(Clone)]
 pub struct Progress {
     watch: Arc<JobWatch>,
     clock: Arc<dyn Clock>,
     begun: u64,
     last: (u64, u64),
+    shown: Shown,
 }
 
 impl Progress {
@@ -26,34 +47,63 @@ impl Progress {
     #[must_use]
     pub fn new(watch: Arc<JobWatch>, clock: Arc<dyn Clock>) -> Self {
         let begun = clock.monotonic_nanos();
-        Self { watch, clock, begun, last: (begun, 0) }
+        Self { watch, clock, begun, last: (begun, 0), shown: Shown::Line }
     }
 
-    /// Writes a line to stderr now and then until `ended` says so; in place if it is a terminal.
-    pub fn follow(mut self, ended: impl Fn() -> bool) {
+    /// Shows it in this form.
+    #[must_use]
+    pub fn shown(mut self, shown: Shown) -> Self {
+        self.shown = shown;
+        self
+    }
+
+    /// Writes to stderr now and then until `ended` says so, and once more then. Returns the last figures.
+    pub fn follow(mut self, mut ended: impl FnMut() -> bool) -> Figures {
         let in_place = stderr().is_terminal();
-        let mut shown = self.clock.monotonic_nanos();
+        let every = match self.shown {
+            Shown::Line | Shown::Live if in_place => Some(EVERY),
+            Shown::Json => Some(EVERY_JSON),
+            _ => None,
+        };
+        let mut written = self.clock.monotonic_nanos();
+        let mut look = FIRST_LOOK;
         loop {
             let over = ended();
             let now = self.clock.monotonic_nanos();
-            if over || (in_place && now - shown >= EVERY.as_nanos() as u64) {
-                shown = now;
-                let line = self.line(over);
-                // Progress is a courtesy: if nobody can read it, the job goes on.
-                let _ = if in_place { write!(stderr(), "\r\x1b[K{line}") } else { writeln!(stderr(), "{line}") };
-            }
             if over {
-                if in_place {
-                    let _ = writeln!(stderr());
+                let figures = self.figures(true);
+                match self.shown {
+                    Shown::Line => {
+                        self.write(&figures, in_place);
+                        let _ = if in_place { writeln!(stderr()) } else { Ok(()) };
+                    }
+                    Shown::Live if in_place => drop(write!(stderr(), "\r\x1b[K")),
+                    Shown::Live | Shown::Json | Shown::Nothing => {}
                 }
-                return;
+                return figures;
             }
-            std::thread::sleep(LOOK);
+            if every.is_some_and(|every| now - written >= every.as_nanos() as u64) {
+                written = now;
+                let figures = self.figures(false);
+                self.write(&figures, in_place);
+            }
+            std::thread::sleep(look);
+            look = (look * 2).min(LOOK);
         }
     }
 
-    /// The present line. The rate is that since the last line; of the whole run if it is the last.
-    pub fn line(&mut self, last: bool) -> String {
+    fn write(&self, figures: &Figures, in_place: bool) {
+        // Progress is a courtesy: if nobody can read it, the job goes on.
+        let _ = match self.shown {
+            Shown::Line | Shown::Live if in_place => write!(stderr(), "\r\x1b[K{figures}"),
+            Shown::Line => writeln!(stderr(), "{figures}"),
+            Shown::Json => writeln!(stderr(), "{}", figures.json()),
+            Shown::Live | Shown::Nothing => Ok(()),
+        };
+    }
+
+    /// The present figures. The rate is that since the last time; of the whole run if `last`.
+    pub fn figures(&mut self, last: bool) -> Figures {
         let now = self.clock.monotonic_nanos();
         let records = self.watch.source_records();
         let (since, before) = if last { (self.begun, 0) } else { self.last };
@@ -61,94 +111,31 @@ impl Progress {
         let rate = if seconds > 0.0 { records.saturating_sub(before) as f64 / seconds } else { 0.0 };
         self.last = (now, records);
         let watermark = self.watch.source_watermark();
+        let says = watermark != Timestamp::MIN && watermark != Timestamp::MAX;
         let checkpoints = self.watch.checkpoints();
-        let (mut late, mut errors) = (0, 0);
+        let [mut late, mut errors, mut state_bytes, mut state_entries] = [0; 4];
         for operator in self.watch.operators() {
             late += operator.counters.late.get();
             errors += operator.counters.errors.get();
+            state_bytes += operator.counters.state_bytes.get();
+            state_entries += operator.counters.state_entries.get();
         }
-        let elapsed = (now - self.begun) as f64 / 1e9;
-        // A job that restarts again and again must not look like one that has little to do.
-        let failures = restarts(self.watch.attempts(), self.watch.last_failure().as_deref());
-        format!(
-            "{elapsed:6.1} s  {} records  {}/s  watermark {}{}  late {late}  errors {errors}  checkpoints {} (last {:.1} ms, {} B){failures}",
-            grouped(records),
-            short(rate),
-            Shown(watermark),
-            lag(watermark, self.clock.wall_millis()),
-            checkpoints.completed,
-            checkpoints.duration_nanos as f64 / 1e6,
-            short(checkpoints.bytes as f64),
-        )
-    }
-}
-
-/// How often the job was started again, and why the last time: the failure's first line.
-fn restarts(attempts: u32, last: Option<&str>) -> String {
-    let first_line = last.and_then(|failure| failure.lines().next());
-    first_line
-        .map_or_else(String::new, |failure| format!("  restarts {} ({failure})", attempts.saturating_sub(1).max(1)))
-}
-
-struct Shown(Timestamp);
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Timestamp::MIN => f.write_str("none yet"),
-            Timestamp::MAX => f.write_str("at the end"),
-            at => at.fmt(f),
+        let failure = self.watch.last_failure();
+        Figures {
+            elapsed: (now - self.begun) as f64 / 1e9,
+            records,
+            rate,
+            watermark,
+            lag: says.then(|| self.clock.wall_millis().saturating_sub(watermark.0)),
+            late,
+            errors,
+            state_bytes,
+            state_entries,
+            checkpoints: checkpoints.completed,
+            checkpoint_millis: checkpoints.duration_nanos as f64 / 1e6,
+            checkpoint_bytes: checkpoints.bytes,
+            restarts: self.watch.attempts().saturating_sub(1),
+            failure: failure.and_then(|failure| failure.lines().next().map(str::to_owned)),
         }
-    }
-}
-
-/// How far event time is behind the clock, where that says anything.
-fn lag(watermark: Timestamp, now: i64) -> String {
-    if watermark == Timestamp::MIN || watermark == Timestamp::MAX {
-        return String::new();
-    }
-    let seconds = (now.saturating_sub(watermark.0)) as f64 / 1000.0;
-    match seconds {
-        s if s < 120.0 => format!(" (lag {s:.1} s)"),
-        s if s < 172_800.0 => format!(" (lag {:.1} h)", s / 3600.0),
-        s => format!(" (lag {:.0} days)", s / 86_400.0),
-    }
-}
-
-/// 1234567 as `1,234,567`.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// 1234567 as `1.23 M`.
-fn short(figure: f64) -> String {
-    match figure {
-        f if f >= 1e9 => format!("{:.2} G", f / 1e9),
-        f if f >= 1e6 => format!("{:.2} M", f / 1e6),
-        f if f >= 1e3 => format!("{:.1} k", f / 1e3),
-        f => format!("{f:.0}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_short() {
-        assert_eq!([grouped(0), grouped(999), grouped(1_234_567)], ["0", "999", "1,234,567"]);
-        assert_eq!([short(12.0), short(1234.0), short(5.6e6), short(7e9)], ["12", "1.2 k", "5.60 M", "7.00 G"]);
-        assert_eq!(lag(Timestamp(0), 90_000), " (lag 90.0 s)");
-        assert_eq!(restarts(1, None), "");
-        assert_eq!(restarts(1, Some("no such plane\n  hint: look")), "  restarts 1 (no such plane)");
-        assert_eq!(restarts(4, Some("no such plane")), "  restarts 3 (no such plane)");
     }
 }

@@ -9,6 +9,7 @@ const HOUR: i64 = 3_600_000;
 const ID: usize = 0;
 const TAIL: usize = 3;
 const ORIGIN: usize = 4;
+const DEST: usize = 5;
 const MILES: usize = 6;
 const SCHED: usize = 7;
 const DELAY: usize = 8;
@@ -114,6 +115,25 @@ pub(crate) fn weather() -> Vec<String> {
         format!("{},{},{},{},{at},{wind},{visib}", row[ID], row[ORIGIN], full(row[SCHED]), row[DELAY])
     };
     rows(&flights).into_iter().map(join).collect()
+}
+
+/// The five routes of each day with the most minutes of delay; among equal ones, the first by name.
+pub(crate) fn late_routes() -> Vec<String> {
+    let text = text("departures-2013-01.csv.gz");
+    let mut days: BTreeMap<&str, BTreeMap<(&str, &str), i64>> = BTreeMap::new();
+    for row in rows(&text) {
+        if let Ok(delay) = row[DELAY].parse::<i64>() {
+            *days.entry(&row[SCHED][..10]).or_default().entry((row[ORIGIN], row[DEST])).or_default() += delay;
+        }
+    }
+    let mut lines = Vec::new();
+    for (day, routes) in days {
+        let mut routes: Vec<_> = routes.into_iter().collect();
+        routes.sort_by_key(|(route, minutes)| (-minutes, *route));
+        routes.truncate(5);
+        lines.extend(routes.iter().map(|((origin, dest), minutes)| format!("{day},{origin},{dest},{minutes}")));
+    }
+    lines
 }
 
 /// The text of a JSON field, without its quotes, from where `after` stands in the line.

@@ -2,6 +2,8 @@
 
 mod flights;
 mod answers;
+mod nexmark;
+mod scripts;
 
 use std::path::Path;
 

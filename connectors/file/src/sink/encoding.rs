@@ -143,6 +143,10 @@ impl ColumnLines {
         Ok(Self { encoder: ColumnEncoder::new(schema, Style::Format(format))?, extension })
     }
 
+    pub(crate) fn changelog(schema: SchemaRef) -> Result<Self, UnfitColumns> {
+        Ok(Self { encoder: ColumnEncoder::new(schema, Style::Changelog)?, extension: "changelog" })
+    }
+
     pub(crate) fn encoder(&self) -> ColumnEncoder {
         self.encoder.clone()
     }

@@ -91,6 +91,7 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
         self.now = self.now.max(cx.now());
         let change = frame
             .kinds()
+            .filter(|_| !self.encoder.shows_kinds())
             .and_then(|kinds| frame.indices().map(|row| kinds[row as usize]).find(|kind| *kind != RowKind::Insert));
         if let Some(kind) = change {
             return Err(OperatorError::new(format!(

@@ -147,9 +147,10 @@ impl<D> InHand<D> {
         let Some(line) = self.text.line().map_err(|fault| self.text_error(fault))? else { return Ok(false) };
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
-            return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path))
-                .hint("correct the file, or set on_malformed(OnMalformed::SideOutput) to send such records to the error output")
-                .permanent());
+            return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
+                "correct the file, or keep such records apart: in SQL read t$errors beside t, in a program set on_malformed(OnMalformed::SideOutput)",
+            )
+            .permanent());
         }
         let raw = &self.text.window().0[..len];
         let raw = raw.strip_suffix(b"\n").unwrap_or(raw);

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use arrow_array::Array;
 use arrow_schema::{DataType, SchemaRef};
-use yeoul_frame::{Columns, Frame, RowKind};
+use yeoul_frame::{Columns, Frame, RowKind, Timestamp};
 
 use super::format::{CsvTableOptions, JsonOptions, TextFormat, TimestampForm};
 use super::plan::UnfitColumns;
@@ -18,11 +18,17 @@ use crate::decimal::write_decimal;
 use crate::encode_csv::{not_finite_name, write_csv_text};
 use crate::encode_json::write_string;
 use crate::encode_number::write_signed;
+use crate::time_text::write_timestamp;
 
 /// Writes frames as text, in pieces.
 pub trait FrameEncoder: Send {
     /// What each file begins with.
     fn header(&self) -> Vec<u8>;
+
+    /// Whether a row's kind is written with it; else rows of other kinds than INSERT lose what they say.
+    fn shows_kinds(&self) -> bool {
+        false
+    }
 
     /// Appends whole rows, from position `from` of the frame's selection on, until `out` has at least `enough` bytes or the frame
     /// ends. Returns the position of the next row.
@@ -39,6 +45,11 @@ pub enum Style {
     Format(TextFormat),
     /// As Flink's `print`: `+I[1, Boise, null, 2026-01-01T00:00]`.
     Print,
+    /// The kind, then the row as CSV with whole timestamps: `+I1,Boise,,2026-01-01 00:00:00.000`. Equal rows are equal texts,
+    /// so that a changelog can be folded without its types.
+    Changelog,
+    /// A JSON object whose first field is the kind: `{"op":"+I","id":1}`.
+    JsonChangelog,
 }
 
 /// Writes column frames of one schema.
@@ -80,6 +91,14 @@ impl ColumnEncoder {
             Style::Format(TextFormat::Csv(options)) => csv_row(options, views, row, out),
             Style::Format(TextFormat::Raw) => return raw_row(views, row, out),
             Style::Print => print_row(kind, views, row, out),
+            Style::Changelog => changelog_row(kind, views, row, out),
+            Style::JsonChangelog => {
+                let start = out.len();
+                self.json_row(&JsonOptions::default(), views, row, out);
+                let separator: &[u8] = if views.is_empty() { b"\"" } else { b"\"," };
+                let op = [b"\"op\":\"", kind.short().as_bytes(), separator].concat();
+                out.splice(start + 1..=start, op);
+            }
         }
         Ok(())
     }
@@ -117,6 +136,10 @@ impl FrameEncoder for ColumnEncoder {
             out.push(b'\n');
         }
         out
+    }
+
+    fn shows_kinds(&self) -> bool {
+        !matches!(self.style, Style::Format(_))
     }
 
     fn encode(&mut self, frame: &Frame, from: usize, out: &mut Vec<u8>, enough: usize) -> Result<usize, String> {
@@ -248,6 +271,28 @@ fn raw_row(views: &[View<'_>], row: usize, out: &mut Vec<u8>) -> Result<(), Stri
 fn print_row(kind: RowKind, views: &[View<'_>], row: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(kind.short().as_bytes());
     print_fields(views, row, out);
+    out.push(b'\n');
+}
+
+fn changelog_row(kind: RowKind, views: &[View<'_>], row: usize, out: &mut Vec<u8>) {
+    const DELIMITER: u8 = b',';
+    out.extend_from_slice(kind.short().as_bytes());
+    for (i, view) in views.iter().enumerate() {
+        if i > 0 {
+            out.push(DELIMITER);
+        }
+        match view.value(row) {
+            Value::Null => {}
+            Value::Text(text) => write_csv_text(out, text, DELIMITER),
+            Value::Time(millis, _) => write_timestamp(out, Timestamp(millis)),
+            value @ (Value::Struct(..) | Value::List(..)) => {
+                let mut text = Vec::new();
+                print_value(&value, &mut text);
+                write_csv_text(out, &String::from_utf8_lossy(&text), DELIMITER);
+            }
+            value => write_plain(out, &value, TimestampForm::Sql),
+        }
+    }
     out.push(b'\n');
 }
 

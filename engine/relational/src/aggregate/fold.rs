@@ -163,6 +163,16 @@ impl Folder {
         }
     }
 
+    /// Folds rows of which calls read nothing, each a group of its own.
+    pub(crate) fn count(&mut self, plan: &Plan, rows: usize) {
+        self.arrays.clear();
+        self.arrays.resize(plan.arguments.len(), None);
+        self.weights.clear();
+        self.weights.resize(plan.feeds.len(), None);
+        let ids: Vec<u32> = (0..rows as u32).collect();
+        self.fold(plan, &ids, rows);
+    }
+
     /// A group's partial word.
     #[inline(always)]
     pub(crate) fn partial(&self, word: usize, group: usize) -> u64 {

@@ -57,6 +57,36 @@ impl<K: Clone + Eq> Groups<K> {
             self.ids.push(id);
         }
     }
+
+    /// The rows of each group, in their order.
+    pub(crate) fn members(&self) -> Members {
+        let mut starts = vec![0_u32; self.len() + 1];
+        self.ids.iter().for_each(|&id| starts[id as usize + 1] += 1);
+        for group in 0..self.len() {
+            starts[group + 1] += starts[group];
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![0; self.ids.len()];
+        for (row, &id) in self.ids.iter().enumerate() {
+            rows[next[id as usize] as usize] = row as u32;
+            next[id as usize] += 1;
+        }
+        Members { starts, rows }
+    }
+}
+
+/// Rows by group.
+#[derive(Debug)]
+pub(crate) struct Members {
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+}
+
+impl Members {
+    #[inline]
+    pub(crate) fn of(&self, group: usize) -> &[u32] {
+        &self.rows[self.starts[group] as usize..self.starts[group + 1] as usize]
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +102,10 @@ mod tests {
             groups.group(&keys, &keys.map(hash));
             assert_eq!(groups.ids, [0, 1, 0, 2, 1, 0]);
             assert_eq!((&groups.first[..], &groups.keys[..]), (&[0, 1, 3][..], &[5, 6, 7][..]));
+            assert_eq!(
+                [0, 1, 2].map(|group| groups.members().of(group).to_vec()),
+                [vec![0, 2, 5], vec![1, 4], vec![3]]
+            );
         }
         groups.group(&[], &[]);
         assert_eq!(groups.len(), 0);

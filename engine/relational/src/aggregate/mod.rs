@@ -26,7 +26,7 @@ pub(crate) use distinct::check as check_distinct;
 pub(crate) use finish::Finished;
 pub(crate) use fold::Folder;
 pub(crate) use group::{TextRows, merge_text};
-pub(crate) use groups::Groups;
+pub(crate) use groups::{Groups, Members};
 pub(crate) use plan::Plan;
 pub(crate) use plan::ROWS;
 

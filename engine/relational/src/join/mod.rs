@@ -1,10 +1,17 @@
 //! Joins: each row of one input with the rows of the other that it goes with.
 
 mod bag;
+mod lookup;
 mod pairs;
+mod cross;
 mod regular;
+mod null_aware;
 mod window;
+#[cfg(test)]
+mod window_tests;
 mod interval;
+#[cfg(test)]
+mod interval_tests;
 mod temporal;
 #[cfg(test)]
 mod tests;
@@ -13,15 +20,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::Array;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use yeoul_operator::{Operator, OperatorError};
 
 use crate::aggregate::columns;
 use crate::expression::Expression;
+use crate::input::Input;
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::{check_schema, types_of};
 
 pub use interval::IntervalJoin;
+pub use lookup::LookupJoin;
 pub use temporal::TemporalJoin;
 pub use window::WindowJoin;
 
@@ -145,9 +155,12 @@ impl fmt::Display for Uniqueness {
 }
 
 impl RegularJoin {
-    /// By what the rows of an input (0 left, 1 right) are exchanged before it.
+    /// By what the rows of an input (0 left, 1 right) are exchanged before it; if null-aware, all rows go to one place.
     #[must_use]
     pub fn exchange(&self, side: usize) -> HashColumns {
+        if self.null_aware {
+            return HashColumns { columns: vec![] };
+        }
         HashColumns { columns: if side == 0 { self.left_keys.clone() } else { self.right_keys.clone() } }
     }
 
@@ -156,12 +169,12 @@ impl RegularJoin {
     /// # Errors
     /// Keys of different types, a type that cannot be kept, or a schema that is not that of the result.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
-        if self.null_aware {
-            return crate::refusal::not_supported(&format!("{self} that is null-aware (NOT IN)"));
-        }
         let form =
             key_form(&self.to_string(), [&self.left_schema, &self.right_schema], [&self.left_keys, &self.right_keys])?;
         check_output(&self.to_string(), self.kind, [&self.left_schema, &self.right_schema], &self.schema)?;
+        if self.null_aware && self.kind == JoinKind::Anti {
+            return by_key_form!(form, K => Ok(Box::new(null_aware::NullAwareOperator::<K>::new(self)?)));
+        }
         by_key_form!(form, K => Ok(Box::new(regular::RegularOperator::<K>::new(self)?)))
     }
 }
@@ -188,6 +201,18 @@ fn check_output(name: &str, kind: JoinKind, inputs: [&SchemaRef; 2], schema: &Sc
         types.extend(of(inputs[1]));
     }
     check_schema(name, schema, &types)
+}
+
+/// Which rows have a null in their key. None: no row.
+fn null_keys(input: &Input<'_>, keys: &[usize]) -> Result<Option<Vec<bool>>, OperatorError> {
+    let mut any: Option<Vec<bool>> = None;
+    for column in input.columns_of(keys)? {
+        if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+            let any = any.get_or_insert_with(|| vec![false; input.rows()]);
+            any.iter_mut().zip(nulls.iter()).for_each(|(any, is_valid)| *any |= !is_valid);
+        }
+    }
+    Ok(any)
 }
 
 /// The left columns and then the right ones, all of which may be null.

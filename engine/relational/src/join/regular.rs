@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId};
@@ -19,7 +19,7 @@ use yeoul_state::StateTable;
 
 use super::bag::{Bag, Entry, Place};
 use super::pairs::Pairs;
-use super::{JoinKind, RegularJoin, Uniqueness, joined_schema};
+use super::{JoinKind, RegularJoin, Uniqueness, joined_schema, null_keys};
 use crate::aggregate::Groups;
 use crate::calc::keep;
 use crate::input::Input;
@@ -132,18 +132,6 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
             }
         }
     }
-}
-
-/// Which rows have a null in their key. None: no row.
-fn null_keys(input: &Input<'_>, keys: &[usize]) -> Result<Option<Vec<bool>>, OperatorError> {
-    let mut any: Option<Vec<bool>> = None;
-    for column in input.columns_of(keys)? {
-        if let Some(nulls) = column.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            let any = any.get_or_insert_with(|| vec![false; input.rows()]);
-            any.iter_mut().zip(nulls.iter()).for_each(|(any, is_valid)| *any |= !is_valid);
-        }
-    }
-    Ok(any)
 }
 
 /// One frame's joining.

@@ -1,15 +1,30 @@
 //! Joins rows of the same window, once it is over.
+//!
+//! A window's rows are kept by key, in a pane for each window's end that is dropped whole.
+//!
+//! Invariants:
+//! 1. A row is in a pane until its window is over, or late.
+//! 2. A row whose key is null has no partner.
 
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use yeoul_operator::{Operator, OperatorError};
+use yeoul_frame::{Frame, Timestamp};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_state::{Panes, StateTable};
 
-use super::JoinKind;
-use crate::aggregate::columns;
+use super::cross::{Cross, Shape};
+use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
+use crate::aggregate::{Groups, columns};
+use crate::arena::{Arena, Entry};
+use crate::assign_times::event_times;
 use crate::expression::Expression;
-use crate::key::HashColumns;
+use crate::input::{Input, check_inserts};
+use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
+use crate::output::emit_late;
+use crate::passed::Passed;
+use crate::row::{EncodedRows, RowCodec};
 
 /// Joins rows of the same window. Late rows are counted, and go to [`LATE`](crate::LATE).
 #[derive(Debug, Clone)]
@@ -60,8 +75,175 @@ impl WindowJoin {
     /// An instance.
     ///
     /// # Errors
-    /// Keys of different types, a type that cannot be kept, or a schema that is not that of the result.
+    /// Keys of different types or without the window's end, a type that cannot be kept, or a schema that is not that of the result.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
-        crate::refusal::not_supported(&self)
+        let schemas = [&self.left_schema, &self.right_schema];
+        let form = key_form(&self.to_string(), schemas, [&self.left_keys, &self.right_keys])?;
+        check_output(&self.to_string(), self.kind, schemas, &self.schema)?;
+        if !self.left_keys.contains(&self.left_end) || !self.right_keys.contains(&self.right_end) {
+            return Err(OperatorError::new(format!("{self} does not compare the windows' ends")));
+        }
+        by_key_form!(form, K => Ok(Box::new(WindowJoinOperator::<K>::new(self)?)))
+    }
+}
+
+struct WindowJoinOperator<K: ColumnKey> {
+    spec: Arc<WindowJoin>,
+    joined: SchemaRef,
+    sides: [Side<K>; 2],
+    groups: Groups<K>,
+    passed: Passed,
+}
+
+struct Side<K: ColumnKey> {
+    end: usize,
+    keys: KeyReader<K>,
+    codec: RowCodec,
+    rows: EncodedRows,
+    /// By the window's end.
+    panes: Option<Panes<K, Arena>>,
+}
+
+impl<K: ColumnKey> WindowJoinOperator<K> {
+    fn new(spec: Arc<WindowJoin>) -> Result<Self, OperatorError> {
+        let side = |schema: &SchemaRef, keys: &[usize], end| {
+            Ok::<_, OperatorError>(Side {
+                end,
+                keys: KeyReader::new(schema, keys)?,
+                codec: RowCodec::of_fields(schema.fields())?,
+                rows: EncodedRows::default(),
+                panes: None,
+            })
+        };
+        let sides = [
+            side(&spec.left_schema, &spec.left_keys, spec.left_end)?,
+            side(&spec.right_schema, &spec.right_keys, spec.right_end)?,
+        ];
+        let joined = joined_schema(&spec.left_schema, &spec.right_schema);
+        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new() })
+    }
+
+    fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let spec = &self.spec;
+        let shape = Shape {
+            kind: spec.kind,
+            residual: spec.residual.as_ref(),
+            schema: &spec.schema,
+            joined: &self.joined,
+            codecs: [&self.sides[0].codec, &self.sides[1].codec],
+        };
+        let mut cross = Cross::new(shape, Timestamp(end.saturating_sub(1)));
+        let pane = |side: usize| self.sides[side].panes.as_ref().and_then(|panes| panes.get(end));
+        let (left, right) = (pane(0), pane(1));
+        let takes = |key: &K| self.passed.of(key.hash()) < end.saturating_sub(1);
+        let rows = |arena| Arena::iter(arena).map(|entry: Entry<'_>| entry.row);
+        for (key, arena) in left.iter().flat_map(|pane| pane.iter()).filter(|(key, _)| takes(key)) {
+            // A null key is marked on the rows.
+            let is_null = arena.iter().next().is_some_and(|entry| entry.mark == NULL_KEY);
+            let partners = right.filter(|_| !is_null).and_then(|pane| pane.get(key, key.hash()));
+            if partners.is_some() || spec.kind.keeps(0) {
+                cross.add(rows(arena), partners.into_iter().flat_map(rows), cx)?;
+            }
+        }
+        if spec.kind.keeps(1) {
+            for (key, arena) in right.iter().flat_map(|pane| pane.iter()).filter(|(key, _)| takes(key)) {
+                let is_null = arena.iter().next().is_some_and(|entry| entry.mark == NULL_KEY);
+                if is_null || left.is_none_or(|pane| !pane.contains(key, key.hash())) {
+                    cross.add(std::iter::empty(), rows(arena), cx)?;
+                }
+            }
+        }
+        cross.finish(cx)?;
+        for side in &mut self.sides {
+            side.panes.iter_mut().for_each(|panes| panes.drop_namespace(end));
+        }
+        Ok(())
+    }
+}
+
+/// The mark of rows whose key is null.
+const NULL_KEY: u32 = 1;
+
+impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.passed.open(cx);
+        for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
+            side.panes = Some(Panes::new(cx.operator.table(name), name));
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let at = usize::from(input.0);
+        let Self { spec, sides, groups, passed, .. } = self;
+        let Side { end, keys, codec, rows, panes } = &mut sides[at];
+        let panes = panes.as_mut().expect("an operator is opened before its first frame");
+        let input = Input::of(frame)?;
+        check_inserts(spec, &input)?;
+        keys.read(&input)?;
+        groups.group(keys.keys(), keys.hashes());
+        let nulls = null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?;
+        let ends = event_times(&input.column(*end)?)?;
+        codec.encode(&input.all_columns()?, input.rows(), rows)?;
+        let members = groups.members();
+        // A key has one window, so all of its rows are late or none.
+        let mut late = Vec::new();
+        let mut kept: Vec<(i64, u32)> = Vec::with_capacity(groups.len());
+        for (group, &first) in groups.first.iter().enumerate() {
+            let end = ends[first as usize].0;
+            if end.saturating_sub(1) <= passed.of(groups.hashes[group]) {
+                late.extend(members.of(group).iter().map(|&row| input.row(row as usize)));
+            } else if spec.kind.keeps(at) || nulls.as_ref().is_none_or(|nulls| !nulls[first as usize]) {
+                kept.push((end, group as u32));
+            }
+        }
+        kept.sort_by_key(|(end, _)| *end);
+        for kept in kept.chunk_by(|a, b| a.0 == b.0) {
+            let of = |at: usize| kept[at].1 as usize;
+            let keys: Vec<K> = (0..kept.len()).map(|at| groups.keys[of(at)].clone()).collect();
+            let hashes: Vec<_> = (0..kept.len()).map(|at| groups.hashes[of(at)]).collect();
+            panes.pane(kept[0].0).upsert_batch(&keys, &hashes, Arena::default, |at, arena| {
+                for &row in members.of(of(at)) {
+                    let is_null = nulls.as_ref().is_some_and(|nulls| nulls[row as usize]);
+                    arena.push(kept[0].0, if is_null { NULL_KEY } else { 0 }, rows.row(row as usize));
+                }
+            });
+        }
+        late.sort_unstable();
+        emit_late(cx, frame, &late);
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        loop {
+            let first = |side: &Side<K>| side.panes.as_ref().and_then(|panes| panes.namespaces().next());
+            let next = self.sides.iter().filter_map(first).min();
+            let Some(end) = next.filter(|end| end.saturating_sub(1) <= watermark.0) else {
+                self.passed.advance(watermark.0);
+                return Ok(Progress::Done);
+            };
+            if !cx.has_room() {
+                return Ok(Progress::More);
+            }
+            self.fire(end, cx)?;
+            self.passed.advance(end.saturating_sub(1));
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.passed.snapshot(snapshot);
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        self.passed.restore(name, from, bytes)
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        for side in &mut self.sides {
+            if let Some(panes) = &mut side.panes {
+                visit(panes);
+            }
+        }
     }
 }

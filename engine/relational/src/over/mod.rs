@@ -1,13 +1,21 @@
 //! OVER: each row with what is computed over the rows before it.
 
+mod sliding;
+mod total;
+mod timed;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use yeoul_operator::{Operator, OperatorError};
 
 use crate::aggregate::{AggregateCall, columns};
+use crate::key::{KeyForm, by_key_form};
+use crate::output::check_schema;
 use crate::sort_key::{SortKey, list};
 use crate::time_order::{OrderTime, millis};
 
@@ -110,6 +118,20 @@ impl OverAggregate {
     /// # Errors
     /// A call or order for which there is none, or a schema that is not that of the results.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
-        crate::refusal::not_supported(&self)
+        let mut types: Vec<DataType> =
+            self.input_schema.fields().iter().map(|field| field.data_type().clone()).collect();
+        types.extend(self.calls.iter().map(|call| match call {
+            OverCall::Aggregate(call) => call.result.clone(),
+            _ => DataType::Int64,
+        }));
+        check_schema("OverAggregate", &self.schema, &types)?;
+        let Some(time) = self.time else {
+            return crate::refusal::not_supported(&format!("{self} in an order that is no time"));
+        };
+        if self.order.len() > 1 {
+            return crate::refusal::not_supported(&format!("{self} by more than a time"));
+        }
+        let form = KeyForm::of(&self.input_schema, &self.partition);
+        by_key_form!(form, K => Ok(Box::new(timed::TimedOperator::<K>::new(self, time)?)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod operator;
 mod ranked;
+mod windowed;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +92,15 @@ impl Rank {
         types.extend(self.rank_column.then_some(DataType::Int64));
         check_schema("Rank", &self.schema, &types)?;
         let form = KeyForm::of(&self.input_schema, &self.partition);
-        by_key_form!(form, K => Ok(Box::new(operator::RankOperator::<K>::new(self)?)))
+        let Some(end) = self.window_end else {
+            return by_key_form!(form, K => Ok(Box::new(operator::RankOperator::<K>::new(self)?)));
+        };
+        if self.strategy != RankStrategy::AppendOnly || !self.partition.contains(&end) {
+            return Err(OperatorError::new(format!(
+                "{self} within windows, over rows that change or without its window"
+            ))
+            .hint("rank the rows of a window table function or of a windowed aggregate, and partition by the window"));
+        }
+        by_key_form!(form, K => Ok(Box::new(windowed::WindowRankOperator::<K>::new(self, end)?)))
     }
 }

@@ -192,7 +192,7 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
 }
 
 /// A place of a plan; those past what memory can hold are one.
-fn place_of(place: u64) -> usize {
+pub(super) fn place_of(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
 

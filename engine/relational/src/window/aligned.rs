@@ -94,8 +94,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             WindowTime::Windowed { end, .. } => event_times(&input.column(end)?)?,
         };
         if times.contains(&Timestamp::MIN) {
-            return Err(OperatorError::new("a row has no event time, and windows need one")
-                .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()"));
+            return Err(super::no_event_time());
         }
         Ok(times)
     }

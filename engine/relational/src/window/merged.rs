@@ -85,7 +85,7 @@ impl<K: Key, A: Accumulators> Merged<K, A> {
 }
 
 /// Merges one group's accumulators into another's; those of `from` are later.
-pub(super) fn merge<A: Accumulators>(plan: &Plan, into: &mut A, from: &A) {
+pub(crate) fn merge<A: Accumulators>(plan: &Plan, into: &mut A, from: &A) {
     plan.merge(into.words_mut(), |word| from.words()[word]);
     for slot in plan.slots.iter().filter(|slot| slot.keep.is_text()) {
         let text: &TextValue = &from.texts()[slot.at];

@@ -23,6 +23,8 @@ use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::types_of;
 use crate::time_order::millis;
 
+pub(crate) use merged::merge;
+
 pub use assign::WindowAssign;
 
 /// How time is cut. All lengths in milliseconds.
@@ -182,16 +184,7 @@ impl WindowAggregate {
     }
 
     fn check(&self) -> Result<(), OperatorError> {
-        let (positive, divides) = match self.window {
-            Window::Tumble { size, .. } => (size > 0, true),
-            Window::Hop { size, slide, .. } => (size > 0 && slide > 0, true),
-            Window::Cumulate { size, step, .. } => (size > 0 && step > 0, step > 0 && size % step == 0),
-            Window::Session { gap } => (gap > 0, true),
-        };
-        if !positive || !divides {
-            return Err(OperatorError::new(format!("{} is no window", self.window))
-                .hint("lengths are above 0, and the step of CUMULATE divides its size"));
-        }
+        check_lengths(self.window)?;
         let fields = self.schema.fields();
         let mut expected = types_of(&self.input_schema, &self.keys);
         expected.extend(self.calls.iter().map(|call| call.result.clone()));
@@ -204,6 +197,26 @@ impl WindowAggregate {
         }
         Ok(())
     }
+}
+
+fn check_lengths(window: Window) -> Result<(), OperatorError> {
+    let (positive, divides) = match window {
+        Window::Tumble { size, .. } => (size > 0, true),
+        Window::Hop { size, slide, .. } => (size > 0 && slide > 0, true),
+        Window::Cumulate { size, step, .. } => (size > 0 && step > 0, step > 0 && size % step == 0),
+        Window::Session { gap } => (gap > 0, true),
+    };
+    if positive && divides {
+        return Ok(());
+    }
+    Err(OperatorError::new(format!("{window} is no window"))
+        .hint("lengths are above 0, and the step of CUMULATE divides its size"))
+}
+
+#[cold]
+fn no_event_time() -> OperatorError {
+    OperatorError::new("a row has no event time, and windows need one")
+        .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()")
 }
 
 fn is_millis(data_type: &DataType) -> bool {

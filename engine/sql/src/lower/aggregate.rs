@@ -246,7 +246,7 @@ impl Lowering<'_> {
         }
         // The window's own columns are added by the aggregate: below it there are rows without windows.
         let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
-        let stream = match stream.base {
+        let (stream, late) = match stream.base {
             Base::Windowed { input, time: column, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
                 // Joined rows have two event times: the one that is meant is a column.
                 let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
@@ -255,10 +255,15 @@ impl Lowering<'_> {
                     exprs.push(slot(column));
                     names.push("$t".to_owned());
                 }
-                let below = self.filter(*input, &stream.filters)?;
-                self.project(below, &exprs, names)?
+                let mut below = self.filter(*input, &stream.filters)?;
+                let late = self.with_late_columns(&mut below, &mut exprs, &mut names);
+                (self.project(below, &exprs, names)?, late)
             }
-            _ => self.project(stream, &columns, names)?,
+            _ => {
+                let mut stream = stream;
+                let late = self.with_late_columns(&mut stream, &mut columns, &mut names);
+                (self.project(stream, &columns, names)?, late)
+            }
         };
         let of_window = |index: &usize| grouped.bounds[*index].is_some() || grouped.legacy == Some(*index);
         let input = self.materialise(stream)?;
@@ -288,7 +293,12 @@ impl Lowering<'_> {
         traits.extend(window_traits(grouped.window, grouped.order, &properties));
         let mut upsert: Vec<usize> = (0..key_columns.len()).collect();
         upsert.extend([first, first + 1]);
-        let exchange = if key_columns.is_empty() { Exchange::Single } else { Exchange::Hash(key_columns.clone()) };
+        // Rows that bring their window along are kept by it, too.
+        let mut kept_by = key_columns.clone();
+        if let WindowTime::Windowed { start, end } = time {
+            kept_by.extend([start, end]);
+        }
+        let exchange = if kept_by.is_empty() { Exchange::Single } else { Exchange::Hash(kept_by) };
         let node = Node {
             operator: Operator::WindowAggregate(WindowAggregate {
                 window: grouped.window,
@@ -308,6 +318,7 @@ impl Lowering<'_> {
             state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
         };
         let node = self.add(node);
+        self.meets_late(late, node);
         // The plan's order: groups as they were written, then calls.
         let bound = |property: WindowProperty| {
             properties.iter().position(|known| *known == property).map(|index| slot(first + index))

@@ -124,6 +124,11 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
             format!("table=[{}], fields=[{}]", scan.table.name, paths.join(", "))
         }
         Operator::Values(values) => format!("rows={}", values.rows.len()),
+        Operator::Late(calc) => {
+            let names: Vec<&str> = calc.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            format!("fields=[{}]", names.join(", "))
+        }
+        Operator::Errors(table) => format!("table=[{}]", table.name),
         Operator::Calc(calc) => {
             let mut parts = Vec::new();
             if let Some(projection) = &calc.projection {

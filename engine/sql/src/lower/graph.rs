@@ -174,6 +174,10 @@ pub enum Operator {
     TemporalSort(spec::TemporalSort),
     Unnest(spec::Unnest),
     MatchRecognize(spec::MatchRecognize),
+    /// The late rows of its input's operator: the columns of their table among those of that operator's input.
+    Late(spec::Calc),
+    /// The malformed records of a table.
+    Errors(Arc<Table>),
     Sink(Sink),
 }
 
@@ -275,6 +279,8 @@ impl Operator {
             Self::TemporalSort(_) => "TemporalSort",
             Self::Unnest(_) => "Unnest",
             Self::MatchRecognize(_) => "Match",
+            Self::Late(_) => "LateRows",
+            Self::Errors(_) => "MalformedRecords",
             Self::Sink(_) => "Sink",
         }
     }

@@ -295,7 +295,12 @@ impl Lowering<'_> {
         };
         Ok(self.add(Node {
             operator: Operator::RegularJoin(spec),
-            inputs: Self::inputs(sides),
+            // NOT IN: one NULL on the right keeps every row out.
+            inputs: if join.null_aware {
+                [sides.left, sides.right].map(|node| Input { node, exchange: Exchange::Single }).to_vec()
+            } else {
+                Self::inputs(sides)
+            },
             schema,
             changes,
             upsert_keys,

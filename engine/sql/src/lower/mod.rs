@@ -5,6 +5,7 @@
 //! become one `Calc` before it.
 
 mod aggregate;
+mod aside;
 mod bounds;
 mod changes;
 mod explain;
@@ -76,6 +77,8 @@ struct Lowering<'a> {
     timed: BTreeSet<String>,
     ttl: BTreeMap<String, Duration>,
     ttl_used: BTreeSet<String>,
+    /// Tables whose late rows are read, and the operators that have met them: where the table's columns begin in their input.
+    late: BTreeMap<String, Vec<(NodeId, usize)>>,
 }
 
 impl<'a> Lowering<'a> {
@@ -89,11 +92,17 @@ impl<'a> Lowering<'a> {
             timed: BTreeSet::new(),
             ttl: BTreeMap::new(),
             ttl_used: BTreeSet::new(),
+            late: BTreeMap::new(),
         }
     }
 
     fn outputs(&mut self, outputs: &[Output]) -> Result<()> {
-        for output in outputs {
+        // Late rows come out of operators that stand before whoever reads them.
+        let (late, on_time): (Vec<_>, Vec<_>) =
+            outputs.iter().partition(|output| !aside::late_tables(&output.plan).is_empty());
+        self.late =
+            late.iter().flat_map(|output| aside::late_tables(&output.plan)).map(|key| (key, Vec::new())).collect();
+        for output in on_time.into_iter().chain(late) {
             self.ttl.clone_from(&output.ttl);
             self.ttl_used.clear();
             let stream = self.lower(&output.plan)?;

@@ -36,6 +36,9 @@ impl Lowering<'_> {
         let source = scan.source.downcast_ref::<Source>();
         let table =
             source.map(|source| Arc::clone(&source.table)).ok_or_else(|| SqlError::unsupported("this table"))?;
+        if let Some((aside, base)) = &table.aside {
+            return self.aside(scan, &table, *aside, base);
+        }
         let (node, layout) = self.table(&table)?;
         let columns: Vec<usize> = scan.projection.clone().unwrap_or_else(|| (0..table.columns.len()).collect());
         Ok(Stream {
@@ -48,7 +51,7 @@ impl Lowering<'_> {
     }
 
     /// The node that sends what the job reads of a table, and where each path stands in it.
-    fn table(&mut self, table: &Arc<Table>) -> Result<(NodeId, BTreeMap<Vec<String>, usize>)> {
+    pub(super) fn table(&mut self, table: &Arc<Table>) -> Result<(NodeId, BTreeMap<Vec<String>, usize>)> {
         let all = || table.columns.iter().map(|column| vec![column.name.clone()]).collect::<BTreeSet<_>>();
         let mut wanted = match &self.read {
             Some(read) => read.get(&key_of(table)).cloned().unwrap_or_default(),

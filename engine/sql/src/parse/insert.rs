@@ -9,7 +9,7 @@ use crate::error::{Result, SqlError};
 use crate::statement::{CreateView, Insert, Statement};
 
 impl Reader<'_> {
-    /// `INSERT {INTO | OVERWRITE} t [PARTITION (k = v, …)] [(c, …)] query`
+    /// `INSERT {INTO | OVERWRITE} t [PARTITION (k = v, …)] [(c, …)] query [LATE TO t]`
     pub(super) fn insert(&mut self) -> Result<Insert> {
         self.parser.next_token();
         let overwrite = eat(&mut self.parser, "OVERWRITE");
@@ -49,13 +49,18 @@ impl Reader<'_> {
             return Err(self.unexpected("SELECT, VALUES or WITH", &token));
         }
         let select = self.select()?;
+        let mut late = None;
+        if eat(&mut self.parser, "LATE") {
+            self.expect("TO")?;
+            late = Some(self.name()?);
+        }
         let token = self.parser.peek_token();
         if eat(&mut self.parser, "ON") {
             return Err(SqlError::unsupported("INSERT … ON CONFLICT")
                 .on(token.span)
                 .hint("leave it out: rows are upserted by the sink's primary key"));
         }
-        Ok(Insert { table, hints, columns, partition, overwrite, select })
+        Ok(Insert { table, hints, columns, partition, overwrite, select, late })
     }
 
     /// `[IF NOT EXISTS] v [(c, …)] [COMMENT 'c'] AS query`, after `CREATE [TEMPORARY] VIEW`

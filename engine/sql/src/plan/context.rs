@@ -127,7 +127,13 @@ impl ContextProvider for Context<'_> {
         let name = Name { parts, location: Location { line: 0, column: 0 } };
         let bare = bare(&name).map_err(refuse)?;
         match self.catalog.get(bare) {
-            None => Err(refuse(self.catalog.missing(bare))),
+            None => match self.catalog.aside(bare) {
+                Some((table, aside)) => {
+                    let table = hinted(&table, hints).map_err(refuse)?;
+                    Ok(Arc::new(Source { table: Arc::new(table.aside(aside)) }))
+                }
+                None => Err(refuse(self.catalog.missing(bare))),
+            },
             Some(Entry::View(_)) if !hints.is_empty() => Err(refuse(
                 SqlError::new(format!("'{bare}' is a view; OPTIONS belong to a table"))
                     .at(hints[0].location)

@@ -106,6 +106,22 @@ pub(crate) fn optimised(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     optimiser.optimize(plan, &context, |_, _| {}).map_err(|error| explained(&error))
 }
 
+/// The names of the tables with a watermark that a plan reads.
+pub(crate) fn timed_tables(plan: &LogicalPlan) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    // Nothing in the closure fails.
+    let _ = plan.apply_with_subqueries(|part| {
+        if let LogicalPlan::TableScan(scan) = part
+            && let Some(source) = scan.source.downcast_ref::<Source>()
+            && source.table.watermark.is_some()
+        {
+            found.insert(source.table.name.clone());
+        }
+        Ok(datafusion_common::tree_node::TreeNodeRecursion::Continue)
+    });
+    found.into_iter().collect()
+}
+
 /// The type of an expression over these columns, and whether it can be NULL.
 pub(crate) fn type_of(expression: &Expr, schema: &SchemaRef) -> Result<(arrow_schema::DataType, bool)> {
     use datafusion_expr::ExprSchemable;

@@ -1,0 +1,50 @@
+//! The `yeoul` binary: `yeoul run FILE…` runs SQL scripts.
+//!
+//! Exit status: 0 if all went well, 1 if a job failed, 2 if the command line or a script is wrong.
+
+mod arguments;
+mod folder;
+mod place;
+mod run;
+mod script;
+mod summary;
+
+use std::process::ExitCode;
+
+use arguments::Command;
+
+/// A job failed.
+const FAILED: u8 = 1;
+/// The command line or a script is wrong.
+const REFUSED: u8 = 2;
+
+/// Why the program ends with another status than 0.
+#[derive(Debug)]
+enum Failure {
+    /// A job failed.
+    Job(String),
+    /// The command line or a script is wrong.
+    Refused(String),
+}
+
+fn main() -> ExitCode {
+    let result = match arguments::parse(std::env::args().skip(1)) {
+        Ok(Command::Help(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        Ok(Command::Run(options)) => run::run(&options),
+        Err(message) => Err(Failure::Refused(message)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Job(message)) => {
+            eprintln!("yeoul: {message}");
+            ExitCode::from(FAILED)
+        }
+        Err(Failure::Refused(message)) => {
+            eprintln!("yeoul: {message}");
+            ExitCode::from(REFUSED)
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where SQL begins and where its jobs are run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::SchemaRef;
+use yeoul_file::FileSink;
+use yeoul_formats::columns::UnfitColumns;
+use yeoul_operator::{Accepts, NodeKind, Services, TableConnectors, TableError, TableSink};
+use yeoul_print::PrintColumns;
+use yeoul_runtime::{JobConfig, JobHandle};
+use yeoul_sql::SqlError;
+use yeoul_sql::build::{Built, Doors, build};
+use yeoul_sql::session::{Job, Session, Step};
+use yeoul_sql::statement::Located;
+use yeoul_tables::Connectors;
+
+use crate::environment::Error;
+
+/// The session of a script, and how its jobs are run (Flink's `TableEnvironment`).
+///
+/// ```
+/// use yeoul::TableEnvironment;
+///
+/// let mut env = TableEnvironment::new();
+/// env.execute_sql(
+///     "CREATE TABLE numbers (id BIGINT) WITH (
+///        'connector' = 'datagen', 'rows-per-second' = '1000000', 'fields.id.kind' = 'sequence', 'fields.id.start' = '1', 'fields.id.end' = '100'
+///      );
+///      CREATE TABLE nowhere (id BIGINT) WITH ('connector' = 'blackhole');
+///      INSERT INTO nowhere SELECT id FROM numbers WHERE id > 50;",
+/// )?;
+/// # Ok::<_, yeoul::Error>(())
+/// ```
+pub struct TableEnvironment {
+    session: Session,
+    connectors: Arc<dyn TableConnectors>,
+    config: JobConfig,
+    services: Services,
+}
+
+/// Where the rows of a SELECT go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Results {
+    /// To standard output, as Flink's `print` shows them.
+    Print,
+    /// To standard output, each a JSON object with its kind.
+    Json,
+    /// To a file of this path, each with its kind: once, whatever happens ([`final_table`](super::final_table) folds it).
+    Changelog(String),
+}
+
+/// Between two checkpoints of a job whose rows someone watches, if nothing else is set: rows are shown as their epochs are committed.
+const WATCHED_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Default for TableEnvironment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TableEnvironment {
+    /// An empty session over all connectors.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            session: Session::default(),
+            connectors: Arc::new(Connectors),
+            config: JobConfig::default(),
+            services: Services::default(),
+        }
+    }
+
+    /// The settings of all jobs, to change; a script's own SET goes before.
+    pub fn config_mut(&mut self) -> &mut JobConfig {
+        &mut self.config
+    }
+
+    /// The same session over another outside world.
+    #[must_use]
+    pub fn with_services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
+    }
+
+    /// The same session over other connectors.
+    #[must_use]
+    pub fn with_connectors(mut self, connectors: Arc<dyn TableConnectors>) -> Self {
+        self.connectors = connectors;
+        self
+    }
+
+    /// What the script has made so far.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What the script has made so far, to change.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// The outside world of its jobs.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Takes one statement.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn take(&mut self, statement: &Located) -> Result<Step, SqlError> {
+        self.session.take(statement)
+    }
+
+    /// The graph of a job.
+    ///
+    /// # Errors
+    /// A table that its connector refuses, or rows that cannot be shown.
+    pub fn build(&self, job: &Job, name: &str, results: &Results) -> Result<Built, SqlError> {
+        let collect = |schema: &SchemaRef| collecting(results, schema);
+        build(job, name, &Doors { connectors: &*self.connectors, collect: &collect })
+    }
+
+    /// How a job of the script is run.
+    #[must_use]
+    pub fn config_of(&self, job: &Job) -> JobConfig {
+        let mut config = self.config.clone();
+        let set = |wanted: &str| job.settings.listed().find(|(key, _)| *key == wanted).map(|(_, value)| value);
+        if let Some(shards) = set("parallelism.default").and_then(|value| value.parse().ok()) {
+            config.shards = std::cmp::max(shards, 1);
+        }
+        match job.settings.duration("execution.checkpointing.interval") {
+            Some(interval) if set("execution.checkpointing.interval").is_some() => {
+                config.checkpoint_interval = Some(interval).filter(|interval| !interval.is_zero());
+            }
+            _ if job.result.is_some() => {
+                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL)
+            }
+            _ => {}
+        }
+        config
+    }
+
+    /// Starts a job on threads of its own.
+    #[must_use]
+    pub fn start(&self, built: Built, config: JobConfig) -> JobHandle {
+        yeoul_runtime::spawn(built.graph, config, self.services.clone())
+    }
+
+    /// Runs a script to its end: each job after the one before. What a SELECT gives is printed.
+    ///
+    /// # Errors
+    /// What is wrong with the script, or why a job failed. What came before it was done.
+    pub fn execute_sql(&mut self, script: &str) -> Result<(), Error> {
+        for statement in yeoul_sql::parse::parse(script).map_err(|error| error.in_script(script))? {
+            let step = self.take(&statement).map_err(|error| error.in_script(script))?;
+            let Step::Job(job) = step else { continue };
+            let built = self.build(&job, "sql", &Results::Print)?;
+            self.start(built, self.config_of(&job)).wait()?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a job's state, or none.
+    #[must_use]
+    pub fn data(&self) -> Option<&PathBuf> {
+        self.config.data.as_ref()
+    }
+}
+
+fn collecting(results: &Results, schema: &SchemaRef) -> Result<TableSink, TableError> {
+    let unfit = |error: UnfitColumns| TableError::new(error.0).hint("cast the column to STRING");
+    let kind = match results {
+        Results::Print | Results::Json => {
+            let schema = Arc::clone(schema);
+            let print = if *results == Results::Json { PrintColumns::json(schema) } else { PrintColumns::new(schema) };
+            let print = print.map_err(unfit)?;
+            NodeKind::Sink { make: print.make(), committer: print.committer() }
+        }
+        Results::Changelog(path) => {
+            let file = FileSink::changelog(path, Arc::clone(schema)).map_err(unfit)?.single().overwrite();
+            NodeKind::Sink { make: file.make(), committer: file.committer() }
+        }
+    };
+    Ok(TableSink { kind, accepts: Accepts::Changes, parallelism: Some(1) })
+}

@@ -1,0 +1,7 @@
+//! Tables and SQL: scripts whose statements become jobs, run on every core as DataStream programs are.
+
+mod changelog;
+mod environment;
+
+pub use changelog::{Unfolded, final_table};
+pub use environment::{Results, TableEnvironment};
