@@ -3,11 +3,17 @@
 //! Conditions and measures are expressions over *references*: column `i` of their input is what `references[i]` picks from
 //! the rows matched so far, the row under test included.
 
+mod automaton;
+mod operator;
+mod partition;
+mod references;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, SchemaRef};
-use yeoul_operator::{Operator, OperatorError};
 
 use crate::aggregate::{AggregateFunction, columns};
 use crate::expression::Expression;
@@ -111,16 +117,6 @@ impl fmt::Display for MatchRecognize {
             write!(f, ", within=[{}]", millis(within))?;
         }
         f.write_str(")")
-    }
-}
-
-impl MatchRecognize {
-    /// An instance.
-    ///
-    /// # Errors
-    /// A type that cannot be kept, or a schema that is not that of the result.
-    pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
-        crate::refusal::not_supported(&self)
     }
 }
 
