@@ -220,11 +220,21 @@ fn flinks_json_options() {
     let whole = r#"{"kind": null, "person": {"id": 1, "name": null}, "bid": null}"#;
     let inner = r#"{"kind": null, "person": {"id": 1}, "bid": null}"#;
     let outer = r#"{"person": null, "bid": null}"#;
-    let plan = strict.plan(&nested(), Some(&[0]), Some(&[])).unwrap();
-    let (arrays, bad) = one_frame(&strict, plan, &[whole, inner, outer, whole].join("\n"));
-    assert_eq!((arrays.len(), arrays[0].len()), (1, 2));
-    let reasons: Vec<String> = bad.iter().map(|bad| bad.malformed.to_string()).collect();
-    assert!(reasons[0].contains("field `person.name`") && reasons[1].contains("field `kind`"), "{reasons:?}");
+    // Of what is projected every field has to be there, used or not; of the rest none, as in Flink.
+    let check = |projection: &[usize], missing: &[Option<&str>]| {
+        let plan = strict.plan(&nested(), Some(projection), Some(&[])).unwrap();
+        let (arrays, bad) = one_frame(&strict, plan, &[whole, inner, outer, whole].join("\n"));
+        assert!(arrays.iter().all(|array| array.len() == 4 - missing.len()), "{projection:?}");
+        assert_eq!((arrays.len(), bad.len()), (projection.len(), missing.len()), "{projection:?}: {bad:?}");
+        for (bad, field) in bad.iter().zip(missing) {
+            let reason = bad.malformed.to_string();
+            assert!(field.is_none_or(|field| reason.contains(&format!("field `{field}`"))), "{reason}");
+        }
+    };
+    check(&[0], &[Some("kind")]);
+    check(&[1], &[Some("person.name")]);
+    check(&[2, 1, 0], &[Some("person.name"), Some("kind")]);
+    check(&[2], &[]);
 }
 
 #[test]

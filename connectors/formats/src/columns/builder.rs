@@ -3,6 +3,7 @@
 //! Invariants:
 //! 1. Between records each column has at most `row` rows, and so has each object's presence.
 //! 2. A record that turns out to be malformed leaves nothing behind.
+//! 3. What is read is in an array: between frames no column holds anything.
 
 use std::sync::Arc;
 
@@ -98,9 +99,7 @@ impl ColumnBuilder {
         self.weight = 0;
         let plan = Arc::clone(&self.plan);
         let arrays = plan.nodes.iter().map(|node| self.array(node, rows)).collect();
-        // What was only looked at, and put into no array.
-        self.columns.iter_mut().for_each(|column| column.cut(0));
-        self.objects.iter_mut().for_each(|object| object.cut(0));
+        assert!(!self.columns.iter().any(|column| column.has(0)), "what is read is in an array");
         let frame = ColumnBatch::of(Arc::clone(&plan.output), arrays, vec![Timestamp::MIN; rows], Vec::new());
         frame.expect("arrays are made after the plan's schema, each of all rows")
     }

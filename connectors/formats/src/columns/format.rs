@@ -41,7 +41,8 @@ pub enum TimestampForm {
 /// Flink's options of `json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonOptions {
-    /// `json.fail-on-missing-field`: a key that an object lacks makes its record malformed. False by default.
+    /// `json.fail-on-missing-field`: a key of a projected column that an object lacks makes its record malformed. False by
+    /// default.
     pub fail_on_missing_field: bool,
     /// `json.ignore-parse-errors`: a value that does not fit is null. False by default.
     pub ignore_parse_errors: bool,
@@ -134,13 +135,8 @@ impl TextFormat {
         }
     }
 
-    /// Records are refused for what is wrong in columns that no one wants, too.
-    #[must_use]
-    pub fn needs_all(&self) -> bool {
-        matches!(self, Self::Json(options) if options.fail_on_missing_field)
-    }
-
-    /// The plan to read a table by this format; see [`ColumnPlan::new`].
+    /// The plan to read a table by this format; see [`ColumnPlan::new`]. If a key that is missing is an error, then that counts
+    /// for all fields of the projected columns, used or not, and for no other column, as in Flink.
     ///
     /// # Errors
     /// A type that text formats do not carry, or a path that leads nowhere.
@@ -150,11 +146,8 @@ impl TextFormat {
         projection: Option<&[usize]>,
         used: Option<&[Vec<String>]>,
     ) -> Result<ColumnPlan, UnfitColumns> {
-        if self.needs_all() {
-            ColumnPlan::reading_all(table, projection)
-        } else {
-            ColumnPlan::new(table, projection, used)
-        }
+        let strict = matches!(self, Self::Json(options) if options.fail_on_missing_field);
+        ColumnPlan::new(table, projection, used.filter(|_| !strict))
     }
 
     /// A value that does not fit its column is null.

@@ -102,24 +102,6 @@ impl ColumnPlan {
         projection: Option<&[usize]>,
         used: Option<&[Vec<String>]>,
     ) -> Result<Self, UnfitColumns> {
-        Self::of(table, projection, used, false)
-    }
-
-    /// As [`new`](Self::new), for a format that must look at every column of the table, whatever is wanted of it
-    /// ([`TextFormat::needs_all`](super::TextFormat::needs_all)).
-    ///
-    /// # Errors
-    /// A type that text formats do not carry.
-    pub fn reading_all(table: &Schema, projection: Option<&[usize]>) -> Result<Self, UnfitColumns> {
-        Self::of(table, projection, None, true)
-    }
-
-    fn of(
-        table: &Schema,
-        projection: Option<&[usize]>,
-        used: Option<&[Vec<String>]>,
-        read_all: bool,
-    ) -> Result<Self, UnfitColumns> {
         let all: Vec<usize> = (0..table.fields().len()).collect();
         let projection = projection.unwrap_or(&all);
         for path in used.unwrap_or_default() {
@@ -138,7 +120,7 @@ impl ColumnPlan {
         // In the table's order, so that leaves are numbered as they stand in the input.
         let mut nodes: Vec<Option<Node>> = table.fields().iter().map(|_| None).collect();
         for (column, field) in table.fields().iter().enumerate() {
-            if read_all || projection.contains(&column) {
+            if projection.contains(&column) {
                 let node = plan.node(0, &[field.name().clone()], field, used)?;
                 if let Node::Leaf { leaf, .. } = node {
                     plan.positions[column] = Some(leaf);
