@@ -20,6 +20,10 @@ use crate::numbered::NumberedRows;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
+/// About how many bytes a frame has at most, if more than one row is in it.
+const FRAME_BYTES: u64 = 4 << 20;
+/// The longest text that is made.
+pub const MOST_TEXT: u64 = 1 << 20;
 
 /// Where a column's values come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +35,19 @@ pub enum Values {
         /// The last.
         end: i64,
     },
-    /// Whole numbers, days or digits of a decimal, from `min` to `max`, both included.
+    /// Whole numbers or days, from `min` to `max`, both included.
     Whole {
         /// The least.
         min: i64,
         /// The largest.
         max: i64,
+    },
+    /// Decimals from `min` to `max`, both included and given by their digits: 150 is 1.50 in a DECIMAL(9, 2).
+    Digits {
+        /// The least.
+        min: i128,
+        /// The largest.
+        max: i128,
     },
     /// Numbers from `min` to `max`.
     Real {
@@ -47,7 +58,7 @@ pub enum Values {
     },
     /// Text of hexadecimal digits.
     Text {
-        /// How many.
+        /// How many, at most [`MOST_TEXT`].
         length: u64,
         /// From one to as many.
         varies: bool,
@@ -79,6 +90,7 @@ pub struct RandomRows {
     seed: u64,
     rows: Option<u64>,
     rate: u64,
+    block: u64,
 }
 
 impl RandomRows {
@@ -95,12 +107,9 @@ impl RandomRows {
     ) -> Result<Self, String> {
         assert_eq!(schema.fields().len(), columns.len(), "one recipe a column");
         check(schema.fields(), &columns, "")?;
-        let shortest = columns.iter().filter_map(|column| match column.values {
-            Values::Sequence { start, end } => Some(end.abs_diff(start) + 1),
-            _ => None,
-        });
-        let rows = shortest.chain(rows).min();
-        Ok(Self { schema, columns, seed, rows, rate: rate.max(1) })
+        let rows = rows.into_iter().chain(shortest(&columns)).min();
+        let block = (FRAME_BYTES / row_bytes(&columns)).clamp(1, FRAME_ROWS as u64);
+        Ok(Self { schema, columns, seed, rows, rate: rate.max(1), block })
     }
 
     /// The columns of the frames.
@@ -110,54 +119,116 @@ impl RandomRows {
     }
 }
 
+/// How many rows the shortest sequence has.
+fn shortest(columns: &[FieldSpec]) -> Option<u64> {
+    let length = |column: &FieldSpec| match &column.values {
+        Values::Sequence { start, end } => Some(end.abs_diff(*start).saturating_add(1)),
+        Values::Row(inner) => shortest(inner),
+        _ => None,
+    };
+    columns.iter().filter_map(length).min()
+}
+
+/// About how many bytes a row takes, at most.
+fn row_bytes(columns: &[FieldSpec]) -> u64 {
+    let bytes = |column: &FieldSpec| match &column.values {
+        Values::Text { length, .. } => size_of::<u128>() as u64 + length,
+        Values::Row(inner) => row_bytes(inner),
+        _ => size_of::<u128>() as u64,
+    };
+    columns.iter().map(bytes).fold(1, u64::saturating_add)
+}
+
 fn check(fields: &Fields, columns: &[FieldSpec], prefix: &str) -> Result<(), String> {
     for (field, column) in fields.iter().zip(columns) {
         let name = format!("{prefix}{}", field.name());
-        let fits = match (&column.values, field.data_type()) {
-            (Values::Unused, _) => true,
-            (Values::Row(inner), DataType::Struct(fields)) => {
-                check(fields, inner, &format!("{name}."))?;
-                true
+        match (&column.values, field.data_type()) {
+            (Values::Row(inner), DataType::Struct(fields)) => check(fields, inner, &format!("{name}."))?,
+            (values, data_type) => {
+                if !suits(values, data_type) {
+                    return Err(format!("column `{name}` is of type {data_type}, which cannot be made of {values:?}"));
+                }
+                bounds(values, data_type).map_err(|what| format!("column `{name}` {what}"))?;
             }
-            (Values::Sequence { .. }, DataType::Utf8View | DataType::Float32 | DataType::Float64) => true,
-            (
-                Values::Sequence { .. } | Values::Whole { .. },
-                DataType::Int8
-                | DataType::Int16
-                | DataType::Int32
-                | DataType::Int64
-                | DataType::Decimal128(..)
-                | DataType::Date32
-                | DataType::Time32(TimeUnit::Millisecond),
-            ) => true,
-            (Values::Real { .. }, DataType::Float32 | DataType::Float64) => true,
-            (Values::Text { .. }, DataType::Utf8View) | (Values::Flag, DataType::Boolean) => true,
-            (
-                Values::Past(_),
-                DataType::Timestamp(TimeUnit::Millisecond, _)
-                | DataType::Date32
-                | DataType::Time32(TimeUnit::Millisecond),
-            ) => true,
-            _ => false,
-        };
-        if !fits {
-            let (values, data_type) = (&column.values, field.data_type());
-            return Err(format!("column `{name}` is of type {data_type}, which cannot be made of {values:?}"));
-        }
-        match column.values {
-            Values::Sequence { start: from, end: to } | Values::Whole { min: from, max: to } if from > to => {
-                return Err(format!("column `{name}` goes from {from} to {to}, which is less"));
-            }
-            Values::Real { min, max } if min.is_nan() || max.is_nan() || min > max => {
-                return Err(format!("column `{name}` goes from {min} to {max}, which is not more"));
-            }
-            _ => {}
         }
         if column.null_rate > 0.0 && !field.is_nullable() {
             return Err(format!("column `{name}` is NOT NULL and is to be null at a rate of {}", column.null_rate));
         }
     }
     Ok(())
+}
+
+/// Whether such values are of the type, if they fit.
+fn suits(values: &Values, data_type: &DataType) -> bool {
+    match data_type {
+        _ if *values == Values::Unused => true,
+        DataType::Boolean => *values == Values::Flag,
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            matches!(values, Values::Sequence { .. } | Values::Whole { .. })
+        }
+        DataType::Float32 | DataType::Float64 => matches!(values, Values::Sequence { .. } | Values::Real { .. }),
+        DataType::Utf8View => matches!(values, Values::Sequence { .. } | Values::Text { .. }),
+        DataType::Decimal128(_, scale) => {
+            *scale >= 0 && matches!(values, Values::Sequence { .. } | Values::Digits { .. })
+        }
+        DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => {
+            matches!(values, Values::Sequence { .. } | Values::Whole { .. } | Values::Past(_))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => matches!(values, Values::Past(_)),
+        _ => false,
+    }
+}
+
+/// Whether the values fit the type, or what is wrong with them.
+fn bounds(values: &Values, data_type: &DataType) -> Result<(), String> {
+    let least_and_most = match data_type {
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Int32 | DataType::Date32 => (i32::MIN.into(), i32::MAX.into()),
+        DataType::Time32(_) => (0, DAY - 1),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let within = |from: i64, to: i64| match least_and_most {
+        _ if from > to => Err(format!("goes from {from} to {to}, which is less")),
+        (least, most) if from < least || to > most => {
+            Err(format!("goes from {from} to {to}, and its type {data_type} from {least} to {most}"))
+        }
+        _ => Ok(()),
+    };
+    match (values, data_type) {
+        (&Values::Sequence { start, end }, DataType::Decimal128(precision, scale)) => {
+            within(start, end)?;
+            let fits = |value| digits(value, *scale).is_some_and(|digits| has_room(digits, *precision));
+            let error = || format!("goes from {start} to {end}, which does not fit DECIMAL({precision}, {scale})");
+            if fits(start) && fits(end) { Ok(()) } else { Err(error()) }
+        }
+        (&(Values::Sequence { start: from, end: to } | Values::Whole { min: from, max: to }), _) => within(from, to),
+        (&Values::Digits { min, max }, _) if min > max => Err(format!("goes from {min} to {max}, which is less")),
+        (&Values::Digits { min, max }, DataType::Decimal128(precision, _))
+            if !has_room(min, *precision) || !has_room(max, *precision) =>
+        {
+            Err(format!("goes from {min} to {max}, which is more than {precision} digits"))
+        }
+        (&Values::Real { min, max }, _) if !min.is_finite() || !max.is_finite() || min > max => {
+            Err(format!("goes from {min} to {max}, which is not more"))
+        }
+        (&Values::Real { min, max }, DataType::Float32) if min.abs().max(max.abs()) > f32::MAX.into() => {
+            Err(format!("goes from {min} to {max}, and its type {data_type} to {:e}", f32::MAX))
+        }
+        (&Values::Text { length, .. }, _) if length > MOST_TEXT => {
+            Err(format!("is to have texts of {length} letters, and at most {MOST_TEXT} are made"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The digits of a whole number with so many zeros after the point.
+fn digits(value: i64, scale: i8) -> Option<i128> {
+    10i128.checked_pow(u32::from(scale.unsigned_abs()))?.checked_mul(value.into())
+}
+
+fn has_room(digits: i128, precision: u8) -> bool {
+    10u128.checked_pow(precision.into()).is_none_or(|limit| digits.unsigned_abs() < limit)
 }
 
 impl NumberedRows for RandomRows {
@@ -170,7 +241,7 @@ impl NumberedRows for RandomRows {
     }
 
     fn block(&self) -> u64 {
-        FRAME_ROWS as u64
+        self.block
     }
 
     fn end(&self) -> Option<u64> {
@@ -198,6 +269,21 @@ fn unit(random: u64) -> f64 {
 fn within(random: u64, min: i64, max: i64) -> i64 {
     let span = u128::from(max.abs_diff(min)) + 1;
     min.wrapping_add(((u128::from(random) * span) >> 64) as i64)
+}
+
+/// The same of all 128 bits.
+fn within_digits(random: u128, min: i128, max: i128) -> i128 {
+    // The upper half of the product of 256 bits, of random number and span. No span is above twice 10^38, so none wraps.
+    let span = max.abs_diff(min) + 1;
+    let ([low, high], [span_low, span_high]) = (halves(random), halves(span));
+    let [_, carry] = halves(low * span_low);
+    let [middle, first] = halves(high * span_low + carry);
+    let [_, second] = halves(low * span_high + middle);
+    min.wrapping_add((high * span_high + first + second).cast_signed())
+}
+
+fn halves(number: u128) -> [u128; 2] {
+    [number & u128::from(u64::MAX), number >> 64]
 }
 
 /// The rows of one frame.
@@ -230,11 +316,18 @@ impl Rows {
         let whole = |row: u64| match column.values {
             Values::Sequence { start, .. } => start.wrapping_add(row as i64),
             Values::Whole { min, max } => within(draw(stream, row), min, max),
-            Values::Past(most) => self.now.saturating_sub(within(draw(stream, row), 0, most as i64)),
+            Values::Past(most) => {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                self.now.saturating_sub(within(draw(stream, row), 0, most))
+            }
             _ => 0,
         };
         let real = |row: u64| match column.values {
-            Values::Real { min, max } => min + unit(draw(stream, row)) * (max - min),
+            Values::Real { min, max } => {
+                let share = unit(draw(stream, row));
+                // The span of both halves of all numbers is none.
+                if (max - min).is_finite() { min + share * (max - min) } else { min * (1.0 - share) + max * share }
+            }
             _ => whole(row) as f64,
         };
         let past = matches!(column.values, Values::Past(_));
@@ -262,8 +355,16 @@ impl Rows {
                 let values: Vec<i64> = numbers().map(whole).collect();
                 Arc::new(TimestampMillisecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
             }
-            DataType::Decimal128(..) => {
-                let values: Vec<i128> = numbers().map(|row| whole(row).into()).collect();
+            DataType::Decimal128(_, scale) => {
+                let digits = |row: u64| match column.values {
+                    Values::Digits { min, max } => {
+                        let random = u128::from(draw(stream, row)) << 64 | u128::from(draw(stream ^ 1, row));
+                        within_digits(random, min, max)
+                    }
+                    // Its ends fit, and so does what is between them.
+                    _ => digits(whole(row), *scale).unwrap_or_default(),
+                };
+                let values: Vec<i128> = numbers().map(digits).collect();
                 Arc::new(Decimal128Array::new(values.into(), nulls).with_data_type(data_type.clone()))
             }
             DataType::Struct(fields) => {
@@ -322,6 +423,7 @@ fn unused(data_type: &DataType, nullable: bool, rows: usize) -> ArrayRef {
 mod tests {
     use super::*;
     use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, DecimalType};
     use arrow_array::{Array, StringViewArray};
     use arrow_schema::{Field, Schema};
 
@@ -382,11 +484,79 @@ mod tests {
     }
 
     #[test]
+    fn decimals_have_their_scale_and_all_their_digits() {
+        let check = |(precision, scale): (u8, i8), values: Values, row: u64, least: &str, most: &str| {
+            let spec = spec(values);
+            let rows = rows(vec![(field("d", DataType::Decimal128(precision, scale)), spec)]).unwrap();
+            let frame = rows.frame(row, row + 1000.min(rows.end().unwrap() - row), Timestamp(0));
+            let values = frame.columns().unwrap().arrays()[0].as_primitive::<Decimal128Type>().clone();
+            values.validate_decimal_precision(precision).unwrap();
+            let mut sorted = values.values().to_vec();
+            sorted.sort_unstable();
+            let shown = |value: i128| Decimal128Type::format_decimal(value, precision, scale);
+            let (first, last) = (shown(sorted[0]), shown(sorted[sorted.len() - 1]));
+            assert_eq!((first.as_str(), last.as_str()), (least, most), "DECIMAL({precision}, {scale})");
+        };
+        check((10, 2), Values::Sequence { start: 1, end: 100 }, 0, "1.00", "100.00");
+        check((38, 18), Values::Sequence { start: -3, end: 5 }, 4, "1.000000000000000000", "5.000000000000000000");
+        check((5, 0), Values::Digits { min: -2, max: 2 }, 0, "-2", "2");
+        check((3, 1), Values::Digits { min: 7, max: 7 }, 9, "0.7", "0.7");
+        let most = 10i128.pow(38) - 1;
+        for (min, max) in [(0, 1000 * 10i128.pow(18)), (-most, most), (most - 1, most), (-most, 1 - most)] {
+            let rows = vec![(field("d", DataType::Decimal128(38, 18)), spec(Values::Digits { min, max }))];
+            let frame = self::rows(rows).unwrap().frame(0, 1000, Timestamp(0));
+            let values = frame.columns().unwrap().arrays()[0].as_primitive::<Decimal128Type>().clone();
+            assert!(values.values().iter().all(|value| (min..=max).contains(value)), "{min}, {max}");
+            let middle = min + (max.abs_diff(min) / 2).cast_signed();
+            let below = values.values().iter().filter(|value| **value <= middle).count();
+            assert!((400..600).contains(&below), "{below} of 1000 in the lower half of {min}, {max}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_ends_the_rows_wherever_it_is() {
+        let check = |fields: Vec<(Field, FieldSpec)>, end: u64| assert_eq!(rows(fields).unwrap().end(), Some(end));
+        let inner = Fields::from(vec![field("x", DataType::Int32)]);
+        let row = Values::Row(vec![spec(Values::Sequence { start: 1, end: 10 })]);
+        check(vec![(field("r", DataType::Struct(inner)), spec(row))], 10);
+        check(vec![(field("n", DataType::Int64), spec(Values::Sequence { start: i64::MIN, end: i64::MAX }))], 5000);
+    }
+
+    #[test]
+    fn frames_of_long_texts_have_few_rows() {
+        let check = |length, block| {
+            let text = Values::Text { length, varies: false };
+            assert_eq!(rows(vec![(field("s", DataType::Utf8View), spec(text))]).unwrap().block(), block);
+        };
+        check(100, 1024);
+        check(10_000, 418);
+        check(MOST_TEXT, 3);
+    }
+
+    #[test]
     fn what_cannot_be_made_is_refused() {
         let error = rows(vec![(field("t", DataType::Boolean), spec(Values::Whole { min: 0, max: 1 }))]).unwrap_err();
         assert!(error.contains("`t`"), "{error}");
         let error = rows(vec![(field("n", DataType::Int32), spec(Values::Whole { min: 2, max: 1 }))]).unwrap_err();
         assert!(error.contains("from 2 to 1"), "{error}");
+        let check = |data_type: DataType, values: Values, what: &str| {
+            let error = rows(vec![(field("c", data_type.clone()), spec(values.clone()))]).unwrap_err();
+            assert!(error.contains("`c`") && error.contains(what), "{data_type}, {values:?}: {error}");
+        };
+        let sequence = |start, end| Values::Sequence { start, end };
+        check(DataType::Int8, sequence(1, 1000), "from -128 to 127");
+        check(DataType::Int16, Values::Whole { min: -40_000, max: 0 }, "-32768");
+        check(DataType::Date32, sequence(0, 1 << 40), "from 0 to 1099511627776");
+        check(DataType::Time32(TimeUnit::Millisecond), sequence(0, DAY), "86399999");
+        check(DataType::Decimal128(3, 2), sequence(0, 10), "DECIMAL(3, 2)");
+        check(DataType::Decimal128(38, 38), sequence(0, i64::MAX), "DECIMAL(38, 38)");
+        check(DataType::Decimal128(3, 2), Values::Digits { min: 0, max: 1000 }, "3 digits");
+        check(DataType::Decimal128(3, 2), Values::Digits { min: 1, max: 0 }, "less");
+        check(DataType::Decimal128(3, 2), Values::Whole { min: 0, max: 1 }, "cannot be made");
+        check(DataType::Decimal128(3, -2), sequence(0, 1), "cannot be made");
+        check(DataType::Float32, Values::Real { min: 0.0, max: 1e39 }, "e38");
+        check(DataType::Float64, Values::Real { min: 0.0, max: f64::INFINITY }, "not more");
+        check(DataType::Utf8View, Values::Text { length: MOST_TEXT + 1, varies: true }, "1048577 letters");
         let strict = Field::new("n", DataType::Boolean, false);
         assert!(
             rows(vec![(strict, FieldSpec { values: Values::Flag, null_rate: 0.5 })]).unwrap_err().contains("NOT NULL")

@@ -61,6 +61,9 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
     let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];
     refuses(numbers(), &rows, "fields.id.start", &["is missing"]);
+    let price = || columns(&[("price", DataType::Decimal128(5, 2))]);
+    let rows = [("connector", "datagen"), ("fields.price.max", "5000")];
+    refuses(price(), &rows, "fields.price.max", &["'5000'", "DECIMAL(5, 2)"]);
     let bids = [("connector", "nexmark"), ("table", "bid")];
     refuses(numbers(), &bids, "id", &["none of a Bid's", "auction, bidder, price"]);
     let bids = [("connector", "nexmark"), ("keep-alive", "true")];
