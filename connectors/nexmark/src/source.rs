@@ -46,7 +46,7 @@ impl NexmarkSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, Settings};
+    use crate::model::{FIRST_EVENT, Kind, Settings};
     use crate::table::{EventTable, Events, schema};
     use arrow_array::{Array, Int32Array, Int64Array, StructArray};
     use std::sync::Arc;
@@ -130,7 +130,7 @@ mod tests {
         let mut alone = Instance::all(&make, 1, &vec![]).remove(0);
         while alone.poll() != SourcePoll::End {}
         assert_eq!((alone.rows.len(), alone.finished), (10_000, 1));
-        assert!(alone.rows.iter().zip(0..).all(|(row, number)| row.1 == settings.time(number)));
+        assert!(alone.rows.iter().zip(0..).all(|(row, number)| row.1 == settings.time(FIRST_EVENT + number)));
         let sorted = |mut rows: Vec<(u64, i64, i32, i64)>| {
             rows.iter_mut().for_each(|row| row.0 = 0);
             rows.sort_unstable();
