@@ -215,6 +215,34 @@ fn flinks_json_options() {
     assert_eq!(&arrays[0], &kinds);
     let bid = arrays[2].as_any().downcast_ref::<StructArray>().unwrap();
     assert!(arrays[1].is_null(1) && bid.is_valid(1) && bid.column(1).is_null(1));
+    // An element that does not fit is null, if it may be; if not, then its list is, wherever in it the element stands.
+    let check = |nullable: bool, line: &str, expected: Option<Option<&str>>| {
+        let lists = DataType::List(Arc::new(Field::new("item", DataType::Int32, nullable)));
+        let table = Schema::new(vec![field("a", lists), field("end", DataType::Int32)]);
+        let line = format!("{line}\n{{\"a\": [7, 8], \"end\": 9}}");
+        let (arrays, bad) = one_frame(&forgiving, ColumnPlan::new(&table, None, None).unwrap(), &line);
+        let lists = arrays[0].as_any().downcast_ref::<ListArray>().unwrap();
+        assert_eq!((lists.len(), bad.len()), (1 + usize::from(expected.is_some()), usize::from(expected.is_none())));
+        if let Some(expected) = expected {
+            let list = lists.is_valid(0).then(|| {
+                let values = lists.value(0);
+                let values = values.as_any().downcast_ref::<Int32Array>().unwrap();
+                let shown = values.iter().map(|value| value.map_or("null".to_owned(), |value| value.to_string()));
+                shown.collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(list.as_deref(), expected, "{line}");
+        }
+        let last = lists.value(lists.len() - 1);
+        assert_eq!(last.as_any().downcast_ref::<Int32Array>().unwrap().values(), &[7, 8], "{line}");
+    };
+    check(true, r#"{"a": [1, "x", 3]}"#, Some(Some("1 null 3")));
+    check(true, r#"{"a": [{"b": [2]}, 5000000000, null, " 4 "], "end": 1}"#, Some(Some("null null null 4")));
+    check(true, r#"{"a": [1, "x], "end": 1}"#, None);
+    check(true, r#"{"a": [1, tru], "end": 1}"#, None);
+    for line in [r#"{"a": [1, "x", 3]}"#, r#"{"a": [null, "x"]}"#, r#"{"a": ["x", null]}"#] {
+        check(false, line, Some(None));
+    }
+    check(false, r#"{"a": [1, null]}"#, None);
 
     let strict = json(JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() });
     let whole = r#"{"kind": null, "person": {"id": 1, "name": null}, "bid": null}"#;

@@ -326,7 +326,8 @@ impl<'a> Leaves<'a> for ColumnBuilder {
     fn begin_list(&mut self, leaf: u16, element: u16) -> ListPlace {
         let Column::Lists(lists) = &self.columns[usize::from(leaf)] else { return mismatch() };
         debug_assert_eq!(lists.element, element);
-        let place = ListPlace { leaf, row: self.row, first: lists.elements() };
+        let (first, nullable) = (lists.elements(), lists.nullable);
+        let place = ListPlace { leaf, row: self.row, first, nullable, null_before: self.null_element };
         self.row = place.first;
         place
     }
@@ -346,6 +347,7 @@ impl<'a> Leaves<'a> for ColumnBuilder {
         } else {
             let element = usize::from(lists.element);
             self.columns[element].cut(place.first);
+            self.null_element = place.null_before;
         }
     }
 

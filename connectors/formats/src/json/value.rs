@@ -150,7 +150,12 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
             return Ok(at + 1);
         }
         loop {
-            at = self.leaf(element, kind, at)?;
+            at = match self.leaf(element, kind, at) {
+                Ok(end) => end,
+                // One that may not be null is forgiven with its whole list, or not at all.
+                Err(fault) if place.nullable => self.forgive(fault, at, 1)?,
+                Err(fault) => return Err(fault),
+            };
             self.leaves.next_element(place);
             at = self.blanks(at);
             match self.window.byte(at) {
