@@ -336,6 +336,7 @@ fn formats_are_made_of_options() {
     );
     assert!(check("json", &[("json.ignore-parse-error", "true")]).unwrap_err().contains("did you mean"));
     assert!(check("csv", &[("csv.field-delimiter", "ab")]).unwrap_err().contains("one ASCII character"));
+    assert!(check("csv", &[("csv.null-literal", "n,a")]).unwrap_err().contains("without the delimiter"));
     let Ok(Some(TextFormat::Csv(options))) = check("csv", &[("csv.field-delimiter", "\\t"), ("csv.header", "names")])
     else {
         panic!("csv has these options");

@@ -139,12 +139,50 @@ fn rows_are_written_as_csv_and_read_back() {
     assert_eq!(shown(&back), shown(&frame));
 }
 
+/// Whatever the delimiter and the null, what is written is read back.
+#[test]
+fn csv_is_read_back_whatever_stands_between_its_fields() {
+    let (_, frame) = everything();
+    let flat: Vec<usize> = (0..9).collect();
+    let columns = frame.columns().unwrap();
+    let schema = Arc::new(columns.schema().project(&flat).unwrap());
+    let arrays = columns.arrays()[..9].to_vec();
+    let frame = ColumnBatch::of(Arc::clone(&schema), arrays, frame.times().to_vec(), vec![]).unwrap();
+    let shown = |frame: &Frame| format!("{:?}", frame.columns().unwrap().arrays());
+    let check = |delimiter: u8, null: &str| {
+        let options = CsvTableOptions { delimiter, null_literal: Some(null.to_owned()), ..CsvTableOptions::default() };
+        let format = TextFormat::Csv(options);
+        let text = text(&schema, Style::Format(format.clone()), &frame);
+        let plan = Arc::new(ColumnPlan::new(&schema, None, None).unwrap());
+        let mut builder = ColumnBuilder::new(Arc::clone(&plan), 100, false);
+        format.decoder(&plan).unwrap().decode(text.as_bytes(), true, &mut builder).unwrap();
+        assert_eq!(shown(&builder.finish()), shown(&frame), "{:?} {null:?}: {text}", char::from(delimiter));
+    };
+    for delimiter in 1..128u8 {
+        if !matches!(delimiter, b'"' | b'\r' | b'\n') {
+            check(delimiter, "");
+        }
+    }
+    for null in ["true", "-7", "10000000000.0", "2026-01-01", "123.45", "c", "NaN", "0"] {
+        check(b';', null);
+    }
+}
+
 #[test]
 fn what_a_style_cannot_carry_is_refused() {
     let (schema, frame) = everything();
     let csv = Style::Format(TextFormat::Csv(CsvTableOptions::default()));
     assert!(ColumnEncoder::new(Arc::clone(&schema), csv).unwrap_err().0.contains("`person`"));
     assert!(ColumnEncoder::new(Arc::clone(&schema), Style::Format(TextFormat::Raw)).is_err());
+    for (delimiter, null) in [(b'"', None), (b'\n', None), (b',', Some("n,a")), (b',', Some("\"")), (b';', Some("a\r"))]
+    {
+        let options =
+            CsvTableOptions { delimiter, null_literal: null.map(str::to_owned), ..CsvTableOptions::default() };
+        let flat = Arc::new(schema.project(&[0]).unwrap());
+        let csv = TextFormat::Csv(options);
+        assert!(ColumnEncoder::new(Arc::clone(&flat), Style::Format(csv.clone())).unwrap_err().0.contains("of csv"));
+        assert!(csv.decoder(&Arc::new(ColumnPlan::new(&flat, None, None).unwrap())).unwrap_err().0.contains("of csv"));
+    }
     let odd = Arc::new(Schema::new(vec![Field::new("t", DataType::Duration(TimeUnit::Second), true)]));
     assert!(ColumnEncoder::new(odd, Style::Print).unwrap_err().0.contains("`t`"));
     let one = Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8View, true)]));

@@ -15,7 +15,7 @@ use super::view::{Value, View};
 use crate::calendar_text::{write_clock, write_date, write_time};
 use crate::csv::Header;
 use crate::decimal::write_decimal;
-use crate::encode_csv::{not_finite_name, write_csv_text};
+use crate::encode_csv::{not_finite_name, put_in_quotes, write_csv_text};
 use crate::encode_json::write_string;
 use crate::encode_number::write_signed;
 
@@ -65,6 +65,9 @@ impl ColumnEncoder {
                     field.data_type()
                 )));
             }
+        }
+        if let Style::Format(TextFormat::Csv(options)) = &style {
+            options.check()?;
         }
         let text = |field: &arrow_schema::FieldRef| matches!(field.data_type(), DataType::Utf8View | DataType::Utf8);
         if style == Style::Format(TextFormat::Raw) && !(schema.fields().len() == 1 && text(&schema.fields()[0])) {
@@ -221,12 +224,18 @@ fn csv_row(options: &CsvTableOptions, views: &[View<'_>], row: usize, out: &mut 
                 let start = out.len();
                 write_csv_text(out, text, options.delimiter);
                 if out.get(start) != Some(&b'"') {
-                    out.insert(start, b'"');
-                    out.push(b'"');
+                    put_in_quotes(out, start);
                 }
             }
             Value::Text(text) => write_csv_text(out, text, options.delimiter),
-            value => write_plain(out, &value, TimestampForm::Sql),
+            value => {
+                let start = out.len();
+                write_plain(out, &value, TimestampForm::Sql);
+                let text = &out[start..];
+                if text.contains(&options.delimiter) || null.is_some_and(|null| null.as_bytes() == text) {
+                    put_in_quotes(out, start);
+                }
+            }
         }
     }
     out.push(b'\n');

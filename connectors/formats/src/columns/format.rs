@@ -81,6 +81,29 @@ impl Default for CsvTableOptions {
     }
 }
 
+impl CsvTableOptions {
+    /// Whether a record's end, its fields and its nulls can be told apart.
+    pub(super) fn check(&self) -> Result<(), UnfitColumns> {
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, b'"' | b'\r' | b'\n') {
+            return Err(UnfitColumns(format!(
+                "the byte {:?} is no delimiter of csv: it is one ASCII character other than a quote or line end",
+                char::from(self.delimiter)
+            )));
+        }
+        match &self.null_literal {
+            Some(null) if !can_stand(null, self.delimiter) => Err(UnfitColumns(format!(
+                "the text {null:?} is no null of csv: it holds the delimiter, a quote or a line end"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A field may be this text, without quotes.
+fn can_stand(text: &str, delimiter: u8) -> bool {
+    !text.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n'))
+}
+
 impl TextFormat {
     /// The names of all formats, as `format` takes them.
     pub const NAMES: &[&str] = &["json", "csv", "raw"];
@@ -103,7 +126,7 @@ impl TextFormat {
             }),
             "csv" => Self::Csv(CsvTableOptions {
                 delimiter: delimiter(options)?,
-                null_literal: options.text("csv.null-literal").map(str::to_owned),
+                null_literal: null_literal(options)?,
                 ignore_parse_errors: options.flag("csv.ignore-parse-errors", false)?,
                 header: options.choice(
                     "csv.header",
@@ -169,6 +192,7 @@ impl TextFormat {
         Ok(ColumnDecoder(match self {
             Self::Json(options) => Reader::Ndjson(NdjsonReader::new(tree).all_keys(options.fail_on_missing_field)),
             Self::Csv(options) => {
+                options.check()?;
                 let nested = plan.output.fields().iter().find(|field| field.data_type().is_nested());
                 if let Some(field) = nested {
                     let name = field.name();
@@ -196,6 +220,16 @@ impl TextFormat {
                 Reader::Lines(LineDecoder::new(&[Field { name: "line", data_type: DataType::Utf8, nullable: false }]))
             }
         }))
+    }
+}
+
+fn null_literal(options: &mut Options<'_>) -> Result<Option<String>, OptionError> {
+    const KEY: &str = "csv.null-literal";
+    let delimiter = delimiter(options)?;
+    let refuse = |text| OptionError::value(KEY, text, "a text without the delimiter, quotes and line ends");
+    match options.text(KEY) {
+        Some(text) if !can_stand(text, delimiter) => Err(refuse(text)),
+        text => Ok(text.map(str::to_owned)),
     }
 }
 
