@@ -121,6 +121,17 @@ impl Kind {
         value.is_finite().then_some(Scalar::Float(value))
     }
 
+    /// The text of a number or flag without blanks around it and without a plus, where text is converted to those.
+    pub(crate) fn lenient(self, text: &[u8]) -> &[u8] {
+        if !matches!(self, Self::Bool | Self::Signed(_) | Self::Unsigned(_) | Self::Float(_) | Self::Decimal { .. }) {
+            return text;
+        }
+        match text.trim_ascii() {
+            [b'+', rest @ ..] if rest.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') => rest,
+            text => text,
+        }
+    }
+
     /// The value of a text, all of it, that stands by itself: a field of CSV, or a JSON string in place of a value.
     pub(crate) fn text(self, text: &[u8], times: &mut TimeParser) -> Result<Scalar, Reason> {
         let wanted = || Reason::Expected(self.wanted());

@@ -9,10 +9,12 @@ use arrow_array::{
     Int64Array, ListArray, StringViewArray, StructArray, Time32MillisecondArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
-use yeoul_formats::columns::{ColumnBuilder, ColumnPlan, CsvTableOptions, JsonOptions, TextFormat};
+use yeoul_formats::columns::{
+    ColumnBuilder, ColumnEncoder, ColumnPlan, CsvTableOptions, FrameEncoder, JsonOptions, Style, TextFormat,
+};
 use yeoul_formats::options::Options;
 use yeoul_formats::{BadRecord, Header};
-use yeoul_frame::Frame;
+use yeoul_frame::{ColumnBatch, Frame, Timestamp};
 
 const MILLIS: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
@@ -303,6 +305,63 @@ fn csv_by_position_and_by_name() {
     let (arrays, bad) = one_frame(&csv(skipped), plan(&[1]), "a;b;c;d;e\nUA;5;;;\nUA;5\n");
     let delays: ArrayRef = Arc::new(Int32Array::from(vec![5]));
     assert_eq!((arrays[0].clone(), bad.len()), (delays, 1));
+}
+
+#[test]
+fn csv_numbers_may_stand_between_blanks_and_nulls_in_quotes() {
+    let check = |data_type: DataType, null: Option<&str>, text: &str, expected: Result<&str, &str>| {
+        let table = Schema::new(vec![field("a", data_type.clone()), field("b", DataType::Utf8View)]);
+        let null_literal = null.map(str::to_owned);
+        let format = TextFormat::Csv(CsvTableOptions { null_literal, ..CsvTableOptions::default() });
+        let (arrays, bad) = one_frame(&format, ColumnPlan::new(&table, None, None).unwrap(), &format!("{text},x\n"));
+        let found = match bad.first() {
+            Some(bad) => Err(bad.malformed.to_string()),
+            None => Ok(shown(&arrays[0])),
+        };
+        match (&found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{data_type} {text:?}"),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{data_type} {text:?}: {found}"),
+            _ => panic!("{data_type} {text:?}: {found:?}"),
+        }
+    };
+    for (text, expected) in [
+        (" 5", Ok("5")),
+        ("+5", Ok("5")),
+        ("\t-5 ", Ok("-5")),
+        ("\"5\"", Ok("5")),
+        ("\" +5\"", Ok("5")),
+        ("  ", Ok("null")),
+        ("\"\"", Ok("null")),
+        ("+", Err("an integer")),
+        ("+-5", Err("an integer")),
+        ("5 6", Err("an integer")),
+        (" 99999999999999999999", Err("i64")),
+        ("\"NULL\"", Err("an integer")),
+    ] {
+        check(DataType::Int64, None, text, expected);
+    }
+    for (text, expected) in [("\"NULL\"", Ok("null")), (" NULL ", Ok("null")), ("NUL", Err("an integer"))] {
+        check(DataType::Int64, Some("NULL"), text, expected);
+    }
+    check(DataType::Int64, Some("0"), "\"0\"", Ok("0"));
+    check(DataType::Boolean, None, " true", Ok("true"));
+    check(DataType::Float64, None, " +2.5", Ok("2.5"));
+    check(DataType::Decimal128(5, 2), None, " +.5 ", Ok("0.50"));
+    check(MILLIS, None, "\"\"", Ok("null"));
+    check(MILLIS, None, " 2026-01-01 00:00:00", Err("timestamp"));
+    // Text is as it stands; in quotes it is no null.
+    check(DataType::Utf8View, Some("NULL"), " a ", Ok(" a "));
+    check(DataType::Utf8View, Some("NULL"), "\"NULL\"", Ok("NULL"));
+}
+
+/// The only value of an array, as text.
+fn shown(array: &ArrayRef) -> String {
+    let schema = Arc::new(Schema::new(vec![Field::new("v", array.data_type().clone(), true)]));
+    let frame = ColumnBatch::of(Arc::clone(&schema), vec![Arc::clone(array)], vec![Timestamp(0)], vec![]).unwrap();
+    let mut out = Vec::new();
+    ColumnEncoder::new(schema, Style::Print).unwrap().encode(&frame, 0, &mut out, 1).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    text.strip_prefix("+I[").and_then(|text| text.strip_suffix("]\n")).unwrap().to_owned()
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
             }
             (b'"', Kind::Bool | Kind::Signed(_) | Kind::Unsigned(_) | Kind::Float(_) | Kind::Decimal { .. }) => {
                 let (text, end) = self.string_text(at + 1).map_err(|fault| fault.of(leaf))?;
-                match kind.text(text.trim().as_bytes(), &mut self.state.times) {
+                match kind.text(kind.lenient(text.as_bytes()), &mut self.state.times) {
                     Ok(value) => value.give(self.leaves, leaf),
                     Err(reason) => return Err(Fault::new(at, reason).of(leaf)),
                 }
