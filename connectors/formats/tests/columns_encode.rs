@@ -193,4 +193,8 @@ fn what_a_style_cannot_carry_is_refused() {
     let (_, frame) = self::frame(vec![("line", lines)], vec![]);
     assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("line end"));
     assert_eq!(out, b"one\n\n", "nothing of the row that cannot be written");
+    let lines: ArrayRef = Arc::new(StringViewArray::from(vec!["a\rb", "three\r"]));
+    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
+    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("carriage return"));
+    assert_eq!(out, b"one\n\na\rb\n");
 }

@@ -243,10 +243,15 @@ fn csv_row(options: &CsvTableOptions, views: &[View<'_>], row: usize, out: &mut 
 
 fn raw_row(views: &[View<'_>], row: usize, out: &mut Vec<u8>) -> Result<(), String> {
     match views.first().map(|view| view.value(row)) {
-        Some(Value::Text(text)) if !text.contains('\n') => out.extend_from_slice(text.as_bytes()),
+        // A CR at the end would be read as one half of the line's end.
+        Some(Value::Text(text)) if !text.contains('\n') && !text.ends_with('\r') => {
+            out.extend_from_slice(text.as_bytes())
+        }
         Some(Value::Text(text)) => {
             let shown: String = text.chars().take(32).collect();
-            return Err(format!("format raw cannot write {shown:?}, which holds a line end"));
+            return Err(format!(
+                "format raw cannot write {shown:?}, which holds a line end or ends in a carriage return"
+            ));
         }
         _ => {}
     }
@@ -278,7 +283,7 @@ fn print_value(value: &Value<'_, '_>, out: &mut Vec<u8>) {
         Value::F32(value) => java_float(out, value.into(), format_args!("{value:?}"), format_args!("{value:E}")),
         Value::F64(value) => java_float(out, value, format_args!("{value:?}"), format_args!("{value:E}")),
         Value::Time(millis, instant) => {
-            write_date(out, millis.div_euclid(86_400_000) as i32);
+            write_date(out, millis.div_euclid(86_400_000));
             out.push(b'T');
             java_clock(out, millis.rem_euclid(86_400_000) as u32, instant);
             if instant {
@@ -347,7 +352,7 @@ fn write_plain(out: &mut Vec<u8>, value: &Value<'_, '_>, form: TimestampForm) {
         Value::Integer(value) => write_signed(out, value),
         Value::F32(value) => float(out, value.is_finite(), value.into(), format_args!("{value:?}")),
         Value::F64(value) => float(out, value.is_finite(), value, format_args!("{value:?}")),
-        Value::Date(days) => write_date(out, days),
+        Value::Date(days) => write_date(out, days.into()),
         Value::Clock(millis) => write_clock(out, millis),
         Value::Decimal(value, scale) => write_decimal(out, value, scale),
         Value::Time(millis, instant) => {
