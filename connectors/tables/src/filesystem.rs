@@ -100,12 +100,14 @@ fn sink_options(options: &mut Options<'_>) -> Result<SinkOptions, TableError> {
     })
 }
 
-/// A path, perhaps as Flink wants it, with its scheme.
+/// A path, perhaps as Flink wants it, with its scheme: `file:/data`, `file:///data`.
 fn path(options: &mut Options<'_>) -> Result<String, TableError> {
     let path = options.required("path", "data/events.ndjson").map_err(refused)?;
-    let local = path.strip_prefix("file://").unwrap_or(path);
-    match local.split_once("://") {
-        Some((scheme, _)) => {
+    let local = path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(path);
+    // What stands before `:/` is a scheme, if it has more than the one letter of a drive and is no folder.
+    let scheme = local.split_once(":/").map(|(scheme, _)| scheme);
+    match scheme.filter(|scheme| scheme.len() > 1 && !scheme.contains('/')) {
+        Some(scheme) => {
             Err(TableError::new(format!("option 'path' is '{path}', and there is no scheme '{scheme}' yet"))
                 .hint("give the path of a file, a folder or a glob on this machine")
                 .option("path"))
@@ -125,4 +127,39 @@ fn format(options: &mut Options<'_>) -> Result<TextFormat, TableError> {
         };
         TableError::new(format!("there is no format '{name}'")).hint(hint).option("format")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_path_may_have_its_scheme() {
+        let check = |given: &str, expected: Result<&str, &str>| {
+            let given = BTreeMap::from([("path".to_owned(), given.to_owned())]);
+            let found = path(&mut Options::new(&given)).map_err(|error| error.to_string());
+            match (&found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{given:?}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{given:?}: {found}"),
+                _ => panic!("{given:?}: {found:?}"),
+            }
+        };
+        for (given, expected) in [
+            ("/data/in", Ok("/data/in")),
+            ("file:/data/in", Ok("/data/in")),
+            ("file:///data/in", Ok("/data/in")),
+            ("file://data/in", Ok("data/in")),
+            ("data/a:b", Ok("data/a:b")),
+            ("data/10:15/x", Ok("data/10:15/x")),
+            ("a:b.csv", Ok("a:b.csv")),
+            ("hdfs:/x", Err("no scheme 'hdfs'")),
+            ("s3://b/x", Err("no scheme 's3'")),
+            ("file:s3:/x", Err("no scheme 's3'")),
+            ("file:", Err("a path")),
+            ("", Err("a path")),
+        ] {
+            check(given, expected);
+        }
+    }
 }
