@@ -105,6 +105,22 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// An option of Flink's that would change nothing here with one of these values; with none, whatever its value. `why` says
+    /// what there is in place of the others.
+    ///
+    /// # Errors
+    /// Another value.
+    pub fn without_effect(&mut self, key: &str, values: &[&str], why: &str) -> Result<(), OptionError> {
+        match self.text(key) {
+            Some(text) if !values.is_empty() && !values.iter().any(|value| value.eq_ignore_ascii_case(text)) => {
+                let what = format!("option '{key}' is '{text}', which is not there yet");
+                let hint = format!("{why}; it takes {}", values.join(", "));
+                Err(OptionError { key: key.to_owned(), what, hint })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A number.
     ///
     /// # Errors

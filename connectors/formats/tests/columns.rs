@@ -396,6 +396,26 @@ fn formats_are_made_of_options() {
     assert!(check("json", &[("json.ignore-parse-error", "true")]).unwrap_err().contains("did you mean"));
     assert!(check("csv", &[("csv.field-delimiter", "ab")]).unwrap_err().contains("one ASCII character"));
     assert!(check("csv", &[("csv.null-literal", "n,a")]).unwrap_err().contains("without the delimiter"));
+    let delimiter = |text: &str| match check("csv", &[("csv.field-delimiter", text)]) {
+        Ok(Some(TextFormat::Csv(options))) => Ok(options.delimiter),
+        other => Err(other.unwrap_err()),
+    };
+    for (text, byte) in [(";", b';'), ("\t", b'\t'), ("\\t", b'\t'), ("\\u0001", 1), ("\\u007C", b'|'), ("\\\\", b'\\')]
+    {
+        assert_eq!(delimiter(text), Ok(byte), "{text:?}");
+    }
+    for text in ["", "\"", "\\u0022", "\\u000a", "\\u1", "\\u0101", "\\u+001", "\\x", "é", "\\é"] {
+        assert!(delimiter(text).unwrap_err().contains("one ASCII character"), "{text:?}");
+    }
+    // Flink's own options that ask for what is done anyhow are taken, and the others refused with what is done.
+    let defaults =
+        [("csv.quote-character", "\""), ("csv.allow-comments", "false"), ("csv.array-element-delimiter", ";")];
+    assert!(check("csv", &defaults).is_ok());
+    let defaults = [("json.map-null-key.mode", "FAIL"), ("json.decode.json-parser.enabled", "true")];
+    assert!(check("json", &defaults).is_ok());
+    assert!(check("raw", &[("raw.endianness", "big-endian")]).is_ok());
+    assert!(check("csv", &[("csv.quote-character", "'")]).unwrap_err().contains("by double quotes"));
+    assert!(check("csv", &[("csv.allow-comments", "true")]).unwrap_err().contains("every line is a record"));
     let Ok(Some(TextFormat::Csv(options))) = check("csv", &[("csv.field-delimiter", "\\t"), ("csv.header", "names")])
     else {
         panic!("csv has these options");

@@ -88,6 +88,7 @@ fn sink_options(options: &mut Options<'_>) -> Result<SinkOptions, TableError> {
     let age = options.duration("sink.rolling-policy.rollover-interval").map_err(refused)?.unwrap_or(ROLL_AGE);
     // Ages are looked at by the clock of the shard, not once an interval.
     options.duration("sink.rolling-policy.check-interval").map_err(refused)?;
+    without_effect(options, age).map_err(refused)?;
     let parallelism = options.number_if_any::<u16>("sink.parallelism").map_err(refused)?;
     if parallelism == Some(0) {
         return Err(refused(OptionError::value("sink.parallelism", "0", "at least 1")));
@@ -97,6 +98,27 @@ fn sink_options(options: &mut Options<'_>) -> Result<SinkOptions, TableError> {
         parallelism,
         single: options.flag("sink.single-file", false).map_err(refused)?,
         overwrite: options.flag("sink.overwrite", false).map_err(refused)?,
+    })
+}
+
+/// Takes Flink's options that would change nothing, as far as their values are what is done anyhow.
+fn without_effect(options: &mut Options<'_>, age: Duration) -> Result<(), OptionError> {
+    const INACTIVITY: &str = "sink.rolling-policy.inactivity-interval";
+    // A file that is complete after a time in any case is complete then without records, too.
+    if let Some(inactivity) = options.duration(INACTIVITY)?.filter(|inactivity| *inactivity < age) {
+        let what = format!("option '{INACTIVITY}' is {inactivity:?}, and a file is kept open for {age:?}");
+        let hint = format!("set 'sink.rolling-policy.rollover-interval' = '{} ms'", inactivity.as_millis());
+        return Err(OptionError { key: INACTIVITY.to_owned(), what, hint });
+    }
+    options.without_effect("auto-compaction", &["false"], "files stay as they are written")?;
+    options.bytes("compaction.file-size")?;
+    options.without_effect("sink.shuffle-by-partition.enable", &["false"], "there are no partitions")?;
+    options.without_effect("partition.default-name", &[], "there are no partitions")?;
+    options.without_effect("source.report-statistics", &["all", "none"], "a plan does not depend on statistics")?;
+    let key = "source.path.regex-pattern";
+    options.text(key).map_or(Ok(()), |_| {
+        let what = format!("option '{key}' is not there yet");
+        Err(OptionError { key: key.to_owned(), what, hint: "give the files by a glob in 'path'".to_owned() })
     })
 }
 

@@ -61,6 +61,13 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
     let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];
     refuses(numbers(), &rows, "fields.id.start", &["is missing"]);
+    let key = "sink.rolling-policy.inactivity-interval";
+    refuses(numbers(), &files(&[(key, "1 min")]), key, &["kept open for 1800s", "rollover-interval"]);
+    refuses(numbers(), &files(&[("auto-compaction", "true")]), "auto-compaction", &["not there yet", "false"]);
+    let key = "source.path.regex-pattern";
+    refuses(numbers(), &files(&[(key, ".*")]), key, &["not there yet", "glob"]);
+    let defaults = [("sink.rolling-policy.inactivity-interval", "30 min"), ("auto-compaction", "false")];
+    assert!(source(numbers(), &files(&defaults)).is_ok());
     let price = || columns(&[("price", DataType::Decimal128(5, 2))]);
     let rows = [("connector", "datagen"), ("fields.price.max", "5000")];
     refuses(price(), &rows, "fields.price.max", &["'5000'", "DECIMAL(5, 2)"]);

@@ -113,6 +113,7 @@ impl TextFormat {
     /// # Errors
     /// An option with a value that it does not take.
     pub fn from_options(name: &str, options: &mut Options<'_>) -> Result<Option<Self>, OptionError> {
+        without_effect(name, options)?;
         Ok(Some(match name {
             "json" => Self::Json(JsonOptions {
                 fail_on_missing_field: options.flag("json.fail-on-missing-field", false)?,
@@ -233,13 +234,48 @@ fn null_literal(options: &mut Options<'_>) -> Result<Option<String>, OptionError
     }
 }
 
+/// Takes Flink's options that would change nothing, as far as their values are what is done anyhow.
+fn without_effect(format: &str, options: &mut Options<'_>) -> Result<(), OptionError> {
+    const BOTH: &[&str] = &["true", "false"];
+    const NO_MAPS: &str = "there are no columns of type MAP";
+    const PLAIN: &str = "decimals are written in full";
+    let any: &[&str] = &[];
+    let known: &[(&str, &[&str], &str)] = match format {
+        "json" => &[
+            ("json.decode.json-parser.enabled", BOTH, "there is one parser"),
+            ("json.encode.decimal-as-plain-number", BOTH, PLAIN),
+            ("json.map-null-key.mode", &["FAIL", "DROP", "LITERAL"], NO_MAPS),
+            ("json.map-null-key.literal", any, NO_MAPS),
+        ],
+        "csv" => &[
+            ("csv.quote-character", &["\""], "fields are quoted by double quotes"),
+            ("csv.disable-quote-character", &["false"], "quotes are always read as such"),
+            ("csv.allow-comments", &["false"], "every line is a record"),
+            ("csv.escape-character", &[""], "a quote in a field is written twice"),
+            ("csv.array-element-delimiter", any, "there are no columns of type ARRAY in csv"),
+            ("csv.write-bigdecimal-in-scientific-notation", BOTH, PLAIN),
+        ],
+        "raw" => &[("raw.endianness", &["big-endian", "little-endian"], "there are no numbers in raw")],
+        _ => &[],
+    };
+    known.iter().try_for_each(|(key, values, why)| options.without_effect(key, values, why))
+}
+
+/// As Flink has it, which undoes the escapes of Java: SQL strings have none of their own.
 fn delimiter(options: &mut Options<'_>) -> Result<u8, OptionError> {
     const KEY: &str = "csv.field-delimiter";
     let text = options.text(KEY).unwrap_or(",");
-    match text.as_bytes() {
-        // As it is typed in SQL, where a string has no escapes.
-        b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
-        _ => Err(OptionError::value(KEY, text, "one ASCII character other than a quote or line end, or \\t")),
-    }
+    let escaped = |code: &str| code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = match text.strip_prefix('\\') {
+        Some("t") => Some(b'\t'),
+        Some("\\") | Some("") => Some(b'\\'),
+        Some(rest) => {
+            let code = rest.strip_prefix('u').filter(|code| escaped(code));
+            code.and_then(|code| u8::from_str_radix(code, 16).ok())
+        }
+        None => text.as_bytes().first().copied().filter(|_| text.len() == 1),
+    };
+    byte.filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n')).ok_or_else(|| {
+        OptionError::value(KEY, text, "one ASCII character other than a quote or line end, or one as \\t or \\u0001")
+    })
 }
