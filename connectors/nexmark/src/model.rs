@@ -50,11 +50,16 @@ impl Default for Settings {
     }
 }
 
+/// Limits of what is set: events in a round, and others of which one is hot; events a second; bytes of an event.
+const MOST_EVENTS: u64 = 1_000_000;
+const MOST_RATE: u64 = 1_000_000_000_000;
+const MOST_BYTES: u64 = 1 << 20;
+
 impl Settings {
     /// Events in one round of the pattern.
     #[must_use]
     pub fn round(&self) -> u64 {
-        self.proportions.iter().sum()
+        self.proportions.iter().copied().fold(0, u64::saturating_add)
     }
 
     /// The time of an event, by its number. Event 1 is the first that would have one after the base time.
@@ -69,13 +74,14 @@ impl Settings {
     /// # Errors
     /// A setting that makes no sense.
     pub fn check(&self) -> Result<(), String> {
+        let hot = [self.hot_auctions, self.hot_bidders, self.hot_sellers];
         let wrong = [
-            (self.rate == 0, "there is at least one event a second"),
+            (!(1..=MOST_RATE).contains(&self.rate), "there are from one to a million million events a second"),
             (self.proportions[0] == 0, "there is at least one person a round: others refer to persons"),
             (self.proportions[1] == 0, "there is at least one auction a round: bids refer to auctions"),
-            (self.round() > 1_000_000, "a round has at most a million events"),
-            (self.hot_auctions == 0 || self.hot_bidders == 0 || self.hot_sellers == 0, "hot ratios begin at 1"),
-            (self.sizes.iter().any(|size| *size > 1 << 20), "events have at most a megabyte"),
+            (self.round() > MOST_EVENTS, "a round has at most a million events"),
+            (hot.iter().any(|ratio| !(1..=MOST_EVENTS).contains(ratio)), "hot ratios go from 1 to a million"),
+            (self.sizes.iter().any(|size| *size > MOST_BYTES), "events have at most a megabyte"),
         ];
         wrong.iter().find(|(is, _)| *is).map_or(Ok(()), |(_, what)| Err((*what).to_owned()))
     }
@@ -287,8 +293,17 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_refused() {
         assert_eq!(Settings::default().check(), Ok(()));
-        assert!(Settings { rate: 0, ..Settings::default() }.check().is_err());
-        assert!(Settings { proportions: [1, 0, 46], ..Settings::default() }.check().unwrap_err().contains("auction"));
-        assert!(Settings { hot_bidders: 0, ..Settings::default() }.check().is_err());
+        let check = |settings: Settings, what: &str| {
+            let error = settings.check().unwrap_err();
+            assert!(error.contains(what), "{settings:?}: {error}");
+        };
+        check(Settings { rate: 0, ..Settings::default() }, "from one to");
+        check(Settings { rate: u64::MAX, ..Settings::default() }, "from one to");
+        check(Settings { proportions: [0, 1, 46], ..Settings::default() }, "person");
+        check(Settings { proportions: [1, 0, 46], ..Settings::default() }, "auction");
+        check(Settings { proportions: [u64::MAX; 3], ..Settings::default() }, "a million events");
+        check(Settings { hot_bidders: 0, ..Settings::default() }, "hot ratios");
+        check(Settings { hot_auctions: 5_000_000_000, ..Settings::default() }, "hot ratios");
+        check(Settings { sizes: [200, 500, 1 << 30], ..Settings::default() }, "a megabyte");
     }
 }

@@ -319,6 +319,10 @@ fn node(
                 let what = format!("is of type {}, and has to be a ROW", field.data_type());
                 return Err(unknown(what, leaves(kind).iter().map(|(name, _)| (*name).to_owned()).collect()));
             };
+            if !field.is_nullable() {
+                let what = "is NOT NULL, and is null in events of other kinds".to_owned();
+                return Err(unknown(what, vec![format!("{} ROW<...> without it", field.name())]));
+            }
             let children: Result<Vec<Node>, _> = inner
                 .iter()
                 .map(|field| node(Events::Only(kind), field, &[path, &[field.name().clone()]].concat(), used, rows))

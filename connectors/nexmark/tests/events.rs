@@ -242,6 +242,25 @@ fn a_seed_gives_the_same_events_for_ever() {
 }
 
 #[test]
+fn columns_may_be_not_null_and_times_at_the_ends_of_time() {
+    let inner: Vec<Field> =
+        schema(Events::Only(Kind::Auction)).fields().iter().map(|f| f.as_ref().clone().with_nullable(false)).collect();
+    let auction = Field::new("auction", DataType::Struct(inner.clone().into()), true);
+    let all = Schema::new(vec![Field::new("event_type", DataType::Int32, false), auction]);
+    for base_time in [i64::MIN, i64::MAX - 1, 0] {
+        for used in [None, Some([vec!["event_type".to_owned()]])] {
+            let settings = Settings { base_time, rate: 1, ..Settings::default() };
+            let used = used.as_ref().map(|used| used.as_slice());
+            let table = EventTable::new(settings.clone(), Events::All, &all, None, used).unwrap();
+            assert_eq!(table.frame(0, 1000).len(), 1000);
+            let events = Events::Only(Kind::Auction);
+            let table = EventTable::new(settings, events, &Schema::new(inner.clone()), None, used).unwrap();
+            assert_eq!(table.frame(0, 1000).len(), 60);
+        }
+    }
+}
+
+#[test]
 fn columns_that_events_do_not_have_are_refused() {
     let check = |events, fields: Vec<Field>| {
         EventTable::new(Settings::default(), events, &Schema::new(fields), None, None).unwrap_err().to_string()
@@ -255,4 +274,7 @@ fn columns_that_events_do_not_have_are_refused() {
     let inner = vec![Field::new("cost", DataType::Int64, true)];
     let error = check(Events::All, vec![Field::new("bid", DataType::Struct(inner.into()), true)]);
     assert!(error.contains("`bid.cost`") && error.contains("price"), "{error}");
+    let inner = vec![Field::new("price", DataType::Int64, false)];
+    let error = check(Events::All, vec![Field::new("bid", DataType::Struct(inner.into()), false)]);
+    assert!(error.contains("`bid` is NOT NULL"), "{error}");
 }

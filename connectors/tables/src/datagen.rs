@@ -93,7 +93,7 @@ fn column(path: &[String], field: &Field, options: &mut Options<'_>) -> Result<F
                 Values::Real { min: options.number(&key("min"), -most)?, max: options.number(&key("max"), most)? }
             }
             DataType::Decimal128(precision, scale) => {
-                let most = 10i128.pow(u32::from(*precision)) - 1;
+                let most = 10i128.pow(u32::from(*precision).min(38)) - 1;
                 let mut bound = |what: &str| options.decimal(&key(what), *precision, *scale);
                 Values::Digits { min: bound("min")?.unwrap_or(-most), max: bound("max")?.unwrap_or(most) }
             }
