@@ -16,6 +16,8 @@ use crate::{refused, unfit};
 /// When Flink's filesystem connector begins a new file.
 const ROLL_BYTES: u64 = 128 << 20;
 const ROLL_AGE: Duration = Duration::from_secs(30 * 60);
+/// What Flink decompresses by name and Yeoul does not: it would be read as text.
+const UNKNOWN_COMPRESSIONS: &[&str] = &[".bz2", ".xz", ".deflate"];
 
 pub(crate) fn source(
     table: &TableDefinition,
@@ -36,6 +38,10 @@ pub(crate) fn source(
         ("zstd", Compression::Zstd),
     ];
     let compression = options.choice("source.compression", &compressions, Compression::ByName).map_err(refused)?;
+    if compression == Compression::ByName && UNKNOWN_COMPRESSIONS.iter().any(|end| path.ends_with(end)) {
+        let known = "files as they are, and those of gzip and zstd; 'source.compression' = 'none' reads any as it is";
+        return Err(refused(OptionError::value("path", &path, known)));
+    }
     sink_options(options)?;
     let aside = scan.errors || format.forgives();
     let plan = format.plan(&table.columns, scan.projection.as_deref(), scan.used.as_deref());
@@ -61,12 +67,17 @@ pub(crate) fn sink(table: &TableDefinition, options: &mut Options<'_>) -> Result
         options.text(key);
     }
     let written = sink_options(options)?;
-    let sink = FileSink::columns(path, table.columns.clone(), format).map_err(|error| unfit(table, &error))?;
+    let folder = path.ends_with('/');
+    let sink = FileSink::columns(path.as_str(), table.columns.clone(), format).map_err(|error| unfit(table, &error))?;
     let mut sink = sink.roll(written.roll);
     if let Some(instances) = written.parallelism {
         sink = sink.parallelism(instances);
     }
     if written.single {
+        if folder {
+            let error = OptionError::value("path", &path, "the path of a file, with 'sink.single-file' = 'true'");
+            return Err(refused(error));
+        }
         sink = sink.single();
     }
     if written.overwrite {

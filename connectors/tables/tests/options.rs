@@ -61,6 +61,8 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
     let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];
     refuses(numbers(), &rows, "fields.id.start", &["is missing"]);
+    let packed = [("connector", "filesystem"), ("path", "in/*.json.bz2"), ("format", "json")];
+    refuses(numbers(), &packed, "path", &["'in/*.json.bz2'", "gzip and zstd"]);
     let key = "sink.rolling-policy.inactivity-interval";
     refuses(numbers(), &files(&[(key, "1 min")]), key, &["kept open for 1800s", "rollover-interval"]);
     refuses(numbers(), &files(&[("auto-compaction", "true")]), "auto-compaction", &["not there yet", "false"]);
@@ -77,6 +79,9 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     refuses(columns(&[("event_type", DataType::Int32)]), &bids, "keep-alive", &["ends with its input"]);
     let error = source(numbers(), &[]).err().unwrap().to_string();
     assert!(error.contains("names no connector"), "{error}");
+    let folder = [("connector", "filesystem"), ("path", "out/"), ("format", "csv"), ("sink.single-file", "true")];
+    let error = sink(numbers(), &folder).err().unwrap().to_string();
+    assert!(error.contains("'out/'") && error.contains("path of a file"), "{error}");
     let error = sink(numbers(), &[("connector", "datagen")]).err().unwrap().to_string();
     assert!(error.contains("cannot be written to"), "{error}");
     let row = columns(&[("r", DataType::Struct(vec![Field::new("x", DataType::Int64, true)].into()))]);

@@ -245,7 +245,7 @@ fn raw_row(views: &[View<'_>], row: usize, out: &mut Vec<u8>) -> Result<(), Stri
     match views.first().map(|view| view.value(row)) {
         // A CR at the end would be read as one half of the line's end.
         Some(Value::Text(text)) if !text.contains('\n') && !text.ends_with('\r') => {
-            out.extend_from_slice(text.as_bytes())
+            out.extend_from_slice(text.as_bytes());
         }
         Some(Value::Text(text)) => {
             let shown: String = text.chars().take(32).collect();
