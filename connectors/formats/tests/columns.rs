@@ -206,6 +206,27 @@ fn a_malformed_record_leaves_nothing_behind() {
 }
 
 #[test]
+fn malformed_records_take_no_room_in_a_frame() {
+    let table = Schema::new(vec![
+        field("a", DataType::Utf8View),
+        field("b", DataType::List(Arc::new(field("item", DataType::Utf8View)))),
+        field("n", DataType::Int32),
+    ]);
+    let long = "x".repeat(1 << 20);
+    let bad = format!("{{\"a\": \"{long}\", \"b\": [\"{long}\", \"y\"], \"n\": \"?\"}}\n");
+    let good = "{\"a\": \"a text of some length\", \"b\": [\"z\"], \"n\": 1}\n";
+    let text = [good.repeat(3), bad.repeat(40), good.repeat(2)].concat();
+    let plan = ColumnPlan::new(&table, None, None).unwrap();
+    let (frames, bad) = decode(&json(JsonOptions::default()), &Arc::new(plan), 1024, text.as_bytes());
+    assert_eq!((frames.len(), frames[0].len(), bad.len()), (1, 5, 40));
+    let columns = frames[0].columns().unwrap();
+    let lists: &ListArray = columns.array(1).unwrap();
+    let texts = [columns.array(0).unwrap(), lists.values().as_any().downcast_ref::<StringViewArray>().unwrap()];
+    let bytes: usize = texts.iter().flat_map(|texts| texts.data_buffers()).map(|buffer| buffer.capacity()).sum();
+    assert!(bytes < 200_000, "{bytes} bytes of five short records");
+}
+
+#[test]
 fn flinks_json_options() {
     let lines =
         "{\"kind\": 1}\n{\"kind\": \"x\", \"person\": 5, \"bid\": {\"price\": 1, \"tags\": [1, \"?\"]}}\n{\"kind\": 2";

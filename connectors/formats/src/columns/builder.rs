@@ -212,6 +212,8 @@ impl ColumnBuilder {
                 self.columns[element].cut(end);
             }
         }
+        // A little less than was counted: short texts need no bytes of their own.
+        self.weight = self.columns.iter().map(Column::weight).sum();
     }
 
     #[inline(always)]
