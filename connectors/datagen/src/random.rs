@@ -10,15 +10,17 @@ use arrow_array::types::{
     Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
 };
 use arrow_array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StructArray, TimestampMillisecondArray,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StructArray,
+    TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::{DataType, Fields, SchemaRef};
+use arrow_schema::{DataType, Fields, SchemaRef, TimeUnit};
 use yeoul_frame::{ColumnBatch, FRAME_ROWS, Frame, TextBuilder, Timestamp};
 
 use crate::numbered::NumberedRows;
 use crate::spec::{DAY, FieldSpec, Values, check, digits, row_bytes, shortest};
 
+const NANOS_OF_MILLI: i64 = 1_000_000;
 /// About how many bytes a frame has at most, if more than one row is in it.
 const FRAME_BYTES: u64 = 4 << 20;
 
@@ -179,6 +181,10 @@ impl Rows {
                 let time = |row| whole(row).rem_euclid(DAY) as i32;
                 primitive::<Time32MillisecondType>(numbers().map(time), nulls)
             }
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                let values: Vec<i64> = numbers().map(|row| whole(row).saturating_mul(NANOS_OF_MILLI)).collect();
+                Arc::new(TimestampNanosecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
+            }
             DataType::Timestamp(_, zone) => {
                 let values: Vec<i64> = numbers().map(whole).collect();
                 Arc::new(TimestampMillisecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
@@ -253,7 +259,7 @@ mod tests {
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Decimal128Type, DecimalType};
     use arrow_array::{Array, StringViewArray};
-    use arrow_schema::{Field, Schema, TimeUnit};
+    use arrow_schema::{Field, Schema};
 
     fn field(name: &str, data_type: DataType) -> Field {
         Field::new(name, data_type, true)
@@ -279,6 +285,7 @@ mod tests {
             (field("name", DataType::Utf8View), spec(Values::Text { length: 20, varies: false })),
             (field("short", DataType::Utf8View), spec(Values::Text { length: 5, varies: true })),
             (field("at", DataType::Timestamp(TimeUnit::Millisecond, None)), spec(Values::Past(1000))),
+            (field("fine", DataType::Timestamp(TimeUnit::Nanosecond, None)), spec(Values::Past(1000))),
             (field("row", DataType::Struct(inner)), spec(Values::Row(vec![spec(Values::Whole { min: 1, max: 2 })]))),
             (Field::new("unused", DataType::Utf8View, false), spec(Values::Unused)),
         ])
@@ -304,7 +311,9 @@ mod tests {
         (1..=5).for_each(|n| assert!(short.iter().flatten().any(|text| text.len() == n), "{n}"));
         let times: &TimestampMillisecondArray = columns.array(6).unwrap();
         assert!(times.values().iter().all(|time| (4000..=5000).contains(time)));
-        assert_eq!(columns.arrays()[8].null_count(), 0);
+        let times: &TimestampNanosecondArray = columns.array(7).unwrap();
+        assert!(times.values().iter().all(|time| (4_000_000_000..=5_000_000_000).contains(time)));
+        assert_eq!(columns.arrays()[9].null_count(), 0);
         let part = rows.frame(100, 200, Timestamp(5000));
         for (part, whole) in part.columns().unwrap().arrays().iter().zip(columns.arrays()) {
             assert_eq!(part, &whole.slice(100, 100));

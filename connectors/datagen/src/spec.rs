@@ -121,7 +121,7 @@ fn suits(values: &Values, data_type: &DataType) -> bool {
         DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => {
             matches!(values, Values::Sequence { .. } | Values::Whole { .. } | Values::Past(_))
         }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => matches!(values, Values::Past(_)),
+        DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Nanosecond, _) => matches!(values, Values::Past(_)),
         _ => false,
     }
 }

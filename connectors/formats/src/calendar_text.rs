@@ -65,6 +65,17 @@ pub(crate) fn write_time(out: &mut Vec<u8>, millis: i64, between: u8) {
     write_clock(out, rest as i32);
 }
 
+/// As [`write_time`], with so many nanoseconds after the last millisecond.
+pub(crate) fn write_fine_time(out: &mut Vec<u8>, millis: i64, nanos: u32, between: u8) {
+    write_time(out, millis - millis.rem_euclid(1000), between);
+    let fraction = format!("{:03}{nanos:06}", millis.rem_euclid(1000));
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
+}
+
 /// Writes `.5` for 500 milliseconds, and nothing for none.
 fn write_fraction(out: &mut Vec<u8>, millis: u32) {
     if millis == 0 {

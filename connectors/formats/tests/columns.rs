@@ -329,6 +329,42 @@ fn csv_by_position_and_by_name() {
 }
 
 #[test]
+fn timestamps_have_the_digits_of_their_type() {
+    let check = |unit: TimeUnit, text: &str, expected: Result<&str, &str>| {
+        let table = Schema::new(vec![field("t", DataType::Timestamp(unit, None)), field("b", DataType::Utf8View)]);
+        let plan = || ColumnPlan::new(&table, None, None).unwrap();
+        let (csv, bad_csv) = one_frame(&TextFormat::Csv(CsvTableOptions::default()), plan(), &format!("{text},x\n"));
+        let (json, bad) = one_frame(&json(JsonOptions::default()), plan(), &format!("{{\"t\": \"{text}\"}}\n"));
+        assert_eq!(bad.len(), bad_csv.len());
+        match (bad.first().map(|bad| bad.malformed.to_string()), expected) {
+            (None, Ok(expected)) => assert_eq!((shown(&json[0]).as_str(), &csv[0]), (expected, &json[0])),
+            (Some(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        }
+    };
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond};
+    for (unit, expected) in [
+        (Millisecond, "2026-01-01T10:15:00.123"),
+        (Microsecond, "2026-01-01T10:15:00.123456"),
+        (Nanosecond, "2026-01-01T10:15:00.123456789"),
+    ] {
+        check(unit, "2026-01-01 10:15:00.123456789", Ok(expected));
+        check(unit, "2026-01-01 10:15:00.5", Ok("2026-01-01T10:15:00.500"));
+        check(unit, "1969-12-31T23:59:59Z", Ok("1969-12-31T23:59:59"));
+        check(unit, "2026-01-01 10", Err("timestamp"));
+    }
+    check(Nanosecond, "1969-12-31 23:59:59.9999995", Ok("1969-12-31T23:59:59.999999500"));
+    check(Nanosecond, "1677-09-21 00:12:43.2", Ok("1677-09-21T00:12:43.200"));
+    check(Nanosecond, "9999-12-31 00:00:00", Err("from 1677 to 2262"));
+    check(Nanosecond, "2262-04-11 23:47:16.854775808", Err("from 1677 to 2262"));
+    // A JSON number is milliseconds, whatever the type.
+    let table = Schema::new(vec![field("t", DataType::Timestamp(Nanosecond, None))]);
+    let lines = "{\"t\": -5}\n{\"t\": 9223372036854775807}\n{\"t\": 1.5}\n";
+    let (arrays, bad) = one_frame(&json(JsonOptions::default()), ColumnPlan::new(&table, None, None).unwrap(), lines);
+    assert_eq!((shown(&arrays[0]).as_str(), bad.len()), ("1969-12-31T23:59:59.995", 2));
+}
+
+#[test]
 fn csv_numbers_may_stand_between_blanks_and_nulls_in_quotes() {
     let check = |data_type: DataType, null: Option<&str>, text: &str, expected: Result<&str, &str>| {
         let table = Schema::new(vec![field("a", data_type.clone()), field("b", DataType::Utf8View)]);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_array::types::Int64Type;
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, ListArray, StringViewArray,
-    StructArray, Time32MillisecondArray, TimestampMillisecondArray,
+    StructArray, Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use yeoul_formats::Header;
@@ -137,6 +138,30 @@ fn rows_are_written_as_csv_and_read_back() {
     let back = builder.finish();
     let shown = |frame: &Frame| format!("{:?}", frame.columns().unwrap().arrays());
     assert_eq!(shown(&back), shown(&frame));
+}
+
+#[test]
+fn fine_times_are_written_with_their_digits() {
+    let nanos = [0, 1_500_000_000, 1_000_001_000, -1, i64::MAX, i64::MIN];
+    let micros = [0, 1_500_000, 1_001, -1, i64::MAX, i64::MIN];
+    let arrays: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(TimestampNanosecondArray::from(nanos.to_vec()))),
+        ("m", Arc::new(TimestampMicrosecondArray::from(micros.to_vec()).with_timezone("UTC"))),
+    ];
+    let (schema, frame) = self::frame(arrays, vec![]);
+    assert_eq!(
+        text(&schema, Style::Format(TextFormat::Csv(CsvTableOptions::default())), &frame),
+        "1970-01-01 00:00:00,1970-01-01 00:00:00Z\n\
+         1970-01-01 00:00:01.5,1970-01-01 00:00:01.5Z\n\
+         1970-01-01 00:00:01.000001,1970-01-01 00:00:00.001001Z\n\
+         1969-12-31 23:59:59.999999999,1969-12-31 23:59:59.999999Z\n\
+         2262-04-11 23:47:16.854775807,294247-01-10 04:00:54.775807Z\n\
+         1677-09-21 00:12:43.145224192,-290308-12-21 19:59:05.224192Z\n"
+    );
+    let printed = text(&schema, Style::Print, &frame);
+    assert!(printed.contains("+I[1970-01-01T00:00:01.000001, 1970-01-01T00:00:00.001001Z]\n"), "{printed}");
+    assert!(printed.contains("+I[1969-12-31T23:59:59.999999999, "), "{printed}");
+    assert!(printed.starts_with("+I[1970-01-01T00:00, 1970-01-01T00:00:00Z]\n"), "{printed}");
 }
 
 /// Whatever the delimiter and the null, what is written is read back.

@@ -55,8 +55,8 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     let key = "source.monitor-interval";
     refuses(numbers(), &files(&[(key, "soon")]), key, &["'soon'", "a number and a unit"]);
     refuses(numbers(), &files(&[("source.split-size", "0")]), "source.split-size", &["at least one byte"]);
-    let time = columns(&[("t", DataType::Timestamp(TimeUnit::Nanosecond, None))]);
-    refuses(time, &files(&[]), "t", &["TIMESTAMP(3)"]);
+    let time = columns(&[("t", DataType::Time64(TimeUnit::Nanosecond))]);
+    refuses(time, &files(&[]), "t", &["TIME(3)"]);
     let rows = [("connector", "datagen"), ("fields.idd.kind", "sequence")];
     refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
     let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];

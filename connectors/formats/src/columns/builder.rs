@@ -12,10 +12,10 @@ use arrow_array::types::{
 };
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, ListArray, PrimitiveArray, StringArray, StructArray,
-    TimestampMillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use yeoul_frame::{ColumnBatch, Frame, Timestamp};
 
 use super::column::{Column, Dense, Lists, Strings};
@@ -374,6 +374,13 @@ fn words(data_type: &DataType, (values, nulls): (Vec<i64>, Option<NullBuffer>)) 
         DataType::Int32 => narrow::<Int32Type>(&values, nulls, |value| value as i32),
         DataType::Date32 => narrow::<Date32Type>(&values, nulls, |value| value as i32),
         DataType::Time32(_) => narrow::<Time32MillisecondType>(&values, nulls, |value| value as i32),
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            Arc::new(TimestampNanosecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            let values: Vec<i64> = values.into_iter().map(|nanos| nanos.div_euclid(1000)).collect();
+            Arc::new(TimestampMicrosecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
+        }
         DataType::Timestamp(_, zone) => {
             Arc::new(TimestampMillisecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
         }

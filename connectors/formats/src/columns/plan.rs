@@ -215,6 +215,7 @@ fn shape(data_type: &DataType, name: &str) -> Result<(Option<Kind>, Option<Shape
         DataType::Float64 => (Kind::Float(64), Shape::Floats),
         DataType::Utf8View | DataType::Utf8 => (Kind::Text, Shape::Strings),
         DataType::Timestamp(TimeUnit::Millisecond, _) => (Kind::Time, Shape::Words),
+        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => (Kind::Nanos, Shape::Words),
         DataType::Date32 => (Kind::Date, Shape::Words),
         DataType::Time32(TimeUnit::Millisecond) => (Kind::Clock, Shape::Words),
         DataType::Decimal128(precision, scale) => {
@@ -313,9 +314,9 @@ mod tests {
     fn what_cannot_be_read_is_refused_by_name() {
         let error = ColumnPlan::new(&table(), None, Some(&[path("b.z")])).unwrap_err();
         assert_eq!(error.0, "there is no column `b.z`");
-        let times = Schema::new(vec![Field::new("t", DataType::Timestamp(TimeUnit::Nanosecond, None), true)]);
+        let times = Schema::new(vec![Field::new("t", DataType::Time64(TimeUnit::Nanosecond), true)]);
         let error = ColumnPlan::new(&times, None, None).unwrap_err();
-        assert!(error.0.contains("`t`") && error.0.contains("TIMESTAMP(3)"), "{error}");
+        assert!(error.0.contains("`t`") && error.0.contains("TIME(3)"), "{error}");
     }
 
     #[test]
