@@ -5,8 +5,7 @@ use std::sync::Arc;
 use arrow_array::types::Int64Type;
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, ListArray, StringViewArray,
-    StructArray, Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray,
+    StructArray, Time32MillisecondArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use yeoul_formats::Header;
@@ -141,7 +140,39 @@ fn rows_are_written_as_csv_and_read_back() {
 }
 
 #[test]
+fn what_a_style_cannot_carry_is_refused() {
+    let (schema, frame) = everything();
+    let csv = Style::Format(TextFormat::Csv(CsvTableOptions::default()));
+    assert!(ColumnEncoder::new(Arc::clone(&schema), csv).unwrap_err().0.contains("`person`"));
+    assert!(ColumnEncoder::new(Arc::clone(&schema), Style::Format(TextFormat::Raw)).is_err());
+    for (delimiter, null) in [(b'"', None), (b'\n', None), (b',', Some("n,a")), (b',', Some("\"")), (b';', Some("a\r"))]
+    {
+        let options =
+            CsvTableOptions { delimiter, null_literal: null.map(str::to_owned), ..CsvTableOptions::default() };
+        let flat = Arc::new(schema.project(&[0]).unwrap());
+        let csv = TextFormat::Csv(options);
+        assert!(ColumnEncoder::new(Arc::clone(&flat), Style::Format(csv.clone())).unwrap_err().0.contains("of csv"));
+        assert!(csv.decoder(&Arc::new(ColumnPlan::new(&flat, None, None).unwrap())).unwrap_err().0.contains("of csv"));
+    }
+    let odd = Arc::new(Schema::new(vec![Field::new("t", DataType::Duration(TimeUnit::Second), true)]));
+    assert!(ColumnEncoder::new(odd, Style::Print).unwrap_err().0.contains("`t`"));
+    let one = Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8View, true)]));
+    let mut raw = ColumnEncoder::new(one, Style::Format(TextFormat::Raw)).unwrap();
+    let mut out = Vec::new();
+    assert!(raw.encode(&frame, 0, &mut out, 1).unwrap_err().contains("was to come"));
+    let lines: ArrayRef = Arc::new(StringViewArray::from(vec![Some("one"), None, Some("two\nthree")]));
+    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
+    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("line end"));
+    assert_eq!(out, b"one\n\n", "nothing of the row that cannot be written");
+    let lines: ArrayRef = Arc::new(StringViewArray::from(vec!["a\rb", "three\r"]));
+    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
+    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("carriage return"));
+    assert_eq!(out, b"one\n\na\rb\n");
+}
+
+#[test]
 fn fine_times_are_written_with_their_digits() {
+    use arrow_array::{TimestampMicrosecondArray, TimestampNanosecondArray};
     let nanos = [0, 1_500_000_000, 1_000_001_000, -1, i64::MAX, i64::MIN];
     let micros = [0, 1_500_000, 1_001, -1, i64::MAX, i64::MIN];
     let arrays: Vec<(&str, ArrayRef)> = vec![
@@ -191,35 +222,4 @@ fn csv_is_read_back_whatever_stands_between_its_fields() {
     for null in ["true", "-7", "10000000000.0", "2026-01-01", "123.45", "c", "NaN", "0"] {
         check(b';', null);
     }
-}
-
-#[test]
-fn what_a_style_cannot_carry_is_refused() {
-    let (schema, frame) = everything();
-    let csv = Style::Format(TextFormat::Csv(CsvTableOptions::default()));
-    assert!(ColumnEncoder::new(Arc::clone(&schema), csv).unwrap_err().0.contains("`person`"));
-    assert!(ColumnEncoder::new(Arc::clone(&schema), Style::Format(TextFormat::Raw)).is_err());
-    for (delimiter, null) in [(b'"', None), (b'\n', None), (b',', Some("n,a")), (b',', Some("\"")), (b';', Some("a\r"))]
-    {
-        let options =
-            CsvTableOptions { delimiter, null_literal: null.map(str::to_owned), ..CsvTableOptions::default() };
-        let flat = Arc::new(schema.project(&[0]).unwrap());
-        let csv = TextFormat::Csv(options);
-        assert!(ColumnEncoder::new(Arc::clone(&flat), Style::Format(csv.clone())).unwrap_err().0.contains("of csv"));
-        assert!(csv.decoder(&Arc::new(ColumnPlan::new(&flat, None, None).unwrap())).unwrap_err().0.contains("of csv"));
-    }
-    let odd = Arc::new(Schema::new(vec![Field::new("t", DataType::Duration(TimeUnit::Second), true)]));
-    assert!(ColumnEncoder::new(odd, Style::Print).unwrap_err().0.contains("`t`"));
-    let one = Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8View, true)]));
-    let mut raw = ColumnEncoder::new(one, Style::Format(TextFormat::Raw)).unwrap();
-    let mut out = Vec::new();
-    assert!(raw.encode(&frame, 0, &mut out, 1).unwrap_err().contains("was to come"));
-    let lines: ArrayRef = Arc::new(StringViewArray::from(vec![Some("one"), None, Some("two\nthree")]));
-    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
-    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("line end"));
-    assert_eq!(out, b"one\n\n", "nothing of the row that cannot be written");
-    let lines: ArrayRef = Arc::new(StringViewArray::from(vec!["a\rb", "three\r"]));
-    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
-    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("carriage return"));
-    assert_eq!(out, b"one\n\na\rb\n");
 }

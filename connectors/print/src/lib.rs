@@ -225,7 +225,8 @@ impl<X: FrameEncoder> Operator for Lines<X> {
             // A line at a time, if something is to stand before each.
             let enough = if self.prefix.is_empty() { CHUNK } else { self.text.len() + 1 };
             let encoded = self.encoder.encode(&shown, next, &mut self.text, enough);
-            next = encoded.map_err(|reason| OperatorError::new(format!("a row cannot be printed: {reason}")))?;
+            next = encoded
+                .map_err(|reason| OperatorError::new(format!("a row cannot be printed: {reason}")).permanent())?;
             if self.full_bytes + self.text.len() > self.limit {
                 return Err(self.too_much());
             }
