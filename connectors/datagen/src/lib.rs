@@ -6,10 +6,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`numbered`] | the source: splits, positions, pace, for whatever makes rows by number |
+//! | [`spec`] | how the columns of a table are to be made |
 //! | [`random`] | random values and sequences for the columns of a table (Flink's `datagen`) |
 
 pub mod numbered;
+pub mod spec;
 pub mod random;
 
 pub use numbered::{NumberedRows, NumberedSource};
-pub use random::{FieldSpec, RandomRows, Values};
+pub use random::RandomRows;
+pub use spec::{FieldSpec, MOST_TEXT, Values};

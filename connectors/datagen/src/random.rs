@@ -10,66 +10,19 @@ use arrow_array::types::{
     Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
 };
 use arrow_array::{
-    ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StructArray, TimestampMillisecondArray,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StructArray,
+    TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Fields, SchemaRef, TimeUnit};
 use yeoul_frame::{ColumnBatch, FRAME_ROWS, Frame, TextBuilder, Timestamp};
 
 use crate::numbered::NumberedRows;
+use crate::spec::{DAY, FieldSpec, Values, check, digits, row_bytes, shortest};
 
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
-
-/// Where a column's values come from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// From `start` to `end`, both included, one a row; the rows end with it.
-    Sequence {
-        /// The first.
-        start: i64,
-        /// The last.
-        end: i64,
-    },
-    /// Whole numbers, days or digits of a decimal, from `min` to `max`, both included.
-    Whole {
-        /// The least.
-        min: i64,
-        /// The largest.
-        max: i64,
-    },
-    /// Numbers from `min` to `max`.
-    Real {
-        /// The least.
-        min: f64,
-        /// None is as large.
-        max: f64,
-    },
-    /// Text of hexadecimal digits.
-    Text {
-        /// How many.
-        length: u64,
-        /// From one to as many.
-        varies: bool,
-    },
-    /// True or false.
-    Flag,
-    /// The present time, less up to so many milliseconds.
-    Past(u64),
-    /// The fields of a row.
-    Row(Vec<FieldSpec>),
-    /// Nothing is made.
-    Unused,
-}
-
-/// How one column is made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FieldSpec {
-    /// Its values.
-    pub values: Values,
-    /// Which share of them is null.
-    pub null_rate: f64,
-}
+const NANOS_OF_MILLI: i64 = 1_000_000;
+/// About how many bytes a frame has at most, if more than one row is in it.
+const FRAME_BYTES: u64 = 4 << 20;
 
 /// Makes the rows of a table.
 #[derive(Debug)]
@@ -79,6 +32,7 @@ pub struct RandomRows {
     seed: u64,
     rows: Option<u64>,
     rate: u64,
+    block: u64,
 }
 
 impl RandomRows {
@@ -95,12 +49,9 @@ impl RandomRows {
     ) -> Result<Self, String> {
         assert_eq!(schema.fields().len(), columns.len(), "one recipe a column");
         check(schema.fields(), &columns, "")?;
-        let shortest = columns.iter().filter_map(|column| match column.values {
-            Values::Sequence { start, end } => Some(end.abs_diff(start) + 1),
-            _ => None,
-        });
-        let rows = shortest.chain(rows).min();
-        Ok(Self { schema, columns, seed, rows, rate: rate.max(1) })
+        let rows = rows.into_iter().chain(shortest(&columns)).min();
+        let block = (FRAME_BYTES / row_bytes(&columns)).clamp(1, FRAME_ROWS as u64);
+        Ok(Self { schema, columns, seed, rows, rate: rate.max(1), block })
     }
 
     /// The columns of the frames.
@@ -108,56 +59,6 @@ impl RandomRows {
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
-}
-
-fn check(fields: &Fields, columns: &[FieldSpec], prefix: &str) -> Result<(), String> {
-    for (field, column) in fields.iter().zip(columns) {
-        let name = format!("{prefix}{}", field.name());
-        let fits = match (&column.values, field.data_type()) {
-            (Values::Unused, _) => true,
-            (Values::Row(inner), DataType::Struct(fields)) => {
-                check(fields, inner, &format!("{name}."))?;
-                true
-            }
-            (Values::Sequence { .. }, DataType::Utf8View | DataType::Float32 | DataType::Float64) => true,
-            (
-                Values::Sequence { .. } | Values::Whole { .. },
-                DataType::Int8
-                | DataType::Int16
-                | DataType::Int32
-                | DataType::Int64
-                | DataType::Decimal128(..)
-                | DataType::Date32
-                | DataType::Time32(TimeUnit::Millisecond),
-            ) => true,
-            (Values::Real { .. }, DataType::Float32 | DataType::Float64) => true,
-            (Values::Text { .. }, DataType::Utf8View) | (Values::Flag, DataType::Boolean) => true,
-            (
-                Values::Past(_),
-                DataType::Timestamp(TimeUnit::Millisecond, _)
-                | DataType::Date32
-                | DataType::Time32(TimeUnit::Millisecond),
-            ) => true,
-            _ => false,
-        };
-        if !fits {
-            let (values, data_type) = (&column.values, field.data_type());
-            return Err(format!("column `{name}` is of type {data_type}, which cannot be made of {values:?}"));
-        }
-        match column.values {
-            Values::Sequence { start: from, end: to } | Values::Whole { min: from, max: to } if from > to => {
-                return Err(format!("column `{name}` goes from {from} to {to}, which is less"));
-            }
-            Values::Real { min, max } if min.is_nan() || max.is_nan() || min > max => {
-                return Err(format!("column `{name}` goes from {min} to {max}, which is not more"));
-            }
-            _ => {}
-        }
-        if column.null_rate > 0.0 && !field.is_nullable() {
-            return Err(format!("column `{name}` is NOT NULL and is to be null at a rate of {}", column.null_rate));
-        }
-    }
-    Ok(())
 }
 
 impl NumberedRows for RandomRows {
@@ -170,7 +71,7 @@ impl NumberedRows for RandomRows {
     }
 
     fn block(&self) -> u64 {
-        FRAME_ROWS as u64
+        self.block
     }
 
     fn end(&self) -> Option<u64> {
@@ -198,6 +99,21 @@ fn unit(random: u64) -> f64 {
 fn within(random: u64, min: i64, max: i64) -> i64 {
     let span = u128::from(max.abs_diff(min)) + 1;
     min.wrapping_add(((u128::from(random) * span) >> 64) as i64)
+}
+
+/// The same of all 128 bits.
+fn within_digits(random: u128, min: i128, max: i128) -> i128 {
+    // The upper half of the product of 256 bits, of random number and span. No span is above twice 10^38, so none wraps.
+    let span = max.abs_diff(min) + 1;
+    let ([low, high], [span_low, span_high]) = (halves(random), halves(span));
+    let [_, carry] = halves(low * span_low);
+    let [middle, first] = halves(high * span_low + carry);
+    let [_, second] = halves(low * span_high + middle);
+    min.wrapping_add((high * span_high + first + second).cast_signed())
+}
+
+fn halves(number: u128) -> [u128; 2] {
+    [number & u128::from(u64::MAX), number >> 64]
 }
 
 /// The rows of one frame.
@@ -230,11 +146,18 @@ impl Rows {
         let whole = |row: u64| match column.values {
             Values::Sequence { start, .. } => start.wrapping_add(row as i64),
             Values::Whole { min, max } => within(draw(stream, row), min, max),
-            Values::Past(most) => self.now.saturating_sub(within(draw(stream, row), 0, most as i64)),
+            Values::Past(most) => {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                self.now.saturating_sub(within(draw(stream, row), 0, most))
+            }
             _ => 0,
         };
         let real = |row: u64| match column.values {
-            Values::Real { min, max } => min + unit(draw(stream, row)) * (max - min),
+            Values::Real { min, max } => {
+                let share = unit(draw(stream, row));
+                // The span of both halves of all numbers is none.
+                if (max - min).is_finite() { min + share * (max - min) } else { min * (1.0 - share) + max * share }
+            }
             _ => whole(row) as f64,
         };
         let past = matches!(column.values, Values::Past(_));
@@ -258,12 +181,24 @@ impl Rows {
                 let time = |row| whole(row).rem_euclid(DAY) as i32;
                 primitive::<Time32MillisecondType>(numbers().map(time), nulls)
             }
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                let values: Vec<i64> = numbers().map(|row| whole(row).saturating_mul(NANOS_OF_MILLI)).collect();
+                Arc::new(TimestampNanosecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
+            }
             DataType::Timestamp(_, zone) => {
                 let values: Vec<i64> = numbers().map(whole).collect();
                 Arc::new(TimestampMillisecondArray::new(values.into(), nulls).with_timezone_opt(zone.clone()))
             }
-            DataType::Decimal128(..) => {
-                let values: Vec<i128> = numbers().map(|row| whole(row).into()).collect();
+            DataType::Decimal128(_, scale) => {
+                let digits = |row: u64| match column.values {
+                    Values::Digits { min, max } => {
+                        let random = u128::from(draw(stream, row)) << 64 | u128::from(draw(stream ^ 1, row));
+                        within_digits(random, min, max)
+                    }
+                    // Its ends fit, and so does what is between them.
+                    _ => digits(whole(row), *scale).unwrap_or_default(),
+                };
+                let values: Vec<i128> = numbers().map(digits).collect();
                 Arc::new(Decimal128Array::new(values.into(), nulls).with_data_type(data_type.clone()))
             }
             DataType::Struct(fields) => {
@@ -322,6 +257,7 @@ fn unused(data_type: &DataType, nullable: bool, rows: usize) -> ArrayRef {
 mod tests {
     use super::*;
     use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, DecimalType};
     use arrow_array::{Array, StringViewArray};
     use arrow_schema::{Field, Schema};
 
@@ -349,6 +285,7 @@ mod tests {
             (field("name", DataType::Utf8View), spec(Values::Text { length: 20, varies: false })),
             (field("short", DataType::Utf8View), spec(Values::Text { length: 5, varies: true })),
             (field("at", DataType::Timestamp(TimeUnit::Millisecond, None)), spec(Values::Past(1000))),
+            (field("fine", DataType::Timestamp(TimeUnit::Nanosecond, None)), spec(Values::Past(1000))),
             (field("row", DataType::Struct(inner)), spec(Values::Row(vec![spec(Values::Whole { min: 1, max: 2 })]))),
             (Field::new("unused", DataType::Utf8View, false), spec(Values::Unused)),
         ])
@@ -374,7 +311,9 @@ mod tests {
         (1..=5).for_each(|n| assert!(short.iter().flatten().any(|text| text.len() == n), "{n}"));
         let times: &TimestampMillisecondArray = columns.array(6).unwrap();
         assert!(times.values().iter().all(|time| (4000..=5000).contains(time)));
-        assert_eq!(columns.arrays()[8].null_count(), 0);
+        let times: &TimestampNanosecondArray = columns.array(7).unwrap();
+        assert!(times.values().iter().all(|time| (4_000_000_000..=5_000_000_000).contains(time)));
+        assert_eq!(columns.arrays()[9].null_count(), 0);
         let part = rows.frame(100, 200, Timestamp(5000));
         for (part, whole) in part.columns().unwrap().arrays().iter().zip(columns.arrays()) {
             assert_eq!(part, &whole.slice(100, 100));
@@ -382,14 +321,32 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_made_is_refused() {
-        let error = rows(vec![(field("t", DataType::Boolean), spec(Values::Whole { min: 0, max: 1 }))]).unwrap_err();
-        assert!(error.contains("`t`"), "{error}");
-        let error = rows(vec![(field("n", DataType::Int32), spec(Values::Whole { min: 2, max: 1 }))]).unwrap_err();
-        assert!(error.contains("from 2 to 1"), "{error}");
-        let strict = Field::new("n", DataType::Boolean, false);
-        assert!(
-            rows(vec![(strict, FieldSpec { values: Values::Flag, null_rate: 0.5 })]).unwrap_err().contains("NOT NULL")
-        );
+    fn decimals_have_their_scale_and_all_their_digits() {
+        let check = |(precision, scale): (u8, i8), values: Values, row: u64, least: &str, most: &str| {
+            let spec = spec(values);
+            let rows = rows(vec![(field("d", DataType::Decimal128(precision, scale)), spec)]).unwrap();
+            let frame = rows.frame(row, row + 1000.min(rows.end().unwrap() - row), Timestamp(0));
+            let values = frame.columns().unwrap().arrays()[0].as_primitive::<Decimal128Type>().clone();
+            values.validate_decimal_precision(precision).unwrap();
+            let mut sorted = values.values().to_vec();
+            sorted.sort_unstable();
+            let shown = |value: i128| Decimal128Type::format_decimal(value, precision, scale);
+            let (first, last) = (shown(sorted[0]), shown(sorted[sorted.len() - 1]));
+            assert_eq!((first.as_str(), last.as_str()), (least, most), "DECIMAL({precision}, {scale})");
+        };
+        check((10, 2), Values::Sequence { start: 1, end: 100 }, 0, "1.00", "100.00");
+        check((38, 18), Values::Sequence { start: -3, end: 5 }, 4, "1.000000000000000000", "5.000000000000000000");
+        check((5, 0), Values::Digits { min: -2, max: 2 }, 0, "-2", "2");
+        check((3, 1), Values::Digits { min: 7, max: 7 }, 9, "0.7", "0.7");
+        let most = 10i128.pow(38) - 1;
+        for (min, max) in [(0, 1000 * 10i128.pow(18)), (-most, most), (most - 1, most), (-most, 1 - most)] {
+            let rows = vec![(field("d", DataType::Decimal128(38, 18)), spec(Values::Digits { min, max }))];
+            let frame = self::rows(rows).unwrap().frame(0, 1000, Timestamp(0));
+            let values = frame.columns().unwrap().arrays()[0].as_primitive::<Decimal128Type>().clone();
+            assert!(values.values().iter().all(|value| (min..=max).contains(value)), "{min}, {max}");
+            let middle = min + (max.abs_diff(min) / 2).cast_signed();
+            let below = values.values().iter().filter(|value| **value <= middle).count();
+            assert!((400..600).contains(&below), "{below} of 1000 in the lower half of {min}, {max}");
+        }
     }
 }

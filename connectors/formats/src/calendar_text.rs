@@ -39,11 +39,12 @@ pub(crate) fn parse_clock(text: &[u8]) -> Option<i32> {
     Some((((hour * 60 + minute) * 60 + second) * 1000 + millis) as i32)
 }
 
-/// Writes `yyyy-MM-dd`.
-pub(crate) fn write_date(out: &mut Vec<u8>, days: i32) {
-    let (year, month, day) = civil_from_days(i64::from(days));
+/// Writes `yyyy-MM-dd`. A year has at least four digits, and a sign only if it is before the year 0.
+pub(crate) fn write_date(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = civil_from_days(days);
+    let sign = if year < 0 { "-" } else { "" };
     // Writing to a Vec cannot fail.
-    let _ = std::io::Write::write_fmt(out, format_args!("{year:04}"));
+    let _ = std::io::Write::write_fmt(out, format_args!("{sign}{:04}", year.unsigned_abs()));
     let ([m0, m1], [d0, d1]) = (two(month), two(day));
     out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1]);
 }
@@ -59,9 +60,20 @@ pub(crate) fn write_clock(out: &mut Vec<u8>, millis: i32) {
 /// Writes a date, `between`, and a time of day as [`write_clock`] does.
 pub(crate) fn write_time(out: &mut Vec<u8>, millis: i64, between: u8) {
     let (days, rest) = (millis.div_euclid(86_400_000), millis.rem_euclid(86_400_000));
-    write_date(out, days as i32);
+    write_date(out, days);
     out.push(between);
     write_clock(out, rest as i32);
+}
+
+/// As [`write_time`], with so many nanoseconds after the last millisecond.
+pub(crate) fn write_fine_time(out: &mut Vec<u8>, millis: i64, nanos: u32, between: u8) {
+    write_time(out, millis - millis.rem_euclid(1000), between);
+    let fraction = format!("{:03}{nanos:06}", millis.rem_euclid(1000));
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
 }
 
 /// Writes `.5` for 500 milliseconds, and nothing for none.
@@ -84,7 +96,7 @@ mod tests {
         for (text, days) in [("1970-01-01", 0), ("2024-02-29", 19_782), ("1969-12-31", -1), ("0001-01-01", -719_162)] {
             assert_eq!(parse_date(text.as_bytes()), Some(days), "{text}");
             let mut out = Vec::new();
-            write_date(&mut out, days);
+            write_date(&mut out, days.into());
             assert_eq!(out, text.as_bytes());
         }
         for (text, millis) in
@@ -94,6 +106,16 @@ mod tests {
             let mut out = Vec::new();
             write_clock(&mut out, millis);
             assert_eq!(out, text.as_bytes());
+        }
+        for (millis, text) in [
+            (i64::MAX, "292278994-08-17 07:12:55.807"),
+            (i64::MIN, "-292275055-05-16 16:47:04.192"),
+            (-62_198_755_200_000, "-0001-01-01 00:00:00"),
+            (253_402_300_800_000, "10000-01-01 00:00:00"),
+        ] {
+            let mut out = Vec::new();
+            write_time(&mut out, millis, b' ');
+            assert_eq!(String::from_utf8(out).unwrap(), text);
         }
         assert_eq!(parse_clock(b"07:30"), Some(27_000_000));
         for text in ["", "2023-02-29", "2023-1-1", "2023-01-01 ", "2023/01/01"] {

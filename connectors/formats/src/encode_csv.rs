@@ -1,7 +1,7 @@
 //! Records as CSV, from their cells.
 //!
-//! Text is quoted, and quotes in it doubled, only if it holds the delimiter, a quote, CR or LF, or is empty; null is an
-//! empty cell without quotes. (Text that begins with a byte order mark is quoted too, since readers drop one at a file's
+//! Text is quoted, and quotes in it doubled, only if it holds the delimiter, a quote, CR or LF, or is empty, and other values
+//! only if they hold the delimiter; null is an empty cell without quotes. (Text that begins with a byte order mark is quoted too, since readers drop one at a file's
 //! start.) Timestamps are `yyyy-MM-dd HH:mm:ss.SSS`. Records end at LF. Fields of nested records are
 //! columns of their own, named by their path, depth first.
 
@@ -76,6 +76,7 @@ impl CsvEncoder {
             if i > 0 {
                 out.push(self.delimiter);
             }
+            let start = out.len();
             match *cell {
                 Cell::Null => {}
                 Cell::Bool(true) => out.extend_from_slice(b"true"),
@@ -90,6 +91,9 @@ impl CsvEncoder {
                     }
                 }
             }
+            if !matches!(cell, Cell::Str(_)) && out[start..].contains(&self.delimiter) {
+                put_in_quotes(out, start);
+            }
         }
         out.push(b'\n');
     }
@@ -102,6 +106,12 @@ pub(crate) fn not_finite_name(value: f64) -> &'static [u8] {
         value if value > 0.0 => b"Infinity",
         _ => b"-Infinity",
     }
+}
+
+/// Puts what was written from `start` on, and has no quotes in it, in quotes.
+pub(crate) fn put_in_quotes(out: &mut Vec<u8>, start: usize) {
+    out.insert(start, b'"');
+    out.push(b'"');
 }
 
 /// Appends a text, in quotes if it needs them.
@@ -155,6 +165,26 @@ mod tests {
             let mut out = Vec::new();
             encoder.encode_cells(&[Cell::Str(text)], &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
+        }
+    }
+
+    #[test]
+    fn values_that_hold_the_delimiter_are_quoted() {
+        let fields = [
+            Field { name: "n", data_type: DataType::I64, nullable: true },
+            Field { name: "t", data_type: DataType::Timestamp, nullable: true },
+            Field { name: "b", data_type: DataType::Bool, nullable: true },
+        ];
+        for (delimiter, expected) in [
+            (b'-', "\"-5\"-\"1970-01-01 00:00:00.001\"-true\n--\n"),
+            (b' ', "-5 \"1970-01-01 00:00:00.001\" true\n  \n"),
+            (b'e', "-5e1970-01-01 00:00:00.001e\"true\"\nee\n"),
+            (b';', "-5;1970-01-01 00:00:00.001;true\n;;\n"),
+        ] {
+            let (encoder, mut out) = (CsvEncoder::new(&fields, delimiter), Vec::new());
+            encoder.encode_cells(&[Cell::I64(-5), Cell::Timestamp(Timestamp(1)), Cell::Bool(true)], &mut out);
+            encoder.encode_cells(&[Cell::Null; 3], &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

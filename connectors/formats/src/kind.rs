@@ -8,6 +8,8 @@ use crate::number::{Digits, digits, signed};
 use crate::time_text::TimeParser;
 use yeoul_frame::{DataType, Timestamp};
 
+const NANOS_OF_MILLI: i64 = 1_000_000;
+
 /// How a leaf is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,6 +21,8 @@ pub(crate) enum Kind {
     Float(u8),
     Text,
     Time,
+    /// A time in nanoseconds since 1970.
+    Nanos,
     /// Days since 1970.
     Date,
     /// Milliseconds of a day.
@@ -58,7 +62,7 @@ impl Kind {
             Self::Signed(_) | Self::Unsigned(_) => "an integer",
             Self::Float(_) => "a number",
             Self::Text => "a string",
-            Self::Time => "a timestamp",
+            Self::Time | Self::Nanos => "a timestamp",
             Self::Date => "a date such as `2026-01-01`",
             Self::Clock => "a time of day such as `10:15:00`",
             Self::Decimal { .. } => "a number",
@@ -82,6 +86,7 @@ impl Kind {
             Self::Bool => "bool",
             Self::Text => "text",
             Self::Time => "a timestamp",
+            Self::Nanos => "a timestamp in nanoseconds, from 1677 to 2262",
             Self::Date => "a date",
             Self::Clock => "a time of day",
             Self::Decimal { .. } => "the decimal's digits",
@@ -103,6 +108,7 @@ impl Kind {
                 fits.then_some(Scalar::Unsigned(magnitude))
             }
             Self::Time => signed(negative, magnitude).map(|millis| Scalar::Time(Timestamp(millis))),
+            Self::Nanos => signed(negative, magnitude)?.checked_mul(NANOS_OF_MILLI).map(Scalar::Integer),
             _ => None,
         }
     }
@@ -121,6 +127,17 @@ impl Kind {
         value.is_finite().then_some(Scalar::Float(value))
     }
 
+    /// The text of a number or flag without blanks around it and without a plus, where text is converted to those.
+    pub(crate) fn lenient(self, text: &[u8]) -> &[u8] {
+        if !matches!(self, Self::Bool | Self::Signed(_) | Self::Unsigned(_) | Self::Float(_) | Self::Decimal { .. }) {
+            return text;
+        }
+        match text.trim_ascii() {
+            [b'+', rest @ ..] if rest.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') => rest,
+            text => text,
+        }
+    }
+
     /// The value of a text, all of it, that stands by itself: a field of CSV, or a JSON string in place of a value.
     pub(crate) fn text(self, text: &[u8], times: &mut TimeParser) -> Result<Scalar, Reason> {
         let wanted = || Reason::Expected(self.wanted());
@@ -137,6 +154,11 @@ impl Kind {
                 }
             }
             Self::Time => times.parse(text).map(Scalar::Time).ok_or(Reason::NotATimestamp),
+            Self::Nanos => {
+                let millis = times.parse(text).ok_or(Reason::NotATimestamp)?.0;
+                let nanos = millis.checked_mul(NANOS_OF_MILLI).and_then(|nanos| nanos.checked_add(below_millis(text)));
+                nanos.map(Scalar::Integer).ok_or(Reason::OutOfRange(self.name()))
+            }
             Self::Date => parse_date(text).map(|days| Scalar::Integer(days.into())).ok_or_else(wanted),
             Self::Clock => parse_clock(text).map(|millis| Scalar::Integer(millis.into())).ok_or_else(wanted),
             Self::Float(_) => match self.number(text) {
@@ -179,6 +201,13 @@ impl Scalar {
             Self::Decimal(value) => leaves.decimal(leaf, value),
         }
     }
+}
+
+/// The nanoseconds that stand in a timestamp's text after its milliseconds.
+fn below_millis(text: &[u8]) -> i64 {
+    let point = memchr::memchr(b'.', text).map_or(text.len(), |point| point + 1);
+    let digits = text[point..].iter().take_while(|byte| byte.is_ascii_digit()).map(|byte| i64::from(byte - b'0'));
+    digits.chain(std::iter::repeat(0)).skip(3).take(6).fold(0, |nanos, digit| nanos * 10 + digit)
 }
 
 /// The values that have no digits.

@@ -53,6 +53,10 @@ pub(crate) struct ListPlace {
     pub(crate) leaf: u16,
     pub(crate) row: usize,
     pub(crate) first: usize,
+    /// Its elements may be null.
+    pub(crate) nullable: bool,
+    /// An element of another list of the record was null, and may not be.
+    pub(crate) null_before: bool,
 }
 
 /// The cells of one row.

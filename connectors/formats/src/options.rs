@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use crate::decimal::parse_decimal;
+
 /// The options of one table, while they are read.
 ///
 /// ```
@@ -103,6 +105,22 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// An option of Flink's that would change nothing here with one of these values; with none, whatever its value. `why` says
+    /// what there is in place of the others.
+    ///
+    /// # Errors
+    /// Another value.
+    pub fn without_effect(&mut self, key: &str, values: &[&str], why: &str) -> Result<(), OptionError> {
+        match self.text(key) {
+            Some(text) if !values.is_empty() && !values.iter().any(|value| value.eq_ignore_ascii_case(text)) => {
+                let what = format!("option '{key}' is '{text}', which is not there yet");
+                let hint = format!("{why}; it takes {}", values.join(", "));
+                Err(OptionError { key: key.to_owned(), what, hint })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A number.
     ///
     /// # Errors
@@ -118,6 +136,19 @@ impl<'a> Options<'a> {
     pub fn number_if_any<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<T>, OptionError> {
         let parse =
             |text: &str| text.trim().parse().map_err(|_| OptionError::value(key, text, "a number that fits it"));
+        self.text(key).map(parse).transpose()
+    }
+
+    /// A decimal number, if it is given: its digits, `scale` of them after the point.
+    ///
+    /// # Errors
+    /// What is no number, or has more digits than `precision` and `scale` leave room for.
+    pub fn decimal(&mut self, key: &str, precision: u8, scale: i8) -> Result<Option<i128>, OptionError> {
+        let wanted = format!("a number that fits DECIMAL({precision}, {scale})");
+        let parse = |text: &str| {
+            let digits = parse_decimal(text.trim().as_bytes(), precision, scale);
+            digits.map_err(|_| OptionError::value(key, text, &wanted))
+        };
         self.text(key).map(parse).transpose()
     }
 
@@ -241,12 +272,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_says_what_can() {
-        let given = BTreeMap::from([("a", "flase"), ("b", "x"), ("c", "5 parsecs")]);
+        let given = BTreeMap::from([("a", "flase"), ("b", "x"), ("c", "5 parsecs"), ("d", " 999.99"), ("e", "1000")]);
         let given = given.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let mut options = Options::new(&given);
         let error = options.flag("a", true).unwrap_err().to_string();
         assert_eq!(error, "option 'a' is 'flase'; it takes true, false (did you mean 'false'?)");
         assert!(options.number("b", 1u8).is_err() && options.duration("c").is_err());
+        assert_eq!(options.decimal("d", 5, 2), Ok(Some(99_999)));
+        let error = options.decimal("e", 5, 2).unwrap_err().to_string();
+        assert_eq!(error, "option 'e' is '1000'; it takes a number that fits DECIMAL(5, 2)");
         assert_eq!(
             options.required("path", "data").unwrap_err().to_string(),
             "option 'path' is missing; add 'path' = 'data'"

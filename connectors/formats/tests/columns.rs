@@ -9,10 +9,12 @@ use arrow_array::{
     Int64Array, ListArray, StringViewArray, StructArray, Time32MillisecondArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
-use yeoul_formats::columns::{ColumnBuilder, ColumnPlan, CsvTableOptions, JsonOptions, TextFormat};
+use yeoul_formats::columns::{
+    ColumnBuilder, ColumnEncoder, ColumnPlan, CsvTableOptions, FrameEncoder, JsonOptions, Style, TextFormat,
+};
 use yeoul_formats::options::Options;
 use yeoul_formats::{BadRecord, Header};
-use yeoul_frame::Frame;
+use yeoul_frame::{ColumnBatch, Frame, Timestamp};
 
 const MILLIS: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
@@ -204,6 +206,27 @@ fn a_malformed_record_leaves_nothing_behind() {
 }
 
 #[test]
+fn malformed_records_take_no_room_in_a_frame() {
+    let table = Schema::new(vec![
+        field("a", DataType::Utf8View),
+        field("b", DataType::List(Arc::new(field("item", DataType::Utf8View)))),
+        field("n", DataType::Int32),
+    ]);
+    let long = "x".repeat(1 << 20);
+    let bad = format!("{{\"a\": \"{long}\", \"b\": [\"{long}\", \"y\"], \"n\": \"?\"}}\n");
+    let good = "{\"a\": \"a text of some length\", \"b\": [\"z\"], \"n\": 1}\n";
+    let text = [good.repeat(3), bad.repeat(40), good.repeat(2)].concat();
+    let plan = ColumnPlan::new(&table, None, None).unwrap();
+    let (frames, bad) = decode(&json(JsonOptions::default()), &Arc::new(plan), 1024, text.as_bytes());
+    assert_eq!((frames.len(), frames[0].len(), bad.len()), (1, 5, 40));
+    let columns = frames[0].columns().unwrap();
+    let lists: &ListArray = columns.array(1).unwrap();
+    let texts = [columns.array(0).unwrap(), lists.values().as_any().downcast_ref::<StringViewArray>().unwrap()];
+    let bytes: usize = texts.iter().flat_map(|texts| texts.data_buffers()).map(|buffer| buffer.capacity()).sum();
+    assert!(bytes < 200_000, "{bytes} bytes of five short records");
+}
+
+#[test]
 fn flinks_json_options() {
     let lines =
         "{\"kind\": 1}\n{\"kind\": \"x\", \"person\": 5, \"bid\": {\"price\": 1, \"tags\": [1, \"?\"]}}\n{\"kind\": 2";
@@ -215,16 +238,54 @@ fn flinks_json_options() {
     assert_eq!(&arrays[0], &kinds);
     let bid = arrays[2].as_any().downcast_ref::<StructArray>().unwrap();
     assert!(arrays[1].is_null(1) && bid.is_valid(1) && bid.column(1).is_null(1));
+    // An element that does not fit is null, if it may be; if not, then its list is, wherever in it the element stands.
+    let check = |nullable: bool, line: &str, expected: Option<Option<&str>>| {
+        let lists = DataType::List(Arc::new(Field::new("item", DataType::Int32, nullable)));
+        let table = Schema::new(vec![field("a", lists), field("end", DataType::Int32)]);
+        let line = format!("{line}\n{{\"a\": [7, 8], \"end\": 9}}");
+        let (arrays, bad) = one_frame(&forgiving, ColumnPlan::new(&table, None, None).unwrap(), &line);
+        let lists = arrays[0].as_any().downcast_ref::<ListArray>().unwrap();
+        assert_eq!((lists.len(), bad.len()), (1 + usize::from(expected.is_some()), usize::from(expected.is_none())));
+        if let Some(expected) = expected {
+            let list = lists.is_valid(0).then(|| {
+                let values = lists.value(0);
+                let values = values.as_any().downcast_ref::<Int32Array>().unwrap();
+                let shown = values.iter().map(|value| value.map_or("null".to_owned(), |value| value.to_string()));
+                shown.collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(list.as_deref(), expected, "{line}");
+        }
+        let last = lists.value(lists.len() - 1);
+        assert_eq!(last.as_any().downcast_ref::<Int32Array>().unwrap().values(), &[7, 8], "{line}");
+    };
+    check(true, r#"{"a": [1, "x", 3]}"#, Some(Some("1 null 3")));
+    check(true, r#"{"a": [{"b": [2]}, 5000000000, null, " 4 "], "end": 1}"#, Some(Some("null null null 4")));
+    check(true, r#"{"a": [1, "x], "end": 1}"#, None);
+    check(true, r#"{"a": [1, tru], "end": 1}"#, None);
+    for line in [r#"{"a": [1, "x", 3]}"#, r#"{"a": [null, "x"]}"#, r#"{"a": ["x", null]}"#] {
+        check(false, line, Some(None));
+    }
+    check(false, r#"{"a": [1, null]}"#, None);
 
     let strict = json(JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() });
     let whole = r#"{"kind": null, "person": {"id": 1, "name": null}, "bid": null}"#;
     let inner = r#"{"kind": null, "person": {"id": 1}, "bid": null}"#;
     let outer = r#"{"person": null, "bid": null}"#;
-    let plan = strict.plan(&nested(), Some(&[0]), Some(&[])).unwrap();
-    let (arrays, bad) = one_frame(&strict, plan, &[whole, inner, outer, whole].join("\n"));
-    assert_eq!((arrays.len(), arrays[0].len()), (1, 2));
-    let reasons: Vec<String> = bad.iter().map(|bad| bad.malformed.to_string()).collect();
-    assert!(reasons[0].contains("field `person.name`") && reasons[1].contains("field `kind`"), "{reasons:?}");
+    // Of what is projected every field has to be there, used or not; of the rest none, as in Flink.
+    let check = |projection: &[usize], missing: &[Option<&str>]| {
+        let plan = strict.plan(&nested(), Some(projection), Some(&[])).unwrap();
+        let (arrays, bad) = one_frame(&strict, plan, &[whole, inner, outer, whole].join("\n"));
+        assert!(arrays.iter().all(|array| array.len() == 4 - missing.len()), "{projection:?}");
+        assert_eq!((arrays.len(), bad.len()), (projection.len(), missing.len()), "{projection:?}: {bad:?}");
+        for (bad, field) in bad.iter().zip(missing) {
+            let reason = bad.malformed.to_string();
+            assert!(field.is_none_or(|field| reason.contains(&format!("field `{field}`"))), "{reason}");
+        }
+    };
+    check(&[0], &[Some("kind")]);
+    check(&[1], &[Some("person.name")]);
+    check(&[2, 1, 0], &[Some("person.name"), Some("kind")]);
+    check(&[2], &[]);
 }
 
 #[test]
@@ -268,6 +329,99 @@ fn csv_by_position_and_by_name() {
 }
 
 #[test]
+fn timestamps_have_the_digits_of_their_type() {
+    let check = |unit: TimeUnit, text: &str, expected: Result<&str, &str>| {
+        let table = Schema::new(vec![field("t", DataType::Timestamp(unit, None)), field("b", DataType::Utf8View)]);
+        let plan = || ColumnPlan::new(&table, None, None).unwrap();
+        let (csv, bad_csv) = one_frame(&TextFormat::Csv(CsvTableOptions::default()), plan(), &format!("{text},x\n"));
+        let (json, bad) = one_frame(&json(JsonOptions::default()), plan(), &format!("{{\"t\": \"{text}\"}}\n"));
+        assert_eq!(bad.len(), bad_csv.len());
+        match (bad.first().map(|bad| bad.malformed.to_string()), expected) {
+            (None, Ok(expected)) => assert_eq!((shown(&json[0]).as_str(), &csv[0]), (expected, &json[0])),
+            (Some(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        }
+    };
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond};
+    for (unit, expected) in [
+        (Millisecond, "2026-01-01T10:15:00.123"),
+        (Microsecond, "2026-01-01T10:15:00.123456"),
+        (Nanosecond, "2026-01-01T10:15:00.123456789"),
+    ] {
+        check(unit, "2026-01-01 10:15:00.123456789", Ok(expected));
+        check(unit, "2026-01-01 10:15:00.5", Ok("2026-01-01T10:15:00.500"));
+        check(unit, "1969-12-31T23:59:59Z", Ok("1969-12-31T23:59:59"));
+        check(unit, "2026-01-01 10", Err("timestamp"));
+    }
+    check(Nanosecond, "1969-12-31 23:59:59.9999995", Ok("1969-12-31T23:59:59.999999500"));
+    check(Nanosecond, "1677-09-21 00:12:43.2", Ok("1677-09-21T00:12:43.200"));
+    check(Nanosecond, "9999-12-31 00:00:00", Err("from 1677 to 2262"));
+    check(Nanosecond, "2262-04-11 23:47:16.854775808", Err("from 1677 to 2262"));
+    // A JSON number is milliseconds, whatever the type.
+    let table = Schema::new(vec![field("t", DataType::Timestamp(Nanosecond, None))]);
+    let lines = "{\"t\": -5}\n{\"t\": 9223372036854775807}\n{\"t\": 1.5}\n";
+    let (arrays, bad) = one_frame(&json(JsonOptions::default()), ColumnPlan::new(&table, None, None).unwrap(), lines);
+    assert_eq!((shown(&arrays[0]).as_str(), bad.len()), ("1969-12-31T23:59:59.995", 2));
+}
+
+#[test]
+fn csv_numbers_may_stand_between_blanks_and_nulls_in_quotes() {
+    let check = |data_type: DataType, null: Option<&str>, text: &str, expected: Result<&str, &str>| {
+        let table = Schema::new(vec![field("a", data_type.clone()), field("b", DataType::Utf8View)]);
+        let null_literal = null.map(str::to_owned);
+        let format = TextFormat::Csv(CsvTableOptions { null_literal, ..CsvTableOptions::default() });
+        let (arrays, bad) = one_frame(&format, ColumnPlan::new(&table, None, None).unwrap(), &format!("{text},x\n"));
+        let found = match bad.first() {
+            Some(bad) => Err(bad.malformed.to_string()),
+            None => Ok(shown(&arrays[0])),
+        };
+        match (&found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{data_type} {text:?}"),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{data_type} {text:?}: {found}"),
+            _ => panic!("{data_type} {text:?}: {found:?}"),
+        }
+    };
+    for (text, expected) in [
+        (" 5", Ok("5")),
+        ("+5", Ok("5")),
+        ("\t-5 ", Ok("-5")),
+        ("\"5\"", Ok("5")),
+        ("\" +5\"", Ok("5")),
+        ("  ", Ok("null")),
+        ("\"\"", Ok("null")),
+        ("+", Err("an integer")),
+        ("+-5", Err("an integer")),
+        ("5 6", Err("an integer")),
+        (" 99999999999999999999", Err("i64")),
+        ("\"NULL\"", Err("an integer")),
+    ] {
+        check(DataType::Int64, None, text, expected);
+    }
+    for (text, expected) in [("\"NULL\"", Ok("null")), (" NULL ", Ok("null")), ("NUL", Err("an integer"))] {
+        check(DataType::Int64, Some("NULL"), text, expected);
+    }
+    check(DataType::Int64, Some("0"), "\"0\"", Ok("0"));
+    check(DataType::Boolean, None, " true", Ok("true"));
+    check(DataType::Float64, None, " +2.5", Ok("2.5"));
+    check(DataType::Decimal128(5, 2), None, " +.5 ", Ok("0.50"));
+    check(MILLIS, None, "\"\"", Ok("null"));
+    check(MILLIS, None, " 2026-01-01 00:00:00", Err("timestamp"));
+    // Text is as it stands; in quotes it is no null.
+    check(DataType::Utf8View, Some("NULL"), " a ", Ok(" a "));
+    check(DataType::Utf8View, Some("NULL"), "\"NULL\"", Ok("NULL"));
+}
+
+/// The only value of an array, as text.
+fn shown(array: &ArrayRef) -> String {
+    let schema = Arc::new(Schema::new(vec![Field::new("v", array.data_type().clone(), true)]));
+    let frame = ColumnBatch::of(Arc::clone(&schema), vec![Arc::clone(array)], vec![Timestamp(0)], vec![]).unwrap();
+    let mut out = Vec::new();
+    ColumnEncoder::new(schema, Style::Print).unwrap().encode(&frame, 0, &mut out, 1).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    text.strip_prefix("+I[").and_then(|text| text.strip_suffix("]\n")).unwrap().to_owned()
+}
+
+#[test]
 fn raw_lines_are_one_column() {
     let table = Schema::new(vec![field("line", DataType::Utf8View)]);
     let (arrays, bad) = one_frame(&TextFormat::Raw, ColumnPlan::new(&table, None, None).unwrap(), "a\n\nb c\r\nlast");
@@ -298,6 +452,27 @@ fn formats_are_made_of_options() {
     );
     assert!(check("json", &[("json.ignore-parse-error", "true")]).unwrap_err().contains("did you mean"));
     assert!(check("csv", &[("csv.field-delimiter", "ab")]).unwrap_err().contains("one ASCII character"));
+    assert!(check("csv", &[("csv.null-literal", "n,a")]).unwrap_err().contains("without the delimiter"));
+    let delimiter = |text: &str| match check("csv", &[("csv.field-delimiter", text)]) {
+        Ok(Some(TextFormat::Csv(options))) => Ok(options.delimiter),
+        other => Err(other.unwrap_err()),
+    };
+    for (text, byte) in [(";", b';'), ("\t", b'\t'), ("\\t", b'\t'), ("\\u0001", 1), ("\\u007C", b'|'), ("\\\\", b'\\')]
+    {
+        assert_eq!(delimiter(text), Ok(byte), "{text:?}");
+    }
+    for text in ["", "\"", "\\u0022", "\\u000a", "\\u1", "\\u0101", "\\u+001", "\\x", "é", "\\é"] {
+        assert!(delimiter(text).unwrap_err().contains("one ASCII character"), "{text:?}");
+    }
+    // Flink's own options that ask for what is done anyhow are taken, and the others refused with what is done.
+    let defaults =
+        [("csv.quote-character", "\""), ("csv.allow-comments", "false"), ("csv.array-element-delimiter", ";")];
+    assert!(check("csv", &defaults).is_ok());
+    let defaults = [("json.map-null-key.mode", "FAIL"), ("json.decode.json-parser.enabled", "true")];
+    assert!(check("json", &defaults).is_ok());
+    assert!(check("raw", &[("raw.endianness", "big-endian")]).is_ok());
+    assert!(check("csv", &[("csv.quote-character", "'")]).unwrap_err().contains("by double quotes"));
+    assert!(check("csv", &[("csv.allow-comments", "true")]).unwrap_err().contains("every line is a record"));
     let Ok(Some(TextFormat::Csv(options))) = check("csv", &[("csv.field-delimiter", "\\t"), ("csv.header", "names")])
     else {
         panic!("csv has these options");

@@ -159,6 +159,15 @@ fn what_a_style_cannot_carry_is_refused() {
     let csv = Style::Format(TextFormat::Csv(CsvTableOptions::default()));
     assert!(ColumnEncoder::new(Arc::clone(&schema), csv).unwrap_err().0.contains("`person`"));
     assert!(ColumnEncoder::new(Arc::clone(&schema), Style::Format(TextFormat::Raw)).is_err());
+    for (delimiter, null) in [(b'"', None), (b'\n', None), (b',', Some("n,a")), (b',', Some("\"")), (b';', Some("a\r"))]
+    {
+        let options =
+            CsvTableOptions { delimiter, null_literal: null.map(str::to_owned), ..CsvTableOptions::default() };
+        let flat = Arc::new(schema.project(&[0]).unwrap());
+        let csv = TextFormat::Csv(options);
+        assert!(ColumnEncoder::new(Arc::clone(&flat), Style::Format(csv.clone())).unwrap_err().0.contains("of csv"));
+        assert!(csv.decoder(&Arc::new(ColumnPlan::new(&flat, None, None).unwrap())).unwrap_err().0.contains("of csv"));
+    }
     let odd = Arc::new(Schema::new(vec![Field::new("t", DataType::Duration(TimeUnit::Second), true)]));
     assert!(ColumnEncoder::new(odd, Style::Print).unwrap_err().0.contains("`t`"));
     let one = Arc::new(Schema::new(vec![Field::new("line", DataType::Utf8View, true)]));
@@ -169,4 +178,62 @@ fn what_a_style_cannot_carry_is_refused() {
     let (_, frame) = self::frame(vec![("line", lines)], vec![]);
     assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("line end"));
     assert_eq!(out, b"one\n\n", "nothing of the row that cannot be written");
+    let lines: ArrayRef = Arc::new(StringViewArray::from(vec!["a\rb", "three\r"]));
+    let (_, frame) = self::frame(vec![("line", lines)], vec![]);
+    assert!(raw.encode(&frame, 0, &mut out, usize::MAX).unwrap_err().contains("carriage return"));
+    assert_eq!(out, b"one\n\na\rb\n");
+}
+
+#[test]
+fn fine_times_are_written_with_their_digits() {
+    use arrow_array::{TimestampMicrosecondArray, TimestampNanosecondArray};
+    let nanos = [0, 1_500_000_000, 1_000_001_000, -1, i64::MAX, i64::MIN];
+    let micros = [0, 1_500_000, 1_001, -1, i64::MAX, i64::MIN];
+    let arrays: Vec<(&str, ArrayRef)> = vec![
+        ("n", Arc::new(TimestampNanosecondArray::from(nanos.to_vec()))),
+        ("m", Arc::new(TimestampMicrosecondArray::from(micros.to_vec()).with_timezone("UTC"))),
+    ];
+    let (schema, frame) = self::frame(arrays, vec![]);
+    assert_eq!(
+        text(&schema, Style::Format(TextFormat::Csv(CsvTableOptions::default())), &frame),
+        "1970-01-01 00:00:00,1970-01-01 00:00:00Z\n\
+         1970-01-01 00:00:01.5,1970-01-01 00:00:01.5Z\n\
+         1970-01-01 00:00:01.000001,1970-01-01 00:00:00.001001Z\n\
+         1969-12-31 23:59:59.999999999,1969-12-31 23:59:59.999999Z\n\
+         2262-04-11 23:47:16.854775807,294247-01-10 04:00:54.775807Z\n\
+         1677-09-21 00:12:43.145224192,-290308-12-21 19:59:05.224192Z\n"
+    );
+    let printed = text(&schema, Style::Print, &frame);
+    assert!(printed.contains("+I[1970-01-01T00:00:01.000001, 1970-01-01T00:00:00.001001Z]\n"), "{printed}");
+    assert!(printed.contains("+I[1969-12-31T23:59:59.999999999, "), "{printed}");
+    assert!(printed.starts_with("+I[1970-01-01T00:00, 1970-01-01T00:00:00Z]\n"), "{printed}");
+}
+
+/// Whatever the delimiter and the null, what is written is read back.
+#[test]
+fn csv_is_read_back_whatever_stands_between_its_fields() {
+    let (_, frame) = everything();
+    let flat: Vec<usize> = (0..9).collect();
+    let columns = frame.columns().unwrap();
+    let schema = Arc::new(columns.schema().project(&flat).unwrap());
+    let arrays = columns.arrays()[..9].to_vec();
+    let frame = ColumnBatch::of(Arc::clone(&schema), arrays, frame.times().to_vec(), vec![]).unwrap();
+    let shown = |frame: &Frame| format!("{:?}", frame.columns().unwrap().arrays());
+    let check = |delimiter: u8, null: &str| {
+        let options = CsvTableOptions { delimiter, null_literal: Some(null.to_owned()), ..CsvTableOptions::default() };
+        let format = TextFormat::Csv(options);
+        let text = text(&schema, Style::Format(format.clone()), &frame);
+        let plan = Arc::new(ColumnPlan::new(&schema, None, None).unwrap());
+        let mut builder = ColumnBuilder::new(Arc::clone(&plan), 100, false);
+        format.decoder(&plan).unwrap().decode(text.as_bytes(), true, &mut builder).unwrap();
+        assert_eq!(shown(&builder.finish()), shown(&frame), "{:?} {null:?}: {text}", char::from(delimiter));
+    };
+    for delimiter in 1..128u8 {
+        if !matches!(delimiter, b'"' | b'\r' | b'\n') {
+            check(delimiter, "");
+        }
+    }
+    for null in ["true", "-7", "10000000000.0", "2026-01-01", "123.45", "c", "NaN", "0"] {
+        check(b';', null);
+    }
 }

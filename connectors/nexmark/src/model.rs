@@ -1,8 +1,9 @@
 //! Which event is what: kinds, times, ids, and the numbers of auctions and bids.
 //!
-//! Events are numbered from 0. Of every fifty (by default) the first is a person, the next three are auctions, the rest bids;
-//! the pattern repeats. Ids count up; a bid or an auction refers to ids near the last, half of the bids to one hot auction of
-//! the last hundred, three of four to one hot bidder, and three of four auctions to one hot seller.
+//! Of every fifty events (by default) the first is a person, the next three are auctions, the rest bids; the pattern repeats.
+//! The benchmark's first event is number 2, an auction: person and auction 1000 never come. Ids count up; a bid or an auction
+//! refers to ids near the last, half of the bids to one hot auction of the last hundred, three of four to one hot bidder, and
+//! three of four auctions to one hot seller.
 //!
 //! Invariants:
 //! 1. A value depends on the settings, its event's number and its field, and on nothing else.
@@ -16,7 +17,7 @@ pub struct Settings {
     pub events: Option<u64>,
     /// Events in a second of event time.
     pub rate: u64,
-    /// The first event's time, in milliseconds.
+    /// What the events' times are counted from, in milliseconds.
     pub base_time: i64,
     /// Persons, auctions and bids in one round of the pattern.
     pub proportions: [u64; 3],
@@ -49,17 +50,23 @@ impl Default for Settings {
     }
 }
 
+/// Limits of what is set: events in a round, and others of which one is hot; events a second; bytes of an event.
+const MOST_EVENTS: u64 = 1_000_000;
+const MOST_RATE: u64 = 1_000_000_000_000;
+const MOST_BYTES: u64 = 1 << 20;
+
 impl Settings {
     /// Events in one round of the pattern.
     #[must_use]
     pub fn round(&self) -> u64 {
-        self.proportions.iter().sum()
+        self.proportions.iter().copied().fold(0, u64::saturating_add)
     }
 
-    /// The time of an event.
+    /// The time of an event, by its number. Event 1 is the first that would have one after the base time.
     #[must_use]
     pub fn time(&self, event: u64) -> i64 {
-        self.base_time.saturating_add((u128::from(event) * 1000 / u128::from(self.rate)) as i64)
+        let after = u128::from(event.saturating_sub(1)) * 1000 / u128::from(self.rate.max(1));
+        self.base_time.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
     }
 
     /// Whether events can be made so, or what is wrong.
@@ -67,13 +74,14 @@ impl Settings {
     /// # Errors
     /// A setting that makes no sense.
     pub fn check(&self) -> Result<(), String> {
+        let hot = [self.hot_auctions, self.hot_bidders, self.hot_sellers];
         let wrong = [
-            (self.rate == 0, "there is at least one event a second"),
+            (!(1..=MOST_RATE).contains(&self.rate), "there are from one to a million million events a second"),
             (self.proportions[0] == 0, "there is at least one person a round: others refer to persons"),
             (self.proportions[1] == 0, "there is at least one auction a round: bids refer to auctions"),
-            (self.round() > 1_000_000, "a round has at most a million events"),
-            (self.hot_auctions == 0 || self.hot_bidders == 0 || self.hot_sellers == 0, "hot ratios begin at 1"),
-            (self.sizes.iter().any(|size| *size > 1 << 20), "events have at most a megabyte"),
+            (self.round() > MOST_EVENTS, "a round has at most a million events"),
+            (hot.iter().any(|ratio| !(1..=MOST_EVENTS).contains(ratio)), "hot ratios go from 1 to a million"),
+            (self.sizes.iter().any(|size| *size > MOST_BYTES), "events have at most a megabyte"),
         ];
         wrong.iter().find(|(is, _)| *is).map_or(Ok(()), |(_, what)| Err((*what).to_owned()))
     }
@@ -102,10 +110,13 @@ impl Kind {
     }
 }
 
+/// The number of the first event, which the benchmark's generator begins with.
+pub const FIRST_EVENT: u64 = 2;
+
 /// One event: its number, and the ids that were given out last before or at it.
 #[derive(Debug, Clone, Copy)]
 pub struct Event {
-    /// Its number, from 0.
+    /// Its number, from [`FIRST_EVENT`].
     pub number: u64,
     /// What it is.
     pub kind: Kind,
@@ -212,12 +223,14 @@ impl Event {
         FIRST_ID + if below(random, settings.hot_auctions) > 0 { hot } else { lowest + below_low(random, span) as i64 }
     }
 
-    /// The bidder of this bid: the second person of a hundred, where sellers take the first.
+    /// The bidder of this bid: the second person of a hundred, where sellers take the first. The benchmark adds the first id
+    /// twice, so that a bidder is someone who registers a thousand persons later, if ever: joins of bids with persons are
+    /// as selective as that makes them.
     #[inline]
     pub(crate) fn bidder(&self, settings: &Settings) -> i64 {
         let random = draw(settings.seed, self.number, Draw::Bidder);
         let hot = self.last_person as i64 / HOT_EVERY * HOT_EVERY + 1;
-        FIRST_ID + if below(random, settings.hot_bidders) > 0 { hot } else { self.any_person(random) }
+        2 * FIRST_ID + if below(random, settings.hot_bidders) > 0 { hot } else { self.any_person(random) }
     }
 
     /// A price: from 100 to 100 million, each power of ten as likely as another.
@@ -234,11 +247,11 @@ impl Event {
     pub(crate) fn expires(&self, settings: &Settings) -> i64 {
         let time = settings.time(self.number);
         let ahead = AUCTIONS_IN_FLIGHT as u64 * settings.round() / settings.proportions[1];
-        let horizon = settings.time(self.number + ahead) - time;
+        let horizon = settings.time(self.number.saturating_add(ahead)).saturating_sub(time);
         let random = draw(settings.seed, self.number, Draw::Expires);
         // A horizon may be longer than 2³² ms, so this takes all bits.
         let length = (u128::from(random) * (horizon.max(1) as u128 * 2).max(1)) >> 64;
-        time + 1 + length as i64
+        time.saturating_add(1).saturating_add(i64::try_from(length).unwrap_or(i64::MAX))
     }
 }
 
@@ -280,8 +293,17 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_refused() {
         assert_eq!(Settings::default().check(), Ok(()));
-        assert!(Settings { rate: 0, ..Settings::default() }.check().is_err());
-        assert!(Settings { proportions: [1, 0, 46], ..Settings::default() }.check().unwrap_err().contains("auction"));
-        assert!(Settings { hot_bidders: 0, ..Settings::default() }.check().is_err());
+        let check = |settings: Settings, what: &str| {
+            let error = settings.check().unwrap_err();
+            assert!(error.contains(what), "{settings:?}: {error}");
+        };
+        check(Settings { rate: 0, ..Settings::default() }, "from one to");
+        check(Settings { rate: u64::MAX, ..Settings::default() }, "from one to");
+        check(Settings { proportions: [0, 1, 46], ..Settings::default() }, "person");
+        check(Settings { proportions: [1, 0, 46], ..Settings::default() }, "auction");
+        check(Settings { proportions: [u64::MAX; 3], ..Settings::default() }, "a million events");
+        check(Settings { hot_bidders: 0, ..Settings::default() }, "hot ratios");
+        check(Settings { hot_auctions: 5_000_000_000, ..Settings::default() }, "hot ratios");
+        check(Settings { sizes: [200, 500, 1 << 30], ..Settings::default() }, "a megabyte");
     }
 }

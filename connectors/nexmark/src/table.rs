@@ -13,7 +13,7 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use yeoul_frame::{ColumnBatch, FRAME_ROWS, Frame, TextBuilder, Timestamp};
 
-use crate::model::{Draw, Event, Kind, Settings};
+use crate::model::{Draw, Event, FIRST_EVENT, Kind, Settings};
 use crate::words::{Channels, Text, write_text};
 
 /// Which events a table holds.
@@ -141,6 +141,13 @@ enum Node {
     Unused(ArrayRef),
 }
 
+/// About how many bytes a frame has at most, if more than one row is in it.
+const FRAME_BYTES: u64 = 4 << 20;
+/// So many events are gone through at once, at most, for the rows of one kind that are among them.
+const MOST_EVENTS: u64 = 1 << 16;
+
+const _: () = assert!(MOST_EVENTS >= FRAME_ROWS as u64);
+
 /// Makes the columns of a table that a job uses.
 #[derive(Debug)]
 pub struct EventTable {
@@ -170,17 +177,11 @@ impl EventTable {
         }
         let all: Vec<usize> = (0..table.fields().len()).collect();
         let columns: Vec<&Field> = projection.unwrap_or(&all).iter().map(|&column| table.field(column)).collect();
-        // An event of a kind comes up in a share of all; a block should make about a frame.
-        let block = match events {
-            Events::All => FRAME_ROWS as u64,
-            Events::Only(kind) => {
-                let share = settings.proportions[kind.number() as usize].max(1);
-                FRAME_ROWS as u64 * settings.round() / share
-            }
-        };
         let nodes: Result<Vec<Node>, _> =
-            columns.iter().map(|field| node(events, field, &[field.name().clone()], used, 2 * FRAME_ROWS)).collect();
+            columns.iter().map(|field| node(events, field, &[field.name().clone()], used, FRAME_ROWS)).collect();
         let nodes = nodes?;
+        let row = nodes.iter().map(|node| bytes(node, &settings)).fold(1, u64::saturating_add);
+        let block = block(events, &settings, (FRAME_BYTES / row).clamp(1, FRAME_ROWS as u64));
         let channels = nodes.iter().any(has_channel).then(|| Channels::new(settings.seed));
         crate::model::prepare();
         let schema = Arc::new(Schema::new(columns.into_iter().cloned().collect::<Vec<_>>()));
@@ -199,13 +200,14 @@ impl EventTable {
         &self.settings
     }
 
-    /// How many events make about a frame.
+    /// How many events make about a frame, and no more than that if the first is a multiple of it.
     #[must_use]
     pub fn block(&self) -> u64 {
         self.block
     }
 
-    /// The frame of those events `from..to` that the table holds, at most a [`block`](Self::block), with their times.
+    /// The frame of those events that the table holds, with their times, from the events `from..to` counted from 0; at most a
+    /// [`block`](Self::block).
     ///
     /// # Panics
     /// If there are more.
@@ -223,12 +225,13 @@ impl EventTable {
     /// The events that are rows, and their times.
     fn rows(&self, from: u64, to: u64) -> (Vec<Event>, Vec<i64>) {
         let settings = &self.settings;
+        let (from, to) = (from.saturating_add(FIRST_EVENT), to.saturating_add(FIRST_EVENT));
         let [persons, auctions, _] = settings.proportions;
         let (length, rate) = (settings.round(), settings.rate);
         let (mut round, mut offset) = (from / length, from % length);
         // Times go up by 1000 / rate, and what that division leaves.
         let mut time = settings.time(from);
-        let mut left = (u128::from(from) * 1000 % u128::from(rate)) as u64;
+        let mut left = (u128::from(from - 1) * 1000 % u128::from(rate)) as u64;
         let (step, step_left) = ((1000 / rate) as i64, 1000 % rate);
         let (mut events, mut times) = (Vec::with_capacity(FRAME_ROWS), Vec::with_capacity(FRAME_ROWS));
         for number in from..to {
@@ -243,9 +246,9 @@ impl EventTable {
                 events.push(Event { number, kind, last_person, last_auction });
                 times.push(time);
             }
-            (time, left) = (time + step, left + step_left);
+            (time, left) = (time.saturating_add(step), left + step_left);
             if left >= rate {
-                (time, left) = (time + 1, left - rate);
+                (time, left) = (time.saturating_add(1), left - rate);
             }
             offset += 1;
             if offset == length {
@@ -253,6 +256,34 @@ impl EventTable {
             }
         }
         (events, times)
+    }
+}
+
+/// How many events are gone through for a frame of at most `rows` rows, wherever in the pattern it begins: as many rounds as have
+/// so many rows of the kind; or as many events, if one round has more.
+fn block(events: Events, settings: &Settings, rows: u64) -> u64 {
+    let Events::Only(kind) = events else { return rows };
+    let (share, round) = (settings.proportions[kind.number() as usize].max(1), settings.round().max(1));
+    if share > rows {
+        return rows;
+    }
+    match (rows / share).min(MOST_EVENTS / round) {
+        0 => MOST_EVENTS,
+        rounds => rounds * round,
+    }
+}
+
+/// About how many bytes a row has of a node.
+fn bytes(node: &Node, settings: &Settings) -> u64 {
+    const FEW: u64 = 32;
+    let [person, auction, bid] = settings.sizes;
+    match node {
+        Node::Leaf(Leaf::Text(Text::PersonExtra), ..) => FEW + person,
+        Node::Leaf(Leaf::Text(Text::AuctionExtra), ..) => FEW + auction,
+        Node::Leaf(Leaf::Text(Text::BidExtra), ..) => FEW + bid,
+        Node::Leaf(..) => FEW,
+        Node::Row(_, _, children) => children.iter().map(|child| bytes(child, settings)).sum(),
+        Node::Unused(_) => 0,
     }
 }
 
@@ -288,6 +319,10 @@ fn node(
                 let what = format!("is of type {}, and has to be a ROW", field.data_type());
                 return Err(unknown(what, leaves(kind).iter().map(|(name, _)| (*name).to_owned()).collect()));
             };
+            if !field.is_nullable() {
+                let what = "is NOT NULL, and is null in events of other kinds".to_owned();
+                return Err(unknown(what, vec![format!("{} ROW<...> without it", field.name())]));
+            }
             let children: Result<Vec<Node>, _> = inner
                 .iter()
                 .map(|field| node(Events::Only(kind), field, &[path, &[field.name().clone()]].concat(), used, rows))

@@ -1,10 +1,14 @@
 //! The events have the benchmark's proportions, references and texts, and are the same however a table asks for them.
 
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, Int32Array, StructArray};
 use arrow_schema::{DataType, Field, Schema};
-use yeoul_formats::columns::{ColumnEncoder, FrameEncoder, JsonOptions, Style, TextFormat};
+use yeoul_formats::columns::{ColumnBuilder, ColumnEncoder, ColumnPlan, FrameEncoder, JsonOptions, Style, TextFormat};
 use yeoul_frame::Frame;
 use yeoul_nexmark::model::Kind;
 use yeoul_nexmark::{EventTable, Events, Settings, schema};
@@ -27,66 +31,146 @@ fn longs<'f>(row: &'f StructArray, name: &str) -> &'f arrow_array::PrimitiveArra
     row.column_by_name(name).unwrap().as_primitive()
 }
 
-#[test]
-fn proportions_ids_and_hot_keys_are_the_benchmarks() {
-    const EVENTS: u64 = 200_000;
-    let (mut kinds, mut hot_auctions, mut hot_bidders, mut hot_sellers) = ([0u64; 3], 0u64, 0u64, 0u64);
-    let (mut next_person, mut next_auction, mut hot_channels, mut cheap) = (1000, 1000, 0u64, 0u64);
-    for frame in frames(&nested(None), EVENTS) {
-        let columns = frame.columns().unwrap();
-        columns.arrays().iter().for_each(|array| array.to_data().validate_full().unwrap());
-        let types: &Int32Array = columns.array(0).unwrap();
-        let (person, auction, bid) = (row(&frame, 1), row(&frame, 2), row(&frame, 3));
+/// The first events of the benchmark's own generator, with its default settings.
+fn reference() -> Vec<Frame> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/nexmark-20k.ndjson.gz");
+    let (packed, mut text) = (std::fs::read(path).unwrap(), Vec::new());
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut text).unwrap();
+    let plan = Arc::new(ColumnPlan::new(&schema(Events::All), None, None).unwrap());
+    let mut decoder = TextFormat::Json(JsonOptions::default()).decoder(&plan).unwrap();
+    let (mut columns, mut frames, mut at) = (ColumnBuilder::new(plan, 1000, false), Vec::new(), 0);
+    while at < text.len() {
+        at += decoder.decode(&text[at..], true, &mut columns).unwrap().consumed;
+        frames.push(columns.finish());
+    }
+    frames
+}
+
+/// What the reference fixes of each event, whatever the random numbers.
+fn skeleton(frames: &[Frame]) -> Vec<[i64; 3]> {
+    let of = |frame: &Frame, at: usize| {
+        let kind = frame.columns().unwrap().array::<Int32Array>(0).unwrap().value(at);
+        let row = row(frame, 1 + kind as usize);
+        let time = row.column_by_name("dateTime").unwrap().as_primitive::<TimestampMillisecondType>().value(at);
+        let id = if kind == 2 { 0 } else { longs(row, "id").value(at) };
+        [i64::from(kind), id, time]
+    };
+    frames.iter().flat_map(|frame| (0..frame.len()).map(move |at| of(frame, at))).collect()
+}
+
+/// Shares and ranges of what is random, each with how far two runs may be apart.
+fn profile(frames: &[Frame]) -> Vec<(&'static str, f64, f64)> {
+    let mut found: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    let (mut person_id, mut auction_id) = (1000, 1000);
+    for frame in frames {
+        let types: &Int32Array = frame.columns().unwrap().array(0).unwrap();
+        let (person, auction, bid) = (row(frame, 1), row(frame, 2), row(frame, 3));
         for at in 0..frame.len() {
-            kinds[types.value(at) as usize] += 1;
+            let mut note = |name, value: f64| found.entry(name).or_default().push(value);
+            let flag = |is: bool| f64::from(u8::from(is));
+            let text =
+                |row: &StructArray, name| row.column_by_name(name).unwrap().as_string_view().value(at).to_owned();
             match types.value(at) {
                 0 => {
-                    assert_eq!(longs(person, "id").value(at), next_person);
-                    next_person += 1;
+                    person_id = longs(person, "id").value(at);
+                    note("length of a person's extra", text(person, "extra").len() as f64);
+                    note("length of an email", text(person, "emailAddress").len() as f64);
                 }
                 1 => {
-                    assert_eq!(longs(auction, "id").value(at), next_auction);
-                    next_auction += 1;
+                    auction_id = longs(auction, "id").value(at);
                     let seller = longs(auction, "seller").value(at);
-                    assert!((1000..next_person + 10).contains(&seller));
-                    hot_sellers += u64::from(seller == (next_person - 1) / 100 * 100);
-                    assert!((10..15).contains(&longs(auction, "category").value(at)));
-                    assert!(longs(auction, "reserve").value(at) > longs(auction, "initialBid").value(at));
+                    note("hot sellers", flag(seller == person_id / 100 * 100));
+                    note("sellers after the last person", (seller - person_id) as f64);
+                    note("category", longs(auction, "category").value(at) as f64);
                     let times = |name| auction.column_by_name(name).unwrap().as_primitive::<TimestampMillisecondType>();
-                    let length = times("expires").value(at) - times("dateTime").value(at);
-                    assert!((1..=334).contains(&length), "{length}");
+                    note("length of an auction", (times("expires").value(at) - times("dateTime").value(at)) as f64);
+                    let first = longs(auction, "initialBid").value(at);
+                    note("reserves above a million", flag(longs(auction, "reserve").value(at) - first > 1_000_000));
+                    note("length of an auction's extra", text(auction, "extra").len() as f64);
+                    note("length of an item's name", text(auction, "itemName").len() as f64);
+                    note("length of a description", text(auction, "description").len() as f64);
                 }
                 _ => {
                     let (to, by) = (longs(bid, "auction").value(at), longs(bid, "bidder").value(at));
-                    assert!((next_auction - 1 - 100..=next_auction + 10).contains(&to), "{to}");
-                    assert!((1000..next_person + 10).contains(&by));
-                    hot_auctions += u64::from(to == (next_auction - 1) / 100 * 100);
-                    hot_bidders += u64::from(by == (next_person - 1) / 100 * 100 + 1);
-                    let price = longs(bid, "price").value(at);
-                    assert!((100..=100_000_000).contains(&price));
-                    cheap += u64::from(price < 100_000);
-                    let text = |name| bid.column_by_name(name).unwrap().as_string_view().value(at);
-                    let own = text("channel").starts_with("channel-");
-                    hot_channels += u64::from(!own);
-                    assert!(text("url").starts_with("https://www.nexmark.com/"), "{}", text("url"));
-                    assert!(own || !text("url").contains("channel_id"));
-                    assert!((54..=81).contains(&text("extra").len()), "{}", text("extra").len());
-                    assert!(text("extra").bytes().all(|byte| (b'H'..=b'z').contains(&byte)));
+                    note("hot auctions", flag(to == auction_id / 100 * 100));
+                    note("auctions after the last", (to - auction_id) as f64);
+                    note("hot bidders", flag(by == person_id / 100 * 100 + 1001));
+                    note("bidders after the last person", (by - person_id) as f64);
+                    note("bids below 100000", flag(longs(bid, "price").value(at) < 100_000));
+                    note("hot channels", flag(!text(bid, "channel").starts_with("channel-")));
+                    note("length of a bid's extra", text(bid, "extra").len() as f64);
                 }
             }
-            assert_eq!([person, auction, bid].iter().filter(|row| row.is_valid(at)).count(), 1);
         }
     }
+    let mut all = Vec::new();
+    for (name, values) in found {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let spread = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        // Five times how far the means of two such samples are apart.
+        all.push((name, mean, 7.0 * (spread / values.len() as f64).sqrt() + 1e-9));
+        let ends = [values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(f64::MIN, f64::max)];
+        ends.into_iter().for_each(|end| all.push((name, end, (ends[1] - ends[0]) / 10.0 + 1.0)));
+    }
+    all
+}
+
+#[test]
+fn events_are_the_benchmarks_but_for_its_random_numbers() {
+    let (reference, own) = (reference(), frames(&nested(None), 20_000));
+    own.iter().flat_map(|frame| frame.columns().unwrap().arrays()).for_each(|a| a.to_data().validate_full().unwrap());
+    assert!(skeleton(&own) == skeleton(&reference), "kinds, ids and times");
+    for ((name, own, within), (_, expected, _)) in profile(&own).into_iter().zip(profile(&reference)) {
+        assert!((own - expected).abs() <= within, "{name}: {own}, where the benchmark has {expected} (± {within})");
+    }
+}
+
+#[test]
+fn proportions_ids_and_hot_keys_are_the_benchmarks() {
+    const EVENTS: u64 = 200_000;
+    let own = frames(&nested(None), EVENTS);
+    let kinds = skeleton(&own).iter().fold([0; 3], |mut kinds, [kind, ..]| {
+        kinds[*kind as usize] += 1;
+        kinds
+    });
     assert_eq!(kinds, [EVENTS / 50, EVENTS * 3 / 50, EVENTS * 46 / 50]);
-    let near = |count: u64, of: u64, share: f64| {
-        let found = count as f64 / of as f64;
-        assert!((found - share).abs() < 0.02, "{found} and not {share}");
+    let found = profile(&own);
+    // By name: the mean, the least and the largest.
+    let check = |name: &str, share: f64, least: f64, most: f64| {
+        let found: Vec<f64> = found.iter().filter(|found| found.0 == name).map(|found| found.1).collect();
+        assert!((found[0] - share).abs() < 0.02, "{name}: {} and not {share}", found[0]);
+        assert_eq!((found[1], found[2]), (least, most), "{name}");
     };
-    near(hot_auctions, kinds[2], 0.5 + 0.5 / 111.0);
-    near(hot_bidders, kinds[2], 0.75);
-    near(hot_sellers, kinds[1], 0.75);
-    near(hot_channels, kinds[2], 0.5);
-    near(cheap, kinds[2], 0.5);
+    check("hot auctions", 0.5 + 0.5 / 111.0, 0.0, 1.0);
+    check("hot bidders", 0.75, 0.0, 1.0);
+    check("hot sellers", 0.75, 0.0, 1.0);
+    check("hot channels", 0.5, 0.0, 1.0);
+    check("bids below 100000", 0.5, 0.0, 1.0);
+    let bidders = found.iter().filter(|found| found.0 == "bidders after the last person").map(|found| found.1);
+    assert!(bidders.skip(1).eq([1.0, 1010.0]), "a bidder is one of a thousand persons, a thousand further on");
+}
+
+#[test]
+fn a_frame_is_bounded_whatever_the_proportions() {
+    let check = |kind: Kind, proportions: [u64; 3], sizes: [u64; 3]| {
+        let settings = Settings { proportions, sizes, ..Settings::default() };
+        settings.check().unwrap();
+        let used = [vec!["extra".to_owned()]];
+        let events = Events::Only(kind);
+        let table = EventTable::new(settings, events, &schema(events), None, Some(&used)).unwrap();
+        assert!(table.block() <= 1 << 16, "{proportions:?}");
+        for block in 0..5 {
+            let frame = table.frame(block * table.block() + 7, (block + 1) * table.block() + 7);
+            let bytes = frame.len() as u64 * sizes[kind.number() as usize];
+            assert!(frame.len() <= 1024 && (bytes <= 8 << 20 || frame.len() == 1), "{kind:?} {proportions:?}");
+        }
+    };
+    for kind in [Kind::Person, Kind::Auction, Kind::Bid] {
+        for proportions in [[1, 3, 46], [1, 30_000, 69_999], [500_000, 1, 0], [1, 1, 999_998], [1000, 1000, 1100]] {
+            check(kind, proportions, [200, 500, 100]);
+            check(kind, proportions, [1 << 20, 100_000, 30_000]);
+        }
+    }
 }
 
 #[test]
@@ -94,7 +178,7 @@ fn what_is_not_used_changes_nothing_of_what_is() {
     let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
     let used = [path("bid.price"), path("bid.extra"), path("auction.seller"), path("person.extra")];
     for (whole, pruned) in frames(&nested(None), 5000).iter().zip(frames(&nested(Some(&used)), 5000)) {
-        assert_eq!(whole.times(), pruned.times());
+        assert!(whole.times() == pruned.times());
         for path in &used {
             let column = match path[0].as_str() {
                 "person" => 1,
@@ -158,6 +242,25 @@ fn a_seed_gives_the_same_events_for_ever() {
 }
 
 #[test]
+fn columns_may_be_not_null_and_times_at_the_ends_of_time() {
+    let inner: Vec<Field> =
+        schema(Events::Only(Kind::Auction)).fields().iter().map(|f| f.as_ref().clone().with_nullable(false)).collect();
+    let auction = Field::new("auction", DataType::Struct(inner.clone().into()), true);
+    let all = Schema::new(vec![Field::new("event_type", DataType::Int32, false), auction]);
+    for base_time in [i64::MIN, i64::MAX - 1, 0] {
+        for used in [None, Some([vec!["event_type".to_owned()]])] {
+            let settings = Settings { base_time, rate: 1, ..Settings::default() };
+            let used = used.as_ref().map(|used| used.as_slice());
+            let table = EventTable::new(settings.clone(), Events::All, &all, None, used).unwrap();
+            assert_eq!(table.frame(0, 1000).len(), 1000);
+            let events = Events::Only(Kind::Auction);
+            let table = EventTable::new(settings, events, &Schema::new(inner.clone()), None, used).unwrap();
+            assert_eq!(table.frame(0, 1000).len(), 60);
+        }
+    }
+}
+
+#[test]
 fn columns_that_events_do_not_have_are_refused() {
     let check = |events, fields: Vec<Field>| {
         EventTable::new(Settings::default(), events, &Schema::new(fields), None, None).unwrap_err().to_string()
@@ -171,4 +274,7 @@ fn columns_that_events_do_not_have_are_refused() {
     let inner = vec![Field::new("cost", DataType::Int64, true)];
     let error = check(Events::All, vec![Field::new("bid", DataType::Struct(inner.into()), true)]);
     assert!(error.contains("`bid.cost`") && error.contains("price"), "{error}");
+    let inner = vec![Field::new("price", DataType::Int64, false)];
+    let error = check(Events::All, vec![Field::new("bid", DataType::Struct(inner.into()), false)]);
+    assert!(error.contains("`bid` is NOT NULL"), "{error}");
 }

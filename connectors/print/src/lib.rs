@@ -1,8 +1,11 @@
 //! Prints records to standard output, as their epochs are committed (Flink's `print` connector). `+I[EWR,12.5]` is a record's
 //! kind, then its fields as CSV; a row of columns is shown as Flink shows it, `+I[EWR, 12.5]`.
 //!
-//! What is printed is never taken back. A terminal holds no marker, so an epoch that was being printed when the process died is
-//! printed again after a restart: at least once.
+//! What is printed is never taken back. A terminal holds no marker, so the last epoch before a restart is printed again, whether
+//! or not it was printed whole: at least once.
+//!
+//! Invariants:
+//! 1. A sealed piece is whole lines, of about [`CHUNK`] bytes at most: no more than that is copied at a barrier.
 
 use std::io::{self, IsTerminal, Write};
 use std::marker::PhantomData;
@@ -18,7 +21,11 @@ use yeoul_operator::{
 };
 
 /// How many bytes of text may be printed in one epoch: they are held in memory until it is committed.
-pub const EPOCH_LIMIT: usize = 64 << 20;
+pub const EPOCH_LIMIT: usize = 1 << 30;
+/// Text is handed on in pieces of this size.
+const CHUNK: usize = 256 << 10;
+
+const _: () = assert!(CHUNK < EPOCH_LIMIT);
 
 /// A sink that prints each record on a line of its own, with its kind.
 ///
@@ -69,7 +76,7 @@ impl<T: Schema> SinkSpec for Print<T> {
         let left = self.most.saturating_add(1);
         Arc::new(move || {
             let encoder = RecordLines::<T> { encoder: CsvEncoder::of::<T>(), records: PhantomData };
-            Box::new(Lines { encoder, prefix: String::new(), text: Vec::new(), left, limit: EPOCH_LIMIT })
+            Box::new(Lines::new(encoder, String::new(), left, EPOCH_LIMIT))
         })
     }
 
@@ -139,7 +146,7 @@ impl PrintColumns {
         let prefix = if self.identifier.is_empty() { String::new() } else { format!("{}> ", self.identifier) };
         Arc::new(move || {
             let (encoder, left) = (this.encoder.clone(), this.most.saturating_add(1));
-            Box::new(Lines { encoder, prefix: prefix.clone(), text: Vec::new(), left, limit: EPOCH_LIMIT })
+            Box::new(Lines::new(encoder, prefix.clone(), left, EPOCH_LIMIT))
         })
     }
 
@@ -185,10 +192,36 @@ struct Lines<X> {
     encoder: X,
     /// What each line begins with.
     prefix: String,
+    /// The pieces of the epoch that are complete, and the bytes in them.
+    full: Vec<Arc<[u8]>>,
+    full_bytes: usize,
     text: Vec<u8>,
     /// Records that may still be of use.
     left: u64,
     limit: usize,
+}
+
+impl<X> Lines<X> {
+    fn new(encoder: X, prefix: String, left: u64, limit: usize) -> Self {
+        Self { encoder, prefix, full: Vec::new(), full_bytes: 0, text: Vec::new(), left, limit }
+    }
+
+    /// Completes the piece, and begins the next.
+    fn complete(&mut self) {
+        self.full_bytes += self.text.len();
+        self.full.push(Arc::from(self.text.as_slice()));
+        self.text.clear();
+    }
+
+    #[cold]
+    fn too_much(&self) -> OperatorError {
+        let held = self.full_bytes + self.text.len();
+        OperatorError::new(format!(
+            "{held} bytes were to be printed in one epoch, more than the limit of {}",
+            self.limit
+        ))
+        .hint("print fewer rows (in SQL by LIMIT), make checkpoints more often, or write a file in place of printing")
+    }
 }
 
 impl<X: FrameEncoder> Operator for Lines<X> {
@@ -199,25 +232,27 @@ impl<X: FrameEncoder> Operator for Lines<X> {
         while next < shown.len() {
             self.text.extend_from_slice(self.prefix.as_bytes());
             // A line at a time, if something is to stand before each.
-            let enough = if self.prefix.is_empty() { usize::MAX } else { self.text.len() + 1 };
+            let enough = if self.prefix.is_empty() { CHUNK } else { self.text.len() + 1 };
             let encoded = self.encoder.encode(&shown, next, &mut self.text, enough);
             next = encoded
                 .map_err(|reason| OperatorError::new(format!("a row cannot be printed: {reason}")).permanent())?;
-        }
-        if self.text.len() > self.limit {
-            return Err(OperatorError::new(format!(
-                "{} bytes were to be printed in one epoch, more than the limit of {}",
-                self.text.len(),
-                self.limit
-            ))
-            .hint("print fewer records by Print::most, make checkpoints more often, or write a file"));
+            if self.full_bytes + self.text.len() > self.limit {
+                return Err(self.too_much());
+            }
+            if self.text.len() >= CHUNK {
+                self.complete();
+            }
         }
         Ok(())
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         if !self.text.is_empty() {
-            snapshot.seal(std::mem::take(&mut self.text));
+            self.complete();
+        }
+        self.full_bytes = 0;
+        for full in self.full.drain(..) {
+            snapshot.seal(full);
         }
         Ok(())
     }
@@ -299,7 +334,7 @@ mod tests {
 
     fn writer(left: u64, limit: usize) -> Lines<RecordLines<Row>> {
         let encoder = RecordLines { encoder: CsvEncoder::of::<Row>(), records: PhantomData };
-        Lines { encoder, prefix: String::new(), text: Vec::new(), left, limit }
+        Lines::new(encoder, String::new(), left, limit)
     }
 
     #[test]
@@ -347,6 +382,30 @@ mod tests {
         let mut few = writer(3, 999);
         (0..100).for_each(|_| process(&mut few, &[("a", RowKind::Insert)]).unwrap());
         assert_eq!(few.text, b"+I[a,1]\n".repeat(3));
+    }
+
+    #[test]
+    fn an_epoch_is_sealed_in_pieces_of_whole_lines() {
+        let check = |prefix: &str, rows: usize, pieces: usize| {
+            let mut lines = writer(u64::MAX, EPOCH_LIMIT);
+            lines.prefix = prefix.to_owned();
+            let name = "n".repeat(1000);
+            for epoch in 1..3 {
+                (0..rows).for_each(|_| process(&mut lines, &[(&name, RowKind::Insert)]).unwrap());
+                let (mut states, mut sealed) = (Vec::new(), Vec::new());
+                let id = OperatorId::of("p");
+                lines.snapshot(&mut Snapshot::new(Epoch(epoch), id, &mut states, &mut sealed)).unwrap();
+                assert_eq!(sealed.len(), pieces, "{prefix:?}");
+                let line = format!("{prefix}+I[{name},1]\n");
+                assert!(sealed.iter().all(|(_, piece)| piece.len() < CHUNK + 2000 && piece.ends_with(b"\n")));
+                let whole: Vec<u8> = sealed.iter().flat_map(|(_, piece)| piece.iter().copied()).collect();
+                assert!(whole == line.repeat(rows).into_bytes(), "{prefix:?}");
+            }
+        };
+        check("", 0, 0);
+        check("", 1, 1);
+        check("", 600, 3);
+        check("it> ", 600, 3);
     }
 
     #[test]

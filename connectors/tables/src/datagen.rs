@@ -9,9 +9,6 @@ use yeoul_operator::{TableDefinition, TableError, TableScan, TableSource};
 
 use crate::{is_used, refused};
 
-/// Digits of a decimal whose bounds fit a number of 64 bits.
-const DECIMAL_DIGITS: u32 = 18;
-
 pub(crate) fn source(
     table: &TableDefinition,
     scan: &TableScan,
@@ -24,32 +21,36 @@ pub(crate) fn source(
     let all: Vec<usize> = (0..table.columns.fields().len()).collect();
     let projection = scan.projection.as_ref().unwrap_or(&all);
     let mut columns = Vec::new();
-    let mut rows = rows;
     for field in table.columns.fields() {
-        let column = column(&[field.name().clone()], field, scan, options).map_err(|error| match error {
+        let column = column(&[field.name().clone()], field, options).map_err(|error| match error {
             Wrong::Option(error) => refused(error),
             Wrong::Column(what) => TableError::new(format!("table '{}': {what}", table.name)).column(field.name()),
         })?;
-        // A sequence ends the rows whether or not anyone reads it.
-        if let Values::Sequence { start, end } = column.0.values {
-            let length = end.abs_diff(start).saturating_add(1);
-            rows = Some(rows.map_or(length, |rows: u64| rows.min(length)));
-        }
         columns.push(column);
     }
     let fields: Vec<Field> = projection.iter().map(|&column| table.columns.field(column).clone()).collect();
-    let specs = projection.iter().map(|&at| {
-        let (spec, used) = columns[at].clone();
-        // Checked as the table has it, also where no one reads it.
-        if used { spec } else { FieldSpec { values: Values::Unused, null_rate: 0.0 } }
-    });
-    let specs: Vec<FieldSpec> = specs.collect();
-    let checked = columns.into_iter().map(|(spec, _)| spec).collect();
+    let used =
+        |&at: &usize| used(&[table.columns.field(at).name().clone()], table.columns.field(at), &columns[at], scan);
+    let specs: Vec<FieldSpec> = projection.iter().map(used).collect();
     let wrong = |what| TableError::new(format!("table '{}': {what}", table.name));
-    RandomRows::new(table.columns.clone(), checked, seed, rows, rate).map_err(wrong)?;
+    // Checked as the table has it, also where no one reads it; and a sequence ends the rows whether or not anyone does.
+    let rows = RandomRows::new(table.columns.clone(), columns, seed, rows, rate).map_err(wrong)?.end();
     let source = RandomRows::new(Arc::new(Schema::new(fields)), specs, seed, rows, rate).map_err(wrong)?;
     let (schema, bounded) = (source.schema().clone(), source.end().is_some());
     Ok(TableSource { make: NumberedSource::new(source).make(), schema, errors: None, bounded, parallelism: None })
+}
+
+/// What of a column is made: what is used of it.
+fn used(path: &[String], field: &Field, spec: &FieldSpec, scan: &TableScan) -> FieldSpec {
+    if !is_used(scan, path) {
+        return FieldSpec { values: Values::Unused, null_rate: 0.0 };
+    }
+    let (Values::Row(inner), DataType::Struct(fields)) = (&spec.values, field.data_type()) else { return spec.clone() };
+    let inner = fields.iter().zip(inner).map(|(field, spec)| {
+        let path = [path, &[field.name().clone()]].concat();
+        used(&path, field, spec, scan)
+    });
+    FieldSpec { values: Values::Row(inner.collect()), null_rate: spec.null_rate }
 }
 
 enum Wrong {
@@ -63,13 +64,8 @@ impl From<OptionError> for Wrong {
     }
 }
 
-/// How a column is made, and whether it is used.
-fn column(
-    path: &[String],
-    field: &Field,
-    scan: &TableScan,
-    options: &mut Options<'_>,
-) -> Result<(FieldSpec, bool), Wrong> {
+/// How a column is made.
+fn column(path: &[String], field: &Field, options: &mut Options<'_>) -> Result<FieldSpec, Wrong> {
     let key = |what: &str| format!("fields.{}.{what}", path.join("."));
     let sequence = options.choice(&key("kind"), &[("random", false), ("sequence", true)], false)?;
     let null_rate = options.number(&key("null-rate"), 0f64)?;
@@ -97,16 +93,12 @@ fn column(
                 Values::Real { min: options.number(&key("min"), -most)?, max: options.number(&key("max"), most)? }
             }
             DataType::Decimal128(precision, scale) => {
-                let most = 10i64.pow(u32::from(*precision).min(DECIMAL_DIGITS)) - 1;
-                let unit = 10f64.powi(i32::from(*scale));
-                let mut bound = |what: &str, default: i64| -> Result<i64, OptionError> {
-                    let given: Option<f64> = options.number_if_any(&key(what))?;
-                    Ok(given.map_or(default, |given| ((given * unit).round() as i64).clamp(-most, most)))
-                };
-                Values::Whole { min: bound("min", -most)?, max: bound("max", most)? }
+                let most = 10i128.pow(u32::from(*precision).min(38)) - 1;
+                let mut bound = |what: &str| options.decimal(&key(what), *precision, *scale);
+                Values::Digits { min: bound("min")?.unwrap_or(-most), max: bound("max")?.unwrap_or(most) }
             }
             DataType::Utf8View => Values::Text {
-                length: options.number(&key("length"), 100u64)?.min(1 << 20),
+                length: options.number(&key("length"), 100u64)?,
                 varies: options.flag(&key("var-len"), false)?,
             },
             DataType::Timestamp(..) => {
@@ -118,8 +110,7 @@ fn column(
                 let mut inner = Vec::new();
                 for field in fields {
                     let path = [path, &[field.name().clone()]].concat();
-                    let (spec, used) = column(&path, field, scan, options)?;
-                    inner.push(if used { spec } else { FieldSpec { values: Values::Unused, null_rate: 0.0 } });
+                    inner.push(column(&path, field, options)?);
                 }
                 Values::Row(inner)
             }
@@ -131,5 +122,5 @@ fn column(
             }
         }
     };
-    Ok((FieldSpec { values, null_rate }, is_used(scan, path)))
+    Ok(FieldSpec { values, null_rate })
 }

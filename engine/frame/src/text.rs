@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! 1. Each view is a string of at most twelve bytes, or refers to bytes of `data` that were pushed as one `&str`.
-//! 2. `data` only grows until the column is finished.
+//! 2. Views of long strings stand in the order of their bytes, and `data` ends where the last of them does: what is cut off is
+//!    referred to by no view.
 
 use arrow_array::StringViewArray;
 use arrow_array::builder::make_view;
@@ -13,6 +14,9 @@ use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 
 /// The longest string that stands within its view.
 const INLINE: usize = 12;
+
+/// Bytes for which there may be room that no string takes.
+const SPARE: usize = 16 << 10;
 
 /// Builds a column of text.
 ///
@@ -77,9 +81,14 @@ impl TextBuilder {
         self.views.push(self.views.last().copied().unwrap_or(0));
     }
 
-    /// Pads with empty strings up to `rows` values, or forgets all values from there on.
+    /// Pads with empty strings up to `rows` values, or forgets all values from there on, and their bytes.
     pub fn resize(&mut self, rows: usize) {
+        let shrinks = rows < self.views.len();
         self.views.resize(rows, 0);
+        if shrinks && !self.data.is_empty() {
+            let end = self.views.iter().rev().find_map(|view| end_of_long(*view)).unwrap_or(0);
+            self.data.truncate(end);
+        }
     }
 
     /// The column, with `nulls` where it has no value; the builder is then empty.
@@ -91,6 +100,10 @@ impl TextBuilder {
         assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() == self.views.len()), "one bit per value");
         // The next column is likely to be about as long.
         let (rows, bytes) = (self.views.len(), self.data.len());
+        // Room for what was forgotten would live as long as any slice of the column.
+        if self.data.capacity() / 4 > bytes.max(SPARE) {
+            self.data.shrink_to_fit();
+        }
         let views = ScalarBuffer::from(std::mem::replace(&mut self.views, Vec::with_capacity(rows)));
         let buffers = if bytes == 0 {
             vec![]
@@ -103,10 +116,47 @@ impl TextBuilder {
     }
 }
 
+/// Where the bytes of a long string end; none if it stands within its view.
+fn end_of_long(view: u128) -> Option<usize> {
+    // Its length, four bytes of it, the number of the buffer, and the offset in that: 32 bits each.
+    let (len, offset) = (view as u32 as usize, (view >> 96) as usize);
+    (len > INLINE).then(|| offset + len)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow_array::Array;
+
+    #[test]
+    fn bytes_of_what_is_forgotten_are_forgotten() {
+        let (a, b) = ("a text of thirty bytes, no less", "another that is long enough");
+        let check = |values: &[&str], again: usize, rows: usize, bytes: usize| {
+            let mut text = TextBuilder::default();
+            values.iter().for_each(|value| text.push(value));
+            (0..again).for_each(|_| text.push_again());
+            text.resize(rows);
+            assert_eq!((text.len(), text.bytes()), (rows, bytes), "{values:?}, {again}, {rows}");
+            text.push(b);
+            let array = text.finish(None);
+            array.to_data().validate_full().expect("valid");
+            assert_eq!(array.value(rows), b);
+            let kept = values.iter().take(rows).copied().collect::<Vec<_>>();
+            assert_eq!(array.iter().take(kept.len()).flatten().collect::<Vec<_>>(), kept);
+        };
+        check(&[a, "", b], 0, 2, a.len());
+        check(&[a, "short", b], 0, 3, a.len() + b.len());
+        check(&[a, b], 0, 0, 0);
+        check(&["x", "y", b], 0, 2, 0);
+        check(&[a], 3, 2, a.len());
+        check(&[a, b], 2, 1, a.len());
+        check(&[a, b], 0, 5, a.len() + b.len());
+        let mut text = TextBuilder::default();
+        text.push(&"x".repeat(1 << 20));
+        text.resize(0);
+        text.push(a);
+        assert!(text.finish(None).data_buffers()[0].capacity() <= 4 * SPARE);
+    }
 
     #[test]
     fn what_is_built_passes_validation() {

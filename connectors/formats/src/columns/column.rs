@@ -196,6 +196,15 @@ impl Column {
         }
     }
 
+    /// Bytes of text, or about as many as the elements are worth; nothing for what is of one size.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Words(_) | Self::Floats(_) | Self::Decimals(_) => 0,
+            Self::Strings(column) => column.text.bytes(),
+            Self::Lists(column) => column.elements() * size_of::<i64>(),
+        }
+    }
+
     /// Whether row `row`, the last, has a value.
     pub(super) fn has(&self, row: usize) -> bool {
         match self {

@@ -12,13 +12,15 @@ use yeoul_frame::{Columns, Frame, RowKind, Timestamp};
 use super::format::{CsvTableOptions, JsonOptions, TextFormat, TimestampForm};
 use super::plan::UnfitColumns;
 use super::view::{Value, View};
-use crate::calendar_text::{write_clock, write_date, write_time};
+use crate::calendar_text::{write_clock, write_date, write_fine_time, write_time};
 use crate::csv::Header;
 use crate::decimal::write_decimal;
-use crate::encode_csv::{not_finite_name, write_csv_text};
+use crate::encode_csv::{not_finite_name, put_in_quotes, write_csv_text};
 use crate::encode_json::write_string;
 use crate::encode_number::write_signed;
 use crate::time_text::write_timestamp;
+
+const NANOS_OF_MILLI: i128 = 1_000_000;
 
 /// Writes frames as text, in pieces.
 pub trait FrameEncoder: Send {
@@ -76,6 +78,9 @@ impl ColumnEncoder {
                     field.data_type()
                 )));
             }
+        }
+        if let Style::Format(TextFormat::Csv(options)) = &style {
+            options.check()?;
         }
         let text = |field: &arrow_schema::FieldRef| matches!(field.data_type(), DataType::Utf8View | DataType::Utf8);
         if style == Style::Format(TextFormat::Raw) && !(schema.fields().len() == 1 && text(&schema.fields()[0])) {
@@ -197,7 +202,7 @@ fn json_value(options: &JsonOptions, value: &Value<'_, '_>, out: &mut Vec<u8>) {
         Value::Text(text) => write_string(out, text),
         Value::F32(value) if !value.is_finite() => quoted(out, &|out| write_f64(out, value.into())),
         Value::F64(value) if !value.is_finite() => quoted(out, &|out| write_f64(out, value)),
-        Value::Time(..) | Value::Date(_) | Value::Clock(_) => {
+        Value::Time(..) | Value::FineTime(..) | Value::Date(_) | Value::Clock(_) => {
             quoted(out, &|out| write_plain(out, value, options.timestamps));
         }
         Value::Struct(fields, views, row) => {
@@ -244,12 +249,18 @@ fn csv_row(options: &CsvTableOptions, views: &[View<'_>], row: usize, out: &mut 
                 let start = out.len();
                 write_csv_text(out, text, options.delimiter);
                 if out.get(start) != Some(&b'"') {
-                    out.insert(start, b'"');
-                    out.push(b'"');
+                    put_in_quotes(out, start);
                 }
             }
             Value::Text(text) => write_csv_text(out, text, options.delimiter),
-            value => write_plain(out, &value, TimestampForm::Sql),
+            value => {
+                let start = out.len();
+                write_plain(out, &value, TimestampForm::Sql);
+                let text = &out[start..];
+                if text.contains(&options.delimiter) || null.is_some_and(|null| null.as_bytes() == text) {
+                    put_in_quotes(out, start);
+                }
+            }
         }
     }
     out.push(b'\n');
@@ -257,10 +268,15 @@ fn csv_row(options: &CsvTableOptions, views: &[View<'_>], row: usize, out: &mut 
 
 fn raw_row(views: &[View<'_>], row: usize, out: &mut Vec<u8>) -> Result<(), String> {
     match views.first().map(|view| view.value(row)) {
-        Some(Value::Text(text)) if !text.contains('\n') => out.extend_from_slice(text.as_bytes()),
+        // A CR at the end would be read as one half of the line's end.
+        Some(Value::Text(text)) if !text.contains('\n') && !text.ends_with('\r') => {
+            out.extend_from_slice(text.as_bytes());
+        }
         Some(Value::Text(text)) => {
             let shown: String = text.chars().take(32).collect();
-            return Err(format!("format raw cannot write {shown:?}, which holds a line end"));
+            return Err(format!(
+                "format raw cannot write {shown:?}, which holds a line end or ends in a carriage return"
+            ));
         }
         _ => {}
     }
@@ -313,15 +329,9 @@ fn print_value(value: &Value<'_, '_>, out: &mut Vec<u8>) {
         Value::Text(text) => out.extend_from_slice(text.as_bytes()),
         Value::F32(value) => java_float(out, value.into(), format_args!("{value:?}"), format_args!("{value:E}")),
         Value::F64(value) => java_float(out, value, format_args!("{value:?}"), format_args!("{value:E}")),
-        Value::Time(millis, instant) => {
-            write_date(out, millis.div_euclid(86_400_000) as i32);
-            out.push(b'T');
-            java_clock(out, millis.rem_euclid(86_400_000) as u32, instant);
-            if instant {
-                out.push(b'Z');
-            }
-        }
-        Value::Clock(millis) => java_clock(out, millis.rem_euclid(86_400_000) as u32, false),
+        Value::Time(millis, instant) => java_time(out, i128::from(millis) * NANOS_OF_MILLI, instant),
+        Value::FineTime(nanos, instant) => java_time(out, nanos, instant),
+        Value::Clock(millis) => java_clock(out, millis.rem_euclid(86_400_000) as u32, 0, false),
         Value::Struct(_, views, row) => {
             out.extend_from_slice(RowKind::Insert.short().as_bytes());
             print_fields(views, row, out);
@@ -340,15 +350,29 @@ fn print_value(value: &Value<'_, '_>, out: &mut Vec<u8>) {
     }
 }
 
-/// `10:15`, `10:15:30` or `10:15:30.500`, as Java prints times of day; with `seconds` they are always there.
-fn java_clock(out: &mut Vec<u8>, millis: u32, seconds: bool) {
+/// `2026-01-01T10:15`, and with a `Z` if it is an instant.
+fn java_time(out: &mut Vec<u8>, nanos: i128, instant: bool) {
+    let (millis, below) = (nanos.div_euclid(NANOS_OF_MILLI) as i64, nanos.rem_euclid(NANOS_OF_MILLI) as u32);
+    write_date(out, millis.div_euclid(86_400_000));
+    out.push(b'T');
+    java_clock(out, millis.rem_euclid(86_400_000) as u32, below, instant);
+    if instant {
+        out.push(b'Z');
+    }
+}
+
+/// `10:15`, `10:15:30`, `10:15:30.500`, or six or nine digits with nanoseconds below the last millisecond, as Java prints times of
+/// day; with `seconds` they are always there.
+fn java_clock(out: &mut Vec<u8>, millis: u32, below: u32, seconds: bool) {
     let (h, m, s, ms) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000);
     let mut text = format!("{h:02}:{m:02}");
     // Writing to a String cannot fail.
-    let _ = match (s, ms) {
-        (0, 0) if !seconds => Ok(()),
-        (s, 0) => write!(text, ":{s:02}"),
-        (s, ms) => write!(text, ":{s:02}.{ms:03}"),
+    let _ = match (s, ms, below) {
+        (0, 0, 0) if !seconds => Ok(()),
+        (s, 0, 0) => write!(text, ":{s:02}"),
+        (s, ms, 0) => write!(text, ":{s:02}.{ms:03}"),
+        (s, ms, below) if below % 1000 == 0 => write!(text, ":{s:02}.{ms:03}{:03}", below / 1000),
+        (s, ms, below) => write!(text, ":{s:02}.{ms:03}{below:06}"),
     };
     out.extend_from_slice(text.as_bytes());
 }
@@ -383,9 +407,16 @@ fn write_plain(out: &mut Vec<u8>, value: &Value<'_, '_>, form: TimestampForm) {
         Value::Integer(value) => write_signed(out, value),
         Value::F32(value) => float(out, value.is_finite(), value.into(), format_args!("{value:?}")),
         Value::F64(value) => float(out, value.is_finite(), value, format_args!("{value:?}")),
-        Value::Date(days) => write_date(out, days),
+        Value::Date(days) => write_date(out, days.into()),
         Value::Clock(millis) => write_clock(out, millis),
         Value::Decimal(value, scale) => write_decimal(out, value, scale),
+        Value::FineTime(nanos, instant) => {
+            let (millis, below) = (nanos.div_euclid(NANOS_OF_MILLI) as i64, nanos.rem_euclid(NANOS_OF_MILLI) as u32);
+            write_fine_time(out, millis, below, if form == TimestampForm::Iso { b'T' } else { b' ' });
+            if instant {
+                out.push(b'Z');
+            }
+        }
         Value::Time(millis, instant) => {
             write_time(out, millis, if form == TimestampForm::Iso { b'T' } else { b' ' });
             if instant {

@@ -41,7 +41,8 @@ pub enum TimestampForm {
 /// Flink's options of `json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JsonOptions {
-    /// `json.fail-on-missing-field`: a key that an object lacks makes its record malformed. False by default.
+    /// `json.fail-on-missing-field`: a key of a projected column that an object lacks makes its record malformed. False by
+    /// default.
     pub fail_on_missing_field: bool,
     /// `json.ignore-parse-errors`: a value that does not fit is null. False by default.
     pub ignore_parse_errors: bool,
@@ -80,6 +81,29 @@ impl Default for CsvTableOptions {
     }
 }
 
+impl CsvTableOptions {
+    /// Whether a record's end, its fields and its nulls can be told apart.
+    pub(super) fn check(&self) -> Result<(), UnfitColumns> {
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, b'"' | b'\r' | b'\n') {
+            return Err(UnfitColumns(format!(
+                "the byte {:?} is no delimiter of csv: it is one ASCII character other than a quote or line end",
+                char::from(self.delimiter)
+            )));
+        }
+        match &self.null_literal {
+            Some(null) if !can_stand(null, self.delimiter) => Err(UnfitColumns(format!(
+                "the text {null:?} is no null of csv: it holds the delimiter, a quote or a line end"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A field may be this text, without quotes.
+fn can_stand(text: &str, delimiter: u8) -> bool {
+    !text.bytes().any(|byte| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n'))
+}
+
 impl TextFormat {
     /// The names of all formats, as `format` takes them.
     pub const NAMES: &[&str] = &["json", "csv", "raw"];
@@ -89,6 +113,7 @@ impl TextFormat {
     /// # Errors
     /// An option with a value that it does not take.
     pub fn from_options(name: &str, options: &mut Options<'_>) -> Result<Option<Self>, OptionError> {
+        without_effect(name, options)?;
         Ok(Some(match name {
             "json" => Self::Json(JsonOptions {
                 fail_on_missing_field: options.flag("json.fail-on-missing-field", false)?,
@@ -102,7 +127,7 @@ impl TextFormat {
             }),
             "csv" => Self::Csv(CsvTableOptions {
                 delimiter: delimiter(options)?,
-                null_literal: options.text("csv.null-literal").map(str::to_owned),
+                null_literal: null_literal(options)?,
                 ignore_parse_errors: options.flag("csv.ignore-parse-errors", false)?,
                 header: options.choice(
                     "csv.header",
@@ -134,13 +159,8 @@ impl TextFormat {
         }
     }
 
-    /// Records are refused for what is wrong in columns that no one wants, too.
-    #[must_use]
-    pub fn needs_all(&self) -> bool {
-        matches!(self, Self::Json(options) if options.fail_on_missing_field)
-    }
-
-    /// The plan to read a table by this format; see [`ColumnPlan::new`].
+    /// The plan to read a table by this format; see [`ColumnPlan::new`]. If a key that is missing is an error, then that counts
+    /// for all fields of the projected columns, used or not, and for no other column, as in Flink.
     ///
     /// # Errors
     /// A type that text formats do not carry, or a path that leads nowhere.
@@ -150,11 +170,8 @@ impl TextFormat {
         projection: Option<&[usize]>,
         used: Option<&[Vec<String>]>,
     ) -> Result<ColumnPlan, UnfitColumns> {
-        if self.needs_all() {
-            ColumnPlan::reading_all(table, projection)
-        } else {
-            ColumnPlan::new(table, projection, used)
-        }
+        let strict = matches!(self, Self::Json(options) if options.fail_on_missing_field);
+        ColumnPlan::new(table, projection, used.filter(|_| !strict))
     }
 
     /// A value that does not fit its column is null.
@@ -176,6 +193,7 @@ impl TextFormat {
         Ok(ColumnDecoder(match self {
             Self::Json(options) => Reader::Ndjson(NdjsonReader::new(tree).all_keys(options.fail_on_missing_field)),
             Self::Csv(options) => {
+                options.check()?;
                 let nested = plan.output.fields().iter().find(|field| field.data_type().is_nested());
                 if let Some(field) = nested {
                     let name = field.name();
@@ -206,13 +224,58 @@ impl TextFormat {
     }
 }
 
+fn null_literal(options: &mut Options<'_>) -> Result<Option<String>, OptionError> {
+    const KEY: &str = "csv.null-literal";
+    let delimiter = delimiter(options)?;
+    let refuse = |text| OptionError::value(KEY, text, "a text without the delimiter, quotes and line ends");
+    match options.text(KEY) {
+        Some(text) if !can_stand(text, delimiter) => Err(refuse(text)),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// Takes Flink's options that would change nothing, as far as their values are what is done anyhow.
+fn without_effect(format: &str, options: &mut Options<'_>) -> Result<(), OptionError> {
+    const BOTH: &[&str] = &["true", "false"];
+    const NO_MAPS: &str = "there are no columns of type MAP";
+    const PLAIN: &str = "decimals are written in full";
+    let any: &[&str] = &[];
+    let known: &[(&str, &[&str], &str)] = match format {
+        "json" => &[
+            ("json.decode.json-parser.enabled", BOTH, "there is one parser"),
+            ("json.encode.decimal-as-plain-number", BOTH, PLAIN),
+            ("json.map-null-key.mode", &["FAIL", "DROP", "LITERAL"], NO_MAPS),
+            ("json.map-null-key.literal", any, NO_MAPS),
+        ],
+        "csv" => &[
+            ("csv.quote-character", &["\""], "fields are quoted by double quotes"),
+            ("csv.disable-quote-character", &["false"], "quotes are always read as such"),
+            ("csv.allow-comments", &["false"], "every line is a record"),
+            ("csv.escape-character", &[""], "a quote in a field is written twice"),
+            ("csv.array-element-delimiter", any, "there are no columns of type ARRAY in csv"),
+            ("csv.write-bigdecimal-in-scientific-notation", BOTH, PLAIN),
+        ],
+        "raw" => &[("raw.endianness", &["big-endian", "little-endian"], "there are no numbers in raw")],
+        _ => &[],
+    };
+    known.iter().try_for_each(|(key, values, why)| options.without_effect(key, values, why))
+}
+
+/// As Flink has it, which undoes the escapes of Java: SQL strings have none of their own.
 fn delimiter(options: &mut Options<'_>) -> Result<u8, OptionError> {
     const KEY: &str = "csv.field-delimiter";
     let text = options.text(KEY).unwrap_or(",");
-    match text.as_bytes() {
-        // As it is typed in SQL, where a string has no escapes.
-        b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(*byte),
-        _ => Err(OptionError::value(KEY, text, "one ASCII character other than a quote or line end, or \\t")),
-    }
+    let escaped = |code: &str| code.len() == 4 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = match text.strip_prefix('\\') {
+        Some("t") => Some(b'\t'),
+        Some("\\") | Some("") => Some(b'\\'),
+        Some(rest) => {
+            let code = rest.strip_prefix('u').filter(|code| escaped(code));
+            code.and_then(|code| u8::from_str_radix(code, 16).ok())
+        }
+        None => text.as_bytes().first().copied().filter(|_| text.len() == 1),
+    };
+    byte.filter(|byte| byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n')).ok_or_else(|| {
+        OptionError::value(KEY, text, "one ASCII character other than a quote or line end, or one as \\t or \\u0001")
+    })
 }

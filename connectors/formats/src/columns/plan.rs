@@ -102,24 +102,6 @@ impl ColumnPlan {
         projection: Option<&[usize]>,
         used: Option<&[Vec<String>]>,
     ) -> Result<Self, UnfitColumns> {
-        Self::of(table, projection, used, false)
-    }
-
-    /// As [`new`](Self::new), for a format that must look at every column of the table, whatever is wanted of it
-    /// ([`TextFormat::needs_all`](super::TextFormat::needs_all)).
-    ///
-    /// # Errors
-    /// A type that text formats do not carry.
-    pub fn reading_all(table: &Schema, projection: Option<&[usize]>) -> Result<Self, UnfitColumns> {
-        Self::of(table, projection, None, true)
-    }
-
-    fn of(
-        table: &Schema,
-        projection: Option<&[usize]>,
-        used: Option<&[Vec<String>]>,
-        read_all: bool,
-    ) -> Result<Self, UnfitColumns> {
         let all: Vec<usize> = (0..table.fields().len()).collect();
         let projection = projection.unwrap_or(&all);
         for path in used.unwrap_or_default() {
@@ -138,7 +120,7 @@ impl ColumnPlan {
         // In the table's order, so that leaves are numbered as they stand in the input.
         let mut nodes: Vec<Option<Node>> = table.fields().iter().map(|_| None).collect();
         for (column, field) in table.fields().iter().enumerate() {
-            if read_all || projection.contains(&column) {
+            if projection.contains(&column) {
                 let node = plan.node(0, &[field.name().clone()], field, used)?;
                 if let Node::Leaf { leaf, .. } = node {
                     plan.positions[column] = Some(leaf);
@@ -233,6 +215,7 @@ fn shape(data_type: &DataType, name: &str) -> Result<(Option<Kind>, Option<Shape
         DataType::Float64 => (Kind::Float(64), Shape::Floats),
         DataType::Utf8View | DataType::Utf8 => (Kind::Text, Shape::Strings),
         DataType::Timestamp(TimeUnit::Millisecond, _) => (Kind::Time, Shape::Words),
+        DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => (Kind::Nanos, Shape::Words),
         DataType::Date32 => (Kind::Date, Shape::Words),
         DataType::Time32(TimeUnit::Millisecond) => (Kind::Clock, Shape::Words),
         DataType::Decimal128(precision, scale) => {
@@ -331,9 +314,9 @@ mod tests {
     fn what_cannot_be_read_is_refused_by_name() {
         let error = ColumnPlan::new(&table(), None, Some(&[path("b.z")])).unwrap_err();
         assert_eq!(error.0, "there is no column `b.z`");
-        let times = Schema::new(vec![Field::new("t", DataType::Timestamp(TimeUnit::Nanosecond, None), true)]);
+        let times = Schema::new(vec![Field::new("t", DataType::Time64(TimeUnit::Nanosecond), true)]);
         let error = ColumnPlan::new(&times, None, None).unwrap_err();
-        assert!(error.0.contains("`t`") && error.0.contains("TIMESTAMP(3)"), "{error}");
+        assert!(error.0.contains("`t`") && error.0.contains("TIME(3)"), "{error}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Time32MillisecondType, TimestampMillisecondType,
+    Int64Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_array::{Array, BooleanArray, ListArray, PrimitiveArray, StringArray, StringViewArray, StructArray};
 use arrow_schema::{DataType, Fields, TimeUnit};
@@ -24,6 +24,8 @@ pub(super) enum View<'f> {
     OldText(&'f StringArray),
     /// With whether it is of a zone, and so an instant.
     Time(&'f PrimitiveArray<TimestampMillisecondType>, bool),
+    Micros(&'f PrimitiveArray<TimestampMicrosecondType>, bool),
+    Nanos(&'f PrimitiveArray<TimestampNanosecondType>, bool),
     Date(&'f PrimitiveArray<Date32Type>),
     Clock(&'f PrimitiveArray<Time32MillisecondType>),
     Decimal(&'f PrimitiveArray<Decimal128Type>, i8),
@@ -40,6 +42,8 @@ pub(super) enum Value<'v, 'f> {
     F64(f64),
     Text(&'f str),
     Time(i64, bool),
+    /// A time in nanoseconds, which have more digits than 64 bits if they come of microseconds.
+    FineTime(i128, bool),
     Date(i32),
     Clock(i32),
     Decimal(i128, i8),
@@ -63,7 +67,7 @@ impl<'f> View<'f> {
             | DataType::Float64
             | DataType::Utf8View
             | DataType::Utf8
-            | DataType::Timestamp(TimeUnit::Millisecond, _)
+            | DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
             | DataType::Date32
             | DataType::Time32(TimeUnit::Millisecond)
             | DataType::Decimal128(..) => Ok(()),
@@ -92,6 +96,8 @@ impl<'f> View<'f> {
             DataType::Float64 => Self::F64(numbers(array)),
             DataType::Utf8View => Self::Text(array.as_string_view()),
             DataType::Utf8 => Self::OldText(array.as_string()),
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => Self::Nanos(numbers(array), zone.is_some()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => Self::Micros(numbers(array), zone.is_some()),
             DataType::Timestamp(_, zone) => Self::Time(numbers(array), zone.is_some()),
             DataType::Date32 => Self::Date(numbers(array)),
             DataType::Time32(_) => Self::Clock(numbers(array)),
@@ -121,6 +127,8 @@ impl<'f> View<'f> {
             Self::Text(array) => *array,
             Self::OldText(array) => *array,
             Self::Time(array, _) => *array,
+            Self::Micros(array, _) => *array,
+            Self::Nanos(array, _) => *array,
             Self::Date(array) => *array,
             Self::Clock(array) => *array,
             Self::Decimal(array, _) => *array,
@@ -147,6 +155,8 @@ impl<'f> View<'f> {
             Self::Text(array) => Value::Text(array.value(row)),
             Self::OldText(array) => Value::Text(array.value(row)),
             Self::Time(array, instant) => Value::Time(array.value(row), *instant),
+            Self::Micros(array, instant) => Value::FineTime(i128::from(array.value(row)) * 1000, *instant),
+            Self::Nanos(array, instant) => Value::FineTime(array.value(row).into(), *instant),
             Self::Date(array) => Value::Date(array.value(row)),
             Self::Clock(array) => Value::Clock(array.value(row)),
             Self::Decimal(array, scale) => Value::Decimal(array.value(row), *scale),

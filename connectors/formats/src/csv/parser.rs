@@ -219,21 +219,33 @@ impl Parser {
                         Some(value) => value.give(leaves, leaf),
                         None => return fail(Reason::OutOfRange(kind.name())),
                     },
-                    Digits::TooLarge => return fail(Reason::OutOfRange(kind.name())),
-                    _ => return fail(Reason::Expected(kind.wanted())),
+                    _ => return self.unusual(&window.bytes[start..end], start, (leaf, kind), leaves),
                 }
             }
             Kind::Time if matches!(end - start, SECONDS_FORM | MILLIS_FORM) => {
-                let fast = self.times.fixed(window.bytes, start, end - start);
-                match fast.or_else(|| self.times.parse(&window.bytes[start..end])) {
+                match self.times.fixed(window.bytes, start, end - start) {
                     Some(time) => leaves.time(leaf, time),
-                    None => return fail(Reason::NotATimestamp),
+                    None => return self.unusual(&window.bytes[start..end], start, (leaf, kind), leaves),
                 }
             }
-            _ => match kind.text(&window.bytes[start..end], &mut self.times) {
-                Ok(value) => value.give(leaves, leaf),
-                Err(reason) => return fail(reason),
-            },
+            _ => return self.unusual(&window.bytes[start..end], start, (leaf, kind), leaves),
+        }
+        Ok(())
+    }
+
+    /// Gives the value of a text that is not read in place. One that is no value, and stands for null otherwise, is null also in
+    /// quotes or between blanks, for leaves that convert: there are writers that put every field in quotes.
+    fn unusual<'a, L: Leaves<'a>>(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        (leaf, kind): (u16, Kind),
+        leaves: &mut L,
+    ) -> Result<(), Box<Fault>> {
+        match kind.text(if L::CONVERTS { kind.lenient(text) } else { text }, &mut self.times) {
+            Ok(value) => value.give(leaves, leaf),
+            Err(_) if L::CONVERTS && self.is_null(kind, text.trim_ascii()) => {}
+            Err(reason) => return Err(Fault::new(at, reason)),
         }
         Ok(())
     }

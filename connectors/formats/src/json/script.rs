@@ -7,22 +7,32 @@
 //!
 //! Invariants:
 //! 1. A step is `leading` if it has no comma; `first` is a leading step or none, `next` is one that is not or none.
-//! 2. A script has at most [`STEPS`] steps of at most [`SEGMENT`] bytes, and all have at most 65,534; what does not fit is
-//!    parsed each time.
+//! 2. A script has at most [`STEPS`] steps of at most [`SEGMENT`] bytes, at most [`FEW_STEPS`] once all have [`ROOMY`] and it is
+//!    of no object of the schema, and all have at most 65,534; what does not fit is parsed each time.
 //! 3. A step belongs to one script: `next` of a step, and `first` of a script, name steps of the same script.
+
+use std::collections::HashMap;
 
 use crate::fields::{FieldTree, Target};
 use crate::kind::Kind;
 use crate::window::word;
 
 /// Steps that one script learns.
-const STEPS: usize = 96;
+const STEPS: usize = 4096;
+/// Steps that a script of an object that is stepped over learns when there are [`ROOMY`] in all.
+const FEW_STEPS: usize = 64;
+const ROOMY: usize = 1 << 13;
+/// Steps that are tried one after another. A key that is none of these is parsed, and looked up.
+const SEARCHED: usize = 64;
 /// The longest step that is learned, in bytes.
 const SEGMENT: usize = 64;
 /// Scripts in all: objects that are stepped over get one each until there are this many.
 const SCRIPTS: usize = 512;
 /// After so many steps that found no place, a script forgets all and learns anew: the data have changed.
 const PATIENCE: u32 = 4096;
+
+// Objects that are stepped over leave room for those of the schema.
+const _: () = assert!(ROOMY + STEPS + SCRIPTS * FEW_STEPS + STEPS < StepId::START.0 as usize);
 
 /// Names a step of a script, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +87,13 @@ pub(super) struct Step {
 /// The learned steps of one object, and its used keys.
 #[derive(Debug)]
 struct Script {
-    keys: Vec<(Box<[u8]>, Action)>,
+    keys: HashMap<Box<[u8]>, Action>,
     first: StepId,
     /// Its steps: the first `live` of these; the others are forgotten, and to be used again.
     steps: Vec<StepId>,
     live: usize,
+    /// The live steps by their bytes.
+    by_segment: HashMap<Box<[u8]>, StepId>,
     homeless: u32,
 }
 
@@ -92,6 +104,8 @@ pub(super) struct Scripts {
     /// The steps of all scripts, in one place so that following one needs no look at its script.
     steps: Vec<Step>,
     limit: usize,
+    /// The first so many scripts are of objects of the schema.
+    of_schema: usize,
 }
 
 impl Scripts {
@@ -106,12 +120,12 @@ impl Scripts {
             keys.iter().map(|(key, target)| (key.as_bytes().into(), action(*target))).collect()
         };
         let scripts: Vec<Script> = tree.objects.iter().map(|object| Script::new(keys(&object.keys))).collect();
-        Self { limit: SCRIPTS.max(scripts.len()), scripts, steps: Vec::new() }
+        Self { limit: SCRIPTS.max(scripts.len()), of_schema: scripts.len(), scripts, steps: Vec::new() }
     }
 
     /// The leaves and objects that a script's used keys name, as they are counted in [`Action`].
     pub(super) fn used(&self, script: ScriptId) -> impl Iterator<Item = u16> {
-        self.scripts[usize::from(script.0)].keys.iter().filter_map(|(_, action)| match action {
+        self.scripts[usize::from(script.0)].keys.values().filter_map(|action| match action {
             Action::Leaf { leaf, .. } => Some(*leaf),
             Action::Object { seen, .. } => Some(*seen),
             Action::Skip(_) => None,
@@ -139,7 +153,7 @@ impl Scripts {
             let step = &self.steps[usize::from(id.0)];
             step.leading == leading && step.matches(bytes, at)
         };
-        let found = *known.steps[..known.live].iter().find(stands)?;
+        let found = *known.steps[..known.live.min(SEARCHED)].iter().find(stands)?;
         self.link(script, after, found);
         Some(found)
     }
@@ -156,17 +170,24 @@ impl Scripts {
         let Some(known) = self.scripts.get_mut(usize::from(script.0)) else {
             return (Action::Skip(ScriptId::NONE), StepId::NONE);
         };
-        let used = known.keys.iter().find(|(name, _)| Some(&**name) == key).map(|&(_, action)| action);
+        let used = key.and_then(|key| known.keys.get(key)).copied();
         let action = used.unwrap_or(Action::Skip(ScriptId::NONE));
         if segment.len() > SEGMENT {
             return (action, StepId::NONE);
         }
-        if known.live == STEPS {
+        if let Some(&id) = known.by_segment.get(segment) {
+            let action = self.steps[usize::from(id.0)].action;
+            self.link(script, after, id);
+            return (action, id);
+        }
+        let wide = usize::from(script.0) < self.of_schema || self.steps.len() < ROOMY;
+        if known.live >= if wide { STEPS } else { FEW_STEPS } {
             known.homeless += 1;
             if known.homeless < PATIENCE {
                 return (action, StepId::NONE);
             }
             (known.first, known.live, known.homeless) = (StepId::NONE, 0, 0);
+            known.by_segment.clear();
         }
         let step = Step::new(segment, after == StepId::START, action);
         let id = match known.steps.get(known.live) {
@@ -183,6 +204,7 @@ impl Scripts {
             }
         };
         known.live += 1;
+        known.by_segment.insert(segment.into(), id);
         self.link(script, after, id);
         (action, id)
     }
@@ -202,15 +224,16 @@ impl Scripts {
         };
         if *below == ScriptId::NONE && self.scripts.len() < self.limit {
             *below = ScriptId(self.scripts.len() as u16);
-            self.scripts.push(Script::new(Vec::new()));
+            self.scripts.push(Script::new(HashMap::new()));
         }
         *below
     }
 }
 
 impl Script {
-    fn new(keys: Vec<(Box<[u8]>, Action)>) -> Self {
-        Self { keys, first: StepId::NONE, steps: Vec::new(), live: 0, homeless: 0 }
+    fn new(keys: HashMap<Box<[u8]>, Action>) -> Self {
+        let by_segment = HashMap::new();
+        Self { keys, first: StepId::NONE, steps: Vec::new(), live: 0, by_segment, homeless: 0 }
     }
 }
 
@@ -261,6 +284,52 @@ mod tests {
         assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 5), Some(second));
         assert_eq!(scripts.search(ScriptId::RECORD, StepId::START, bytes, 5), None, "with a comma it cannot be first");
         assert_eq!(scripts.search(ScriptId::RECORD, first, bytes, 0), None, "without one it can only be first");
+    }
+
+    #[test]
+    fn wide_objects_are_learned_whole_and_each_step_once() {
+        let mut scripts = scripts();
+        let segment = |key: usize| format!("{}\"key {key}\":", if key == 0 { "" } else { "," });
+        let object = |keys: &mut dyn Iterator<Item = usize>| {
+            let text: String = keys.map(|key| segment(key) + "1").collect();
+            text.into_bytes()
+        };
+        for round in 0..3 {
+            let mut last = StepId::START;
+            for key in 0..500 {
+                let segment = segment(key);
+                // In another order each time, so that what follows what has to be found.
+                let after = if round == 0 || key == 0 { last } else { StepId((key * 7 % 500) as u16) };
+                last = scripts.learn(ScriptId::RECORD, after, segment.as_bytes(), Some(b"key")).1;
+            }
+            assert_eq!((scripts.scripts[0].live, scripts.steps.len()), (500, 500), "round {round}");
+        }
+        for key in 0..500 {
+            let mut last = StepId::START;
+            if key > 0 {
+                last = scripts.learn(ScriptId::RECORD, StepId::START, segment(key - 1).as_bytes(), None).1;
+            }
+            scripts.learn(ScriptId::RECORD, last, segment(key).as_bytes(), None);
+        }
+        let bytes = [object(&mut (0..500)), vec![b' '; 32]].concat();
+        let (mut at, mut step) = (0, scripts.scripts[0].by_segment[segment(0).as_bytes()]);
+        for key in 0..500 {
+            let (_, value, next) = scripts.follow(step, &bytes, at).unwrap_or_else(|| panic!("key {key}"));
+            (at, step) = (value + 1, next);
+        }
+    }
+
+    #[test]
+    fn objects_that_are_stepped_over_leave_room_for_those_that_are_used() {
+        let mut scripts = scripts();
+        for object in 0..SCRIPTS {
+            let (_, step) = scripts.learn(ScriptId::RECORD, StepId::START, format!("{object}").as_bytes(), None);
+            let below = scripts.below(step);
+            for key in 0..STEPS {
+                scripts.learn(below, StepId::START, format!("\"{key}\":").as_bytes(), None);
+            }
+        }
+        assert!(scripts.steps.len() < usize::from(StepId::START.0) - STEPS, "{}", scripts.steps.len());
     }
 
     #[test]

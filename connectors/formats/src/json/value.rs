@@ -45,7 +45,13 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
                     return Ok(at + MILLIS_FORM + 2);
                 }
             }
-            Kind::Bool | Kind::Float(_) | Kind::Date | Kind::Clock | Kind::Decimal { .. } | Kind::List(_) => {}
+            Kind::Bool
+            | Kind::Float(_)
+            | Kind::Nanos
+            | Kind::Date
+            | Kind::Clock
+            | Kind::Decimal { .. }
+            | Kind::List(_) => {}
         }
         self.unusual(leaf, kind, at)
     }
@@ -74,7 +80,7 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
                     None => return fail(Reason::OutOfRange(kind.name())),
                 }
             }
-            (first @ (b'-' | b'0'..=b'9'), Kind::Signed(_) | Kind::Unsigned(_) | Kind::Time) => {
+            (first @ (b'-' | b'0'..=b'9'), Kind::Signed(_) | Kind::Unsigned(_) | Kind::Time | Kind::Nanos) => {
                 let negative = first == b'-';
                 let start = at + usize::from(negative);
                 if self.window.byte(start) == b'0' && self.window.byte(start + 1).is_ascii_digit() {
@@ -92,7 +98,7 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
                     Digits::None => return fail(Reason::Expected(kind.wanted())),
                 }
             }
-            (b'"', Kind::Time | Kind::Date | Kind::Clock) => {
+            (b'"', Kind::Time | Kind::Nanos | Kind::Date | Kind::Clock) => {
                 let (text, end) = self.string_text(at + 1).map_err(|fault| fault.of(leaf))?;
                 match kind.text(text.as_bytes(), &mut self.state.times) {
                     Ok(value) => (value, end),
@@ -125,7 +131,7 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
             }
             (b'"', Kind::Bool | Kind::Signed(_) | Kind::Unsigned(_) | Kind::Float(_) | Kind::Decimal { .. }) => {
                 let (text, end) = self.string_text(at + 1).map_err(|fault| fault.of(leaf))?;
-                match kind.text(text.trim().as_bytes(), &mut self.state.times) {
+                match kind.text(kind.lenient(text.as_bytes()), &mut self.state.times) {
                     Ok(value) => value.give(self.leaves, leaf),
                     Err(reason) => return Err(Fault::new(at, reason).of(leaf)),
                 }
@@ -150,7 +156,12 @@ impl<'a, L: Leaves<'a>> Walk<'_, 'a, L> {
             return Ok(at + 1);
         }
         loop {
-            at = self.leaf(element, kind, at)?;
+            at = match self.leaf(element, kind, at) {
+                Ok(end) => end,
+                // One that may not be null is forgiven with its whole list, or not at all.
+                Err(fault) if place.nullable => self.forgive(fault, at, 1)?,
+                Err(fault) => return Err(fault),
+            };
             self.leaves.next_element(place);
             at = self.blanks(at);
             match self.window.byte(at) {

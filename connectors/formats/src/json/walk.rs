@@ -157,7 +157,7 @@ impl<'p, 'a, L: Leaves<'a>> Walk<'p, 'a, L> {
     /// Steps over the value at `at`, which does not fit its leaf, if that is to be forgiven and the value is well-formed.
     #[cold]
     #[inline(never)]
-    fn forgive(&mut self, fault: Box<Fault>, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
+    pub(super) fn forgive(&mut self, fault: Box<Fault>, at: usize, depth: usize) -> Result<usize, Box<Fault>> {
         if self.leaves.forgives() { self.skip_value(ScriptId::NONE, at, depth) } else { Err(fault) }
     }
 
