@@ -1,6 +1,7 @@
 //! Top-n: the first rows of each partition, in an order.
 
 mod operator;
+mod first_rows;
 mod ranked;
 mod windowed;
 #[cfg(test)]

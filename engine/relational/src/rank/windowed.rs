@@ -10,11 +10,11 @@ use std::sync::Arc;
 use arrow_array::{Int64Array, UInt32Array};
 use yeoul_frame::{Frame, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
-use yeoul_state::{KeyBytes, Panes, StateTable};
+use yeoul_state::{Panes, StateTable};
 
 use super::Rank;
+use super::first_rows::FirstRows;
 use super::operator::place_of;
-use super::ranked::{Ranked, RankedRow};
 use crate::aggregate::Groups;
 use crate::assign_times::event_times;
 use crate::input::{Input, check_inserts, gather};
@@ -35,7 +35,7 @@ pub(super) struct WindowRankOperator<K: ColumnKey> {
     groups: Groups<K>,
     sort: SortKeys,
     rows: EncodedRows,
-    panes: Option<Panes<K, Ranked>>,
+    panes: Option<Panes<K, FirstRows>>,
     passed: Passed,
 }
 
@@ -64,7 +64,7 @@ impl<K: ColumnKey> WindowRankOperator<K> {
         for (group, &first) in groups.first.iter().enumerate() {
             let pane = panes.get(ends[first as usize].0);
             let ranked = pane.and_then(|pane| pane.get(&groups.keys[group], groups.hashes[group]));
-            last.push(ranked.and_then(|ranked| ranked.rows.get(self.to - 1)).map(|row| row.sort.as_bytes()));
+            last.push(ranked.and_then(|ranked| ranked.0.get(self.to - 1)).map(|row| row.sort.as_bytes()));
         }
         let may = |row: &usize| {
             let group = groups.ids[*row] as usize;
@@ -89,7 +89,7 @@ impl<K: ColumnKey> WindowRankOperator<K> {
         let (mut rows, mut places): (Vec<&[u8]>, Vec<i64>) = (Vec::new(), Vec::new());
         let partitions = panes.get(end).into_iter().flat_map(|pane| pane.iter());
         for (_, ranked) in partitions.filter(|(key, _)| self.passed.of(key.hash()) < last) {
-            for (at, row) in ranked.rows.iter().enumerate().skip(self.from - 1) {
+            for (at, row) in ranked.0.iter().enumerate().skip(self.from - 1) {
                 rows.push(&row.row);
                 places.push(at as i64 + 1);
             }
@@ -137,15 +137,9 @@ impl<K: ColumnKey> Operator for WindowRankOperator<K> {
         for run in candidates.chunk_by(|&a, &b| group_of(a) == group_of(b)) {
             let group = group_of(run[0]);
             let pane = panes.pane(ends[run[0] as usize].0);
-            let ranked = pane.upsert(&self.groups.keys[group], self.groups.hashes[group], Ranked::default);
+            let ranked = pane.upsert(&self.groups.keys[group], self.groups.hashes[group], FirstRows::default);
             for &row in run {
-                let sort = self.sort.of(row as usize);
-                let place = ranked.place(sort);
-                if place < self.to {
-                    let row = self.rows.row(at).into();
-                    ranked.rows.insert(place, RankedRow { sort: KeyBytes::new(sort), id: KeyBytes::new(&[]), row });
-                    ranked.rows.truncate(self.to);
-                }
+                ranked.add(self.sort.of(row as usize), self.rows.row(at), self.to);
                 at += 1;
             }
         }
