@@ -15,6 +15,9 @@ pub(crate) fn source(
     options: &mut Options<'_>,
 ) -> Result<TableSource, TableError> {
     let rate = options.number("rows-per-second", 10_000u64).map_err(refused)?;
+    if rate == 0 {
+        return Err(refused(OptionError::value("rows-per-second", "0", "at least one row a second")));
+    }
     let rows = options.number_if_any("number-of-rows").map_err(refused)?;
     let seed = options.number("seed", 1u64).map_err(refused)?;
     options.number_if_any::<u16>("scan.parallelism").map_err(refused)?;

@@ -71,6 +71,8 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     let defaults = [("sink.rolling-policy.inactivity-interval", "30 min"), ("auto-compaction", "false")];
     assert!(source(numbers(), &files(&defaults)).is_ok());
     let price = || columns(&[("price", DataType::Decimal128(5, 2))]);
+    let rows = [("connector", "datagen"), ("rows-per-second", "0")];
+    refuses(numbers(), &rows, "rows-per-second", &["at least one row"]);
     let rows = [("connector", "datagen"), ("fields.price.max", "5000")];
     refuses(price(), &rows, "fields.price.max", &["'5000'", "DECIMAL(5, 2)"]);
     let bids = [("connector", "nexmark"), ("table", "bid")];

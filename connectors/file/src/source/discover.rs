@@ -82,10 +82,25 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
             }
         }
     }
+    if found.is_empty() && !watched && has_only_folders(storage, input).map_err(failed)? {
+        return Err(OperatorError::new(format!("the folder '{}' holds no files, only folders", input.text))
+            .hint(format!("'{}/**' reads all files below it", input.text.trim_end_matches('/')))
+            .permanent());
+    }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     // `**/**` and its like come to a file by several ways.
     found.dedup_by(|a, b| a.path == b.path);
     Ok(found)
+}
+
+/// Whether the path names a folder in which there are others, none of them hidden.
+fn has_only_folders(storage: &dyn Storage, input: &InputPath) -> io::Result<bool> {
+    let name = match &input.wanted {
+        Wanted::Folder => "",
+        Wanted::Named(name) => name,
+        Wanted::Matching(_) => return Ok(false),
+    };
+    Ok(storage.list(name)?.iter().any(|entry| entry.is_dir && !is_passed_over(&entry.name)))
 }
 
 fn join(folder: &str, name: &str) -> String {
@@ -203,6 +218,10 @@ mod tests {
     fn what_is_not_there_is_an_error() {
         assert!(listing(&["a"], "b").unwrap_err().contains("no file or folder 'b'"));
         assert!(listing(&["a"], "*.csv").unwrap_err().contains("no file matches '*.csv'"));
+        let error = listing(&["in/day=1/a.csv", "in/_b"], "in").unwrap_err();
+        assert!(error.contains("'in' holds no files") && error.contains("'in/**'"), "{error}");
+        assert!(listing(&["in/a.csv"], ".").unwrap_err().contains("holds no files"));
+        assert_eq!(listing(&["in/.hidden/a.csv", "in/_b"], "in").unwrap(), Vec::<String>::new());
     }
 
     #[test]
