@@ -34,13 +34,17 @@ fn the_event_time_of_a_source_is_as_printed() {
 #[test]
 fn the_catalog_is_as_printed() {
     let (count, sink) = (OperatorId::of("count"), OperatorId::of("sink"));
-    let entry = |name: &str, layout| (count.table(name), TableEntry { operator: count, name: name.to_owned(), layout });
+    let entry = |name: &str, layout| {
+        // The types of one of them are known.
+        let types = (name == "a").then(|| ("u64".to_owned(), "()".to_owned()));
+        (count.table(name), TableEntry { operator: count, name: name.to_owned(), layout, types })
+    };
     let catalog = Catalog {
         operators: BTreeMap::from([(count, "count".to_owned()), (sink, "sink".to_owned())]),
         tables: BTreeMap::from([entry("a", Layout::Fixed { key: 8, value: 0 }), entry("b", Layout::Variable)]),
         sinks: BTreeMap::from([(sink, Epoch(7))]),
     };
-    let printed = ["operators", "tables", "sinks"].map(|name| (name.to_owned(), payload(name)));
+    let printed = ["operators", "tables", "types", "sinks"].map(|name| (name.to_owned(), payload(name)));
     assert_eq!(catalog.encode(), BTreeMap::from(printed));
     assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
 }

@@ -118,12 +118,12 @@ fn the_page_is_enough_to_read_operator_states() {
     };
     check("files", files, "2 1 4 9 3 90 7 0 10 \"a\" 2 2 3 0 5");
     let splits_to_the_end = |r: &mut Reading| {
-        r.unsigned(&[1, 8]);
+        r.unsigned(&[1, 8, 8]);
         while !r.bytes.is_empty() {
             r.unsigned(&[8, 8]);
         }
     };
-    check("numbered", splits_to_the_end, "1 2 0 7 1 18446744073709551615");
+    check("numbered", splits_to_the_end, "2 2 10 0 7 1 18446744073709551615");
     check(
         "positions",
         |r| {
