@@ -17,6 +17,7 @@ use crate::aggregate::columns;
 use crate::key::{KeyForm, by_key_form};
 use crate::output::check_schema;
 use crate::sort_key::{SortKey, check, list};
+pub(crate) use ranked::{Ranked, RankedRow};
 
 /// What is known of the input's changes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,27 +10,27 @@ use yeoul_state::{KeyBytes, Stored};
 
 /// A row, what it is ordered by, and what it is replaced by (empty: nothing).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RankedRow {
-    pub(super) sort: KeyBytes,
-    pub(super) id: KeyBytes,
-    pub(super) row: Arc<[u8]>,
+pub(crate) struct RankedRow {
+    pub(crate) sort: KeyBytes,
+    pub(crate) id: KeyBytes,
+    pub(crate) row: Arc<[u8]>,
 }
 
 /// A partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Ranked {
-    pub(super) since: i64,
-    pub(super) rows: Vec<RankedRow>,
+pub(crate) struct Ranked {
+    pub(crate) since: i64,
+    pub(crate) rows: Vec<RankedRow>,
 }
 
 impl Ranked {
     /// Where a new row with this sort key goes: after its equals.
-    pub(super) fn place(&self, sort: &[u8]) -> usize {
+    pub(crate) fn place(&self, sort: &[u8]) -> usize {
         self.rows.partition_point(|row| row.sort.as_bytes() <= sort)
     }
 
     /// Takes one row out that is the same.
-    pub(super) fn remove(&mut self, sort: &[u8], row: &[u8]) -> bool {
+    pub(crate) fn remove(&mut self, sort: &[u8], row: &[u8]) -> bool {
         let start = self.rows.partition_point(|held| held.sort.as_bytes() < sort);
         let equals = self.rows[start..].iter().take_while(|held| held.sort.as_bytes() == sort);
         let found = equals.enumerate().find(|(_, held)| *held.row == *row).map(|(at, _)| start + at);
@@ -38,7 +38,7 @@ impl Ranked {
     }
 
     /// Takes the row out that has this upsert key.
-    pub(super) fn remove_id(&mut self, id: &[u8]) {
+    pub(crate) fn remove_id(&mut self, id: &[u8]) {
         self.rows.retain(|held| held.id.as_bytes() != id);
     }
 }
