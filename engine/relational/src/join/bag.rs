@@ -11,6 +11,7 @@
 use yeoul_frame::{KeyHash, TableId};
 use yeoul_state::log::Corrupt;
 use yeoul_state::{Compound, Key, StateTable, Stored, Table};
+use yeoul_sys::prefetch_write;
 
 /// A chunk takes no more rows once it has this many bytes.
 const CHUNK_BYTES: usize = 2048;
@@ -98,6 +99,18 @@ impl<K: Key> Bag<K> {
         self.table.prefetch(Compound::<K, u32>::hash_of(hash, &0));
     }
 
+    /// Asks for the bytes of a key's rows, whose place has been asked for before: they are one more way through memory.
+    #[inline]
+    pub(super) fn prefetch_rows(&self, key: &K, hash: KeyHash) {
+        let (first, first_hash) = Self::place(key, hash, 0);
+        if let Some(chunk) = self.table.get(&first, first_hash)
+            && let [first, .., last] = &chunk.bytes[..]
+        {
+            prefetch_write(first);
+            prefetch_write(last);
+        }
+    }
+
     /// Calls `visit` for each row of a key that has not expired, in the order of chunks.
     #[inline]
     pub(super) fn for_each<'t>(&'t self, key: &K, hash: KeyHash, now: i64, mut visit: impl FnMut(Entry<'t>)) {
@@ -137,7 +150,12 @@ impl<K: Key> Bag<K> {
     pub(super) fn add(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
         let ttl = self.ttl;
         let (first, first_hash) = Self::place(key, hash, 0);
+        let head = self.head();
         let entry = |chunk: &mut Chunk| {
+            // Most keys have one row: their chunk is as long as it.
+            if chunk.bytes.is_empty() {
+                chunk.bytes.reserve_exact(head + row.len());
+            }
             chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
             chunk.bytes.extend_from_slice(&partners.to_le_bytes());
             if ttl.is_some() {
@@ -156,6 +174,18 @@ impl<K: Key> Bag<K> {
         self.table.upsert(&first, first_hash, Chunk::default).last = last;
         let (place, place_hash) = Self::place(key, hash, last);
         entry(self.table.upsert(&place, place_hash, Chunk::default));
+    }
+
+    /// Puts a row in place of all that a key has.
+    pub(super) fn replace(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
+        let (first, first_hash) = Self::place(key, hash, 0);
+        let chunk = self.table.upsert(&first, first_hash, Chunk::default);
+        if chunk.last == 0 {
+            chunk.bytes.clear();
+        } else {
+            while self.remove(key, hash, None) {}
+        }
+        self.add(key, hash, row, partners, now);
     }
 
     /// Takes one row equal to this one away; or, without a row, any. Returns whether there was one.
