@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::testing::{Harness, rows};
 
-    fn check(array: ArrayRef, elements: &[(&str, DataType)], keep_empty: bool, ordinality: bool, expected: &str) {
+    fn check(array: &ArrayRef, elements: &[(&str, DataType)], keep_empty: bool, ordinality: bool, expected: &str) {
         let ids = Int64Array::from_iter_values(1..=array.len() as i64);
         let field = |name: &str, data_type: &DataType| Field::new(name, data_type.clone(), true);
         let input = Arc::new(Schema::new(vec![field("a", array.data_type()), field("id", &DataType::Int64)]));
@@ -161,9 +161,9 @@ mod tests {
         ]);
         let list: ArrayRef = Arc::new(list);
         let element = [("e", DataType::Int64)];
-        check(list.clone(), &element, false, false, "-D 7 2 @1\n-D null 2 @1\n-D 9 5 @4");
+        check(&list, &element, false, false, "-D 7 2 @1\n-D null 2 @1\n-D 9 5 @4");
         let kept = "-D 7 2 1 @1\n-D null 2 2 @1\n-D null 3 null @2\n-D null 4 null @3\n-D 9 5 1 @4";
-        check(list, &element, true, true, kept);
+        check(&list, &element, true, true, kept);
         let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
         for entries in [&[("z", 0)][..], &[("x", 1), ("y", 2)], &[]] {
             for (key, value) in entries {
@@ -173,7 +173,7 @@ mod tests {
             map.append(true).unwrap();
         }
         let entry = [("k", DataType::Utf8), ("v", DataType::Int64)];
-        check(Arc::new(map.finish()), &entry, false, true, "-D x 1 2 1 @1\n-D y 2 2 2 @1");
+        check(&(Arc::new(map.finish()) as ArrayRef), &entry, false, true, "-D x 1 2 1 @1\n-D y 2 2 2 @1");
     }
 
     #[test]

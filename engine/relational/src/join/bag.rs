@@ -15,6 +15,7 @@ use std::ops::Range;
 use yeoul_frame::{KeyHash, TableId};
 use yeoul_state::log::Corrupt;
 use yeoul_state::{Compound, Key, StateTable, Stored, Table};
+use yeoul_sys::prefetch_write;
 
 /// A chunk takes no more rows once it has this many bytes, and is filled up from the last one below half of them.
 const CHUNK_BYTES: usize = 2048;
@@ -116,6 +117,18 @@ impl<K: Key> Bag<K> {
         self.table.prefetch(Compound::<K, u32>::hash_of(hash, &0));
     }
 
+    /// Asks for the bytes of a key's rows, whose place has been asked for before: they are one more way through memory.
+    #[inline]
+    pub(super) fn prefetch_rows(&self, key: &K, hash: KeyHash) {
+        let (first, first_hash) = Self::place(key, hash, 0);
+        if let Some(chunk) = self.table.get(&first, first_hash)
+            && let [first, .., last] = &chunk.bytes[..]
+        {
+            prefetch_write(first);
+            prefetch_write(last);
+        }
+    }
+
     /// Calls `visit` for each row of a key that has not expired, in the order of chunks.
     #[inline]
     pub(super) fn for_each<'t>(&'t self, key: &K, hash: KeyHash, now: i64, mut visit: impl FnMut(Entry<'t>)) {
@@ -152,20 +165,31 @@ impl<K: Key> Bag<K> {
     pub(super) fn add(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
         let ttl = self.ttl;
         let (first, first_hash) = Self::place(key, hash, 0);
-        let mut last = self.table.get(&first, first_hash).map_or(0, |chunk| chunk.last);
+        let head = self.head();
+        let entry = |chunk: &mut Chunk| {
+            // Most keys have one row: their chunk is as long as it.
+            if chunk.bytes.is_empty() {
+                chunk.bytes.reserve_exact(head + row.len());
+            }
+            chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
+            chunk.bytes.extend_from_slice(&partners.to_le_bytes());
+            if ttl.is_some() {
+                chunk.bytes.extend_from_slice(&now.to_le_bytes());
+            }
+            chunk.bytes.extend_from_slice(row);
+        };
+        let chunk = self.table.upsert(&first, first_hash, Chunk::default);
+        if chunk.last == 0 && chunk.bytes.len() < CHUNK_BYTES {
+            return entry(chunk);
+        }
+        let mut last = chunk.last;
         let (mut place, mut place_hash) = Self::place(key, hash, last);
         if self.table.get(&place, place_hash).is_some_and(|chunk| chunk.bytes.len() >= CHUNK_BYTES) {
             last += 1;
             self.table.upsert(&first, first_hash, Chunk::default).last = last;
             (place, place_hash) = Self::place(key, hash, last);
         }
-        let chunk = self.table.upsert(&place, place_hash, Chunk::default);
-        chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
-        chunk.bytes.extend_from_slice(&partners.to_le_bytes());
-        if ttl.is_some() {
-            chunk.bytes.extend_from_slice(&now.to_le_bytes());
-        }
-        chunk.bytes.extend_from_slice(row);
+        entry(self.table.upsert(&place, place_hash, Chunk::default));
     }
 
     /// Whether a key has a row that has not expired.
@@ -173,6 +197,18 @@ impl<K: Key> Bag<K> {
         let mut any = false;
         self.for_each(key, hash, now, |_| any = true);
         any
+    }
+
+    /// Puts a row in place of all that a key has.
+    pub(super) fn replace(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
+        let (first, first_hash) = Self::place(key, hash, 0);
+        let chunk = self.table.upsert(&first, first_hash, Chunk::default);
+        if chunk.last == 0 {
+            chunk.bytes.clear();
+        } else {
+            while self.remove(key, hash, None, i64::MIN) {}
+        }
+        self.add(key, hash, row, partners, now);
     }
 
     /// Takes one row equal to this one away that has not expired; or, without a row, any. Returns whether there was one.

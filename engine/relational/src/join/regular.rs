@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
-use yeoul_frame::{Frame, RowKind, Timestamp};
+use yeoul_frame::{Frame, KeyHash, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId};
 use yeoul_state::StateTable;
 
@@ -27,8 +27,9 @@ use crate::key::{ColumnKey, KeyReader};
 use crate::output::OUTPUT_ROWS;
 use crate::row::{EncodedRows, RowCodec};
 
-/// How many rows ahead a key's state is asked for.
-const AHEAD: usize = 16;
+/// How many rows ahead a key's place is asked for, and how many its rows.
+const AHEAD: usize = 32;
+const ROWS_AHEAD: usize = 12;
 
 pub(super) struct RegularOperator<K: ColumnKey> {
     spec: Arc<RegularJoin>,
@@ -72,6 +73,20 @@ impl<K: ColumnKey> RegularOperator<K> {
     }
 }
 
+/// Asks for the state of keys that come soon after `row`.
+#[inline]
+fn ask_ahead<K: ColumnKey>(bag: &Bag<K>, keys: &[K], hashes: &[KeyHash], row: usize) {
+    if row == 0 {
+        hashes.iter().take(AHEAD).for_each(|&hash| bag.prefetch(hash));
+    }
+    if let Some(&hash) = hashes.get(row + AHEAD) {
+        bag.prefetch(hash);
+    }
+    if let Some(key) = keys.get(row + ROWS_AHEAD) {
+        bag.prefetch_rows(key, hashes[row + ROWS_AHEAD]);
+    }
+}
+
 fn is_added(kind: RowKind) -> bool {
     matches!(kind, RowKind::Insert | RowKind::UpdateAfter)
 }
@@ -110,15 +125,20 @@ impl<K: ColumnKey> Operator for RegularOperator<K> {
         // What was found was given out; now the rows themselves are kept.
         let (kinds, now) = (input.kinds(), cx.now().0);
         let bag = own.bag.as_mut().expect("an operator is opened before its first frame");
-        for row in (0..input.rows()).filter(|&row| !is_null(row)) {
-            let (key, hash, bytes) = (&own.keys.keys()[row], own.keys.hashes()[row], own.rows.row(row));
+        let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
+        for row in 0..input.rows() {
+            ask_ahead(bag, keys, hashes, row);
+            if is_null(row) {
+                continue;
+            }
+            let (key, hash, bytes) = (&keys[row], hashes[row], own.rows.row(row));
             let kind = kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]);
             let alone = own.unique == Uniqueness::JoinKeyContainsUnique;
-            if !is_added(kind) || alone {
-                bag.remove(key, hash, (!alone).then_some(bytes), now);
-            }
-            if is_added(kind) {
-                bag.add(key, hash, bytes, partners.as_ref().map_or(0, |partners| partners[row]), now);
+            let partners = partners.as_ref().map_or(0, |partners| partners[row]);
+            match (is_added(kind), alone) {
+                (true, false) => bag.add(key, hash, bytes, partners, now),
+                (true, true) => bag.replace(key, hash, bytes, partners, now),
+                (false, _) => _ = bag.remove(key, hash, (!alone).then_some(bytes), now),
             }
         }
         bag.sweep(now, input.rows());
@@ -152,11 +172,8 @@ impl Join<'_> {
         let (kinds, times, now) = (self.input.kinds(), self.input.times(), cx.now().0);
         let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
         let mut pairs = Pairs::default();
-        hashes.iter().take(AHEAD).for_each(|&hash| bag.prefetch(hash));
         for (row, key) in keys.iter().enumerate() {
-            if let Some(&hash) = hashes.get(row + AHEAD) {
-                bag.prefetch(hash);
-            }
+            ask_ahead(bag, keys, hashes, row);
             if (self.is_null)(row) {
                 continue;
             }
@@ -195,9 +212,11 @@ impl Join<'_> {
         let bag = other.bag.as_ref().expect("an operator is opened before its first frame");
         let (times, now) = (self.input.times(), cx.now().0);
         let mut found = Partners { starts: vec![0], entries: vec![] };
-        for (row, key) in own.keys.keys().iter().enumerate() {
+        let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
+        for (row, key) in keys.iter().enumerate() {
+            ask_ahead(bag, keys, hashes, row);
             if !(self.is_null)(row) {
-                bag.for_each(key, own.keys.hashes()[row], now, |entry| found.entries.push(entry));
+                bag.for_each(key, hashes[row], now, |entry| found.entries.push(entry));
             }
             found.starts.push(found.entries.len() as u32);
         }

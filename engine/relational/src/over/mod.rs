@@ -1,8 +1,11 @@
 //! OVER: each row with what is computed over the rows before it.
 
+mod calls;
 mod sliding;
 mod total;
 mod timed;
+mod partition;
+mod ranked;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +19,7 @@ use yeoul_operator::{Operator, OperatorError};
 use crate::aggregate::{AggregateCall, columns};
 use crate::key::{KeyForm, by_key_form};
 use crate::output::check_schema;
-use crate::sort_key::{SortKey, list};
+use crate::sort_key::{SortKey, check, list};
 use crate::time_order::{OrderTime, millis};
 
 /// Which rows before the current one a call sees, the current one included.
@@ -125,13 +128,14 @@ impl OverAggregate {
             _ => DataType::Int64,
         }));
         check_schema("OverAggregate", &self.schema, &types)?;
+        let form = KeyForm::of(&self.input_schema, &self.partition);
         let Some(time) = self.time else {
-            return crate::refusal::not_supported(&format!("{self} in an order that is no time"));
+            check(&self.input_schema, &self.order)?;
+            return by_key_form!(form, K => Ok(Box::new(ranked::RankedOperator::<K>::new(self)?)));
         };
         if self.order.len() > 1 {
             return crate::refusal::not_supported(&format!("{self} by more than a time"));
         }
-        let form = KeyForm::of(&self.input_schema, &self.partition);
         by_key_form!(form, K => Ok(Box::new(timed::TimedOperator::<K>::new(self, time)?)))
     }
 }

@@ -6,7 +6,7 @@ use arrow_schema::TimeUnit;
 
 use super::*;
 use crate::aggregate::AggregateFunction as F;
-use crate::testing::{Harness, Table, check, rows};
+use crate::testing::{Fold, Harness, Table, check, fold, rows};
 
 fn input() -> Vec<(&'static str, DataType)> {
     vec![
@@ -186,4 +186,68 @@ fn a_partition_dies_with_its_life() {
         harness.push(0, table.frame("+I 1 1 a 0"));
         assert_eq!(rows(&harness.take()), format!("+I 1 1 a 0 {expected} @0"), "at {now}");
     }
+}
+
+#[test]
+fn in_an_order_that_is_no_time_rows_are_ranked_again() {
+    let of = |frame| {
+        let calls = vec![
+            sum(),
+            OverCall::RowNumber,
+            OverCall::Rank,
+            OverCall::DenseRank,
+            call(F::Lag { offset: 1 }, Some(2), DataType::Utf8View),
+        ];
+        let spec = spec(OrderTime::ProcTime, frame, calls);
+        OverAggregate {
+            time: None,
+            order: vec![SortKey::descending(1)],
+            retracting_input: true,
+            update_before: true,
+            ..spec
+        }
+    };
+    let table = Table::new(&input());
+    let mut harness = harness(of(OverFrame::UnboundedRows));
+    harness.push(0, table.frame("+I 1 5 a 0\n+I 1 7 b 0\n+I 2 1 x 0"));
+    assert_eq!(
+        rows(&harness.take()),
+        "+I 1 7 b 0 7 1 1 1 null @0\n+I 1 5 a 0 12 2 2 2 b @0\n+I 2 1 x 0 1 1 1 1 null @0"
+    );
+    harness.push(0, table.frame("+I 1 7 c 0 @3"));
+    assert_eq!(
+        rows(&harness.take()),
+        "-U 1 5 a 0 12 2 2 2 b @3\n+U 1 5 a 0 19 3 3 2 c @3\n+I 1 7 c 0 14 2 1 1 b @3",
+        "what stands before it stays as it is"
+    );
+    harness.push(0, table.frame("-D 1 7 b 0\n-D 2 1 x 0"));
+    assert_eq!(
+        rows(&harness.take()),
+        "-D 1 7 b 0 7 1 1 1 null @0\n-U 1 7 c 0 14 2 1 1 b @0\n+U 1 7 c 0 7 1 1 1 null @0
+-U 1 5 a 0 19 3 3 2 c @0\n+U 1 5 a 0 12 2 2 2 c @0\n-D 2 1 x 0 1 1 1 1 null @0"
+    );
+    assert_eq!(harness.state_entries(), 1, "an empty partition is not kept");
+    // The fold is the same however the rows come.
+    for (frame, expected) in [
+        (OverFrame::UnboundedRange, ["7 b 0 14 1", "7 c 0 14 2", "5 a 0 19 3"]),
+        (OverFrame::Rows { preceding: 1 }, ["7 b 0 7 1", "7 c 0 14 2", "5 a 0 12 3"]),
+    ] {
+        let mut calls = of(frame);
+        calls.calls.truncate(2);
+        let calls = OverAggregate { schema: spec(OrderTime::ProcTime, frame, calls.calls.clone()).schema, ..calls };
+        for cut in [
+            &["+I 1 5 a 0\n+I 1 7 b 0\n-D 1 5 a 0\n+I 1 5 a 0\n+I 1 7 c 0"][..],
+            &["+I 1 5 a 0", "+I 1 7 b 0", "+I 1 7 c 0"],
+        ] {
+            let (mut harness, mut folded) = (self::harness(calls.clone()), Fold::new());
+            for text in cut {
+                harness.push(0, table.frame(text));
+                fold(&mut folded, &harness.take());
+            }
+            let expected: Fold = expected.iter().map(|row| (format!("1 {row}"), 1)).collect();
+            assert_eq!(folded, expected, "{frame}");
+        }
+    }
+    let ranged = OverAggregate { frame: OverFrame::Range { preceding: 5 }, ..of(OverFrame::UnboundedRows) };
+    assert!(Arc::new(ranged).operator().err().unwrap().to_string().contains("not supported yet"));
 }

@@ -9,22 +9,19 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, UInt32Array};
-use arrow_schema::{Schema, SchemaRef};
-use yeoul_frame::{ColumnBatch, Frame, KeyHash, Timestamp};
+use arrow_array::ArrayRef;
+use yeoul_frame::{Frame, KeyHash, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table};
 
+use super::calls::{Calls, Results};
 use super::sliding::Sliding;
 use super::total::Total;
-use super::{OverAggregate, OverCall, OverFrame};
-use crate::aggregate::{
-    Accumulators, AggregateCall, AggregateFunction, Distincts, Finished, Folder, Groups, Members, Mixed, Plan,
-    TextRows, TextValue,
-};
+use super::{OverAggregate, OverFrame};
+use crate::aggregate::{Distincts, Folder, Groups, Members, Mixed};
 use crate::arena::Arena;
 use crate::assign_times::event_times;
-use crate::input::{Input, check_inserts, gather};
+use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit, emit_late};
 use crate::passed::Passed;
@@ -35,36 +32,16 @@ use crate::time_order::OrderTime;
 /// At least so many buckets are looked at after each run (and one for each key in it) for partitions that are over.
 const SWEPT: usize = 16;
 
-/// How a call's column comes about.
-#[derive(Debug, Clone, Copy)]
-enum Column {
-    /// The n-th call of the plan.
-    Call(usize),
-    /// A column of the rows that calls read, so many rows before.
-    Lag {
-        column: usize,
-        offset: usize,
-    },
-    RowNumber,
-    Rank,
-    DenseRank,
-}
-
 pub(super) struct TimedOperator<K: ColumnKey> {
     spec: Arc<OverAggregate>,
     time: OrderTime,
-    plan: Plan,
-    columns: Vec<Column>,
-    /// The input columns that calls read, and their schema.
-    read: Vec<usize>,
-    read_schema: SchemaRef,
+    calls: Calls,
     /// How many rows before those that come are kept of each partition; of a RANGE those of so many milliseconds.
     tail: Tail,
     keys: KeyReader<K>,
     codec: RowCodec,
     groups: Groups<K>,
     rows: EncodedRows,
-    folder: Folder,
     ttl: Option<i64>,
     state: Option<State<K>>,
     passed: Passed,
@@ -94,61 +71,23 @@ struct Run<'r, K> {
     rows: &'r [&'r [u8]],
 }
 
-/// What comes of a run's rows.
-struct Results {
-    words: Vec<u64>,
-    texts: Vec<TextValue>,
-    /// Row number, rank, dense rank.
-    places: Vec<[i64; 3]>,
-    /// For each LAG, the row that it takes its value from.
-    lags: Vec<Vec<Option<u32>>>,
-}
-
 impl<K: ColumnKey> TimedOperator<K> {
     pub(super) fn new(spec: Arc<OverAggregate>, time: OrderTime) -> Result<Self, OperatorError> {
-        let mut read: Vec<usize> = spec.calls.iter().flat_map(columns_of).collect();
-        read.sort_unstable();
-        read.dedup();
-        let place = |column: usize| read.iter().position(|read| *read == column).expect("a column that is read");
-        let fields: Vec<_> = read.iter().map(|&column| spec.input_schema.field(column).clone()).collect();
-        let read_schema: SchemaRef = Arc::new(Schema::new(fields));
-        let (mut calls, mut columns) = (Vec::new(), Vec::new());
-        let mut tail = match spec.frame {
-            OverFrame::UnboundedRange | OverFrame::UnboundedRows => Tail::None,
-            OverFrame::Rows { preceding } => Tail::Rows(usize::try_from(preceding).unwrap_or(usize::MAX)),
-            OverFrame::Range { preceding } => Tail::Span(preceding),
+        let calls = Calls::new(&spec)?;
+        let lag = calls.lags().max();
+        let mut tail = match (spec.frame, lag) {
+            (OverFrame::Range { .. }, Some(_)) => return Err(refused(&spec, "LAG beside a RANGE")),
+            (OverFrame::Range { preceding }, None) => Tail::Span(preceding),
+            (OverFrame::Rows { preceding }, lag) => {
+                Tail::Rows(usize::try_from(preceding).unwrap_or(usize::MAX).max(lag.unwrap_or(0)))
+            }
+            (_, lag) => Tail::Rows(lag.unwrap_or(0)),
         };
-        for call in &spec.calls {
-            columns.push(match call {
-                OverCall::RowNumber => Column::RowNumber,
-                OverCall::Rank => Column::Rank,
-                OverCall::DenseRank => Column::DenseRank,
-                OverCall::Aggregate(call) => match (&call.function, call.argument) {
-                    (AggregateFunction::Lag { offset }, Some(argument)) => {
-                        let offset = usize::try_from(*offset).unwrap_or(0);
-                        tail = match tail {
-                            Tail::None => Tail::Rows(offset),
-                            Tail::Rows(rows) => Tail::Rows(rows.max(offset)),
-                            Tail::Span(_) => return Err(refused(&spec, "LAG beside a RANGE")),
-                        };
-                        Column::Lag { column: place(argument), offset }
-                    }
-                    _ => {
-                        calls.push(AggregateCall {
-                            argument: call.argument.map(place),
-                            filter: call.filter.map(place),
-                            ..call.clone()
-                        });
-                        Column::Call(calls.len() - 1)
-                    }
-                },
-            });
-        }
         if tail == Tail::Rows(0) {
             tail = Tail::None;
         }
-        let plan = Plan::new(&read_schema, &calls, false, false)?;
-        if tail != Tail::None && plan.feeds.iter().any(|feed| feed.distinct.is_some()) {
+        let is_bounded = matches!(spec.frame, OverFrame::Rows { .. } | OverFrame::Range { .. });
+        if calls.has_distinct() && (is_bounded || tail != Tail::None) {
             return Err(refused(&spec, "DISTINCT over a bounded frame, or beside LAG"));
         }
         Ok(Self {
@@ -157,14 +96,10 @@ impl<K: ColumnKey> TimedOperator<K> {
             ttl: spec.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             spec,
             time,
-            plan,
-            columns,
-            read,
-            read_schema,
+            calls,
             tail,
             groups: Groups::new(),
             rows: EncodedRows::default(),
-            folder: Folder::default(),
             state: None,
             passed: Passed::new(),
         })
@@ -172,8 +107,7 @@ impl<K: ColumnKey> TimedOperator<K> {
 
     /// Something counts from the partition's first row on, or the partition's life is counted.
     fn has_totals(&self) -> bool {
-        let ranks = |column: &Column| matches!(column, Column::RowNumber | Column::Rank | Column::DenseRank);
-        self.unbounded() || self.ttl.is_some() || self.columns.iter().any(ranks)
+        self.unbounded() || self.ttl.is_some() || self.calls.has_places()
     }
 
     fn unbounded(&self) -> bool {
@@ -211,51 +145,16 @@ impl<K: ColumnKey> TimedOperator<K> {
             }
             stretches.push(Stretch { start, first, end: seen.len() });
         }
-        let mut arrays = Vec::with_capacity(self.read.len());
-        for &column in &self.read {
-            arrays.push(self.codec.decode_column(&seen, column)?);
-        }
-        let folded = self.fold(&arrays, &groups, &members, &mut state.distincts, seen.len(), now)?;
-        let results = self.results(run, &groups, &members, &stretches, &times, &folded, &mut state.totals, now);
+        let arrays = self.calls.read(&self.codec, &seen)?;
+        let distincts = &mut state.distincts;
+        self.calls.fold(&arrays, seen.len(), |folder| weigh(folder, distincts, &groups, &members, now))?;
+        let results = self.results(run, &groups, &members, &stretches, &times, &mut state.totals, now);
         self.give(run, &arrays, &results, cx)?;
         drop((tails, seen));
         self.keep(run, &groups, &members, &mut state, now);
         self.groups = groups;
         self.state = Some(state);
         Ok(())
-    }
-
-    /// Reads what calls need of the rows that they see. The partial words of row `i` are then those of group `i`.
-    fn fold(
-        &mut self,
-        arrays: &[ArrayRef],
-        groups: &Groups<K>,
-        members: &Members,
-        distincts: &mut Distincts<K>,
-        rows: usize,
-        now: i64,
-    ) -> Result<Option<TextRows>, OperatorError> {
-        let Self { plan, folder, read_schema, .. } = self;
-        let ids: Vec<u32> = (0..rows as u32).collect();
-        if arrays.is_empty() {
-            // Only rows are counted, or nothing.
-            folder.count(plan, rows);
-            return Ok(None);
-        }
-        let batch = ColumnBatch::of(read_schema.clone(), arrays.to_vec(), vec![Timestamp::MIN; rows], Vec::new())
-            .map_err(|error| OperatorError::new("kept rows do not fit their schema").caused_by(error))?;
-        folder.read(plan, &Input::of(&batch)?)?;
-        if !distincts.is_empty() {
-            // Rows lie by partition, and none but the run's: where values are told apart nothing else is kept.
-            let of = (0..groups.len()).flat_map(|group| members.of(group).iter().map(move |_| group));
-            let (keys, hashes): (Vec<K>, Vec<KeyHash>) =
-                of.map(|group| (groups.keys[group].clone(), groups.hashes[group])).unzip();
-            let mut weights = std::mem::take(&mut folder.weights);
-            distincts.weigh(0, &keys, &hashes, |column| folder.array(column).clone(), &mut weights, Timestamp(now))?;
-            folder.weights = weights;
-        }
-        folder.fold(plan, &ids, rows);
-        TextRows::read(plan, folder, &ids, rows)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one run")]
@@ -266,23 +165,12 @@ impl<K: ColumnKey> TimedOperator<K> {
         members: &Members,
         stretches: &[Stretch],
         times: &[i64],
-        texts: &Option<TextRows>,
         totals: &mut Table<K, Total>,
         now: i64,
     ) -> Results {
-        let (plan, folder) = (&self.plan, &self.folder);
-        let mut out = Results {
-            words: vec![0; run.rows.len() * plan.words],
-            texts: vec![None; run.rows.len() * plan.texts],
-            places: vec![[0; 3]; run.rows.len()],
-            lags: self.lags().map(|_| vec![None; run.rows.len()]).collect(),
-        };
-        let add = |row: usize, held: &mut Mixed| {
-            plan.merge(held.words_mut(), |word| folder.partial(word, row));
-            if let Some(texts) = texts {
-                texts.merge(plan, row, held);
-            }
-        };
+        let (calls, plan) = (&self.calls, &self.calls.plan);
+        let mut out = calls.results(run.rows.len());
+        let add = |row: usize, held: &mut Mixed| calls.add(row, held);
         // Rows of one time are one row's peers where frames go by time; by processing time each row has a time of its own.
         let has_peers = matches!(self.time, OrderTime::RowTime(_));
         let by_range = has_peers && matches!(self.spec.frame, OverFrame::UnboundedRange | OverFrame::Range { .. });
@@ -305,7 +193,7 @@ impl<K: ColumnKey> TimedOperator<K> {
                     }
                     let row = rows[peer - stretch.first] as usize;
                     out.places[row] = [total.rows as i64, rank as i64, total.times as i64];
-                    for (lag, (_, offset)) in out.lags.iter_mut().zip(self.lags()) {
+                    for (lag, offset) in out.lags.iter_mut().zip(calls.lags()) {
                         lag[row] =
                             peer.checked_sub(offset).filter(|from| *from >= stretch.start).map(|from| from as u32);
                     }
@@ -315,15 +203,15 @@ impl<K: ColumnKey> TimedOperator<K> {
                     if let OverFrame::Rows { preceding } = self.spec.frame {
                         let preceding = usize::try_from(preceding).unwrap_or(usize::MAX);
                         sliding.move_to(peer.saturating_sub(preceding).max(stretch.start), peer + 1, add);
-                        out.put(row, plan, &sliding.held());
+                        calls.put(&mut out, row, &sliding.held());
                     } else if let OverFrame::Range { preceding } = self.spec.frame {
                         low = (low..peer)
                             .find(|&from| times[from] >= times[peer].saturating_sub(preceding))
                             .unwrap_or(peer);
                         sliding.move_to(low, peer + 1, add);
-                        out.put(row, plan, &sliding.held());
+                        calls.put(&mut out, row, &sliding.held());
                     } else {
-                        out.put(row, plan, &total.held);
+                        calls.put(&mut out, row, &total.held);
                     }
                 }
                 if by_range {
@@ -334,7 +222,7 @@ impl<K: ColumnKey> TimedOperator<K> {
                         held = Some(sliding.held());
                     }
                     for peer in at..at + peers {
-                        out.put(rows[peer - stretch.first] as usize, plan, held.as_ref().unwrap_or(&total.held));
+                        calls.put(&mut out, rows[peer - stretch.first] as usize, held.as_ref().unwrap_or(&total.held));
                     }
                 }
                 at += peers;
@@ -348,13 +236,6 @@ impl<K: ColumnKey> TimedOperator<K> {
         out
     }
 
-    fn lags(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.columns.iter().filter_map(|column| match column {
-            Column::Lag { column, offset } => Some((*column, *offset)),
-            _ => None,
-        })
-    }
-
     fn give(
         &self,
         run: &Run<'_, K>,
@@ -362,35 +243,10 @@ impl<K: ColumnKey> TimedOperator<K> {
         results: &Results,
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let plan = &self.plan;
         for start in (0..run.rows.len()).step_by(OUTPUT_ROWS) {
             let part = start..(start + OUTPUT_ROWS).min(run.rows.len());
             let mut arrays = self.codec.decode(&run.rows[part.clone()])?;
-            let picks: Vec<(u32, bool)> = (0..part.len() as u32).map(|row| (row, true)).collect();
-            let mut lags = results.lags.iter();
-            for column in &self.columns {
-                let places = |which: usize| -> ArrayRef {
-                    Arc::new(results.places[part.clone()].iter().map(|places| places[which]).collect::<Int64Array>())
-                };
-                arrays.push(match *column {
-                    Column::RowNumber => places(0),
-                    Column::Rank => places(1),
-                    Column::DenseRank => places(2),
-                    Column::Lag { column, .. } => {
-                        let from = lags.next().expect("one for each LAG");
-                        gather(&read[column], &from[part.clone()].iter().copied().collect::<UInt32Array>())?
-                    }
-                    Column::Call(call) => {
-                        let finished = plan.finish(
-                            call,
-                            part.len(),
-                            |row, word| results.words[(start + row) * plan.words + word],
-                            |row, text| &results.texts[(start + row) * plan.texts + text],
-                        );
-                        Finished::pick(&finished, &finished, &picks, &plan.results[call])?
-                    }
-                });
-            }
+            arrays.extend(self.calls.columns(results, part.clone(), read)?);
             emit(cx, &self.spec.schema, arrays, run.stamps[part].to_vec(), Vec::new())?;
         }
         Ok(())
@@ -467,24 +323,29 @@ struct Stretch {
     end: usize,
 }
 
-impl Results {
-    fn put(&mut self, row: usize, plan: &Plan, held: &Mixed) {
-        self.words[row * plan.words..][..plan.words].copy_from_slice(held.words());
-        if plan.texts > 0 {
-            self.texts[row * plan.texts..][..plan.texts].clone_from_slice(held.texts());
-        }
+/// Turns the weights of DISTINCT calls into those of values that a partition has not had.
+fn weigh<K: ColumnKey>(
+    folder: &mut Folder,
+    distincts: &mut Distincts<K>,
+    groups: &Groups<K>,
+    members: &Members,
+    now: i64,
+) -> Result<(), OperatorError> {
+    if distincts.is_empty() {
+        return Ok(());
     }
-}
-
-fn columns_of(call: &OverCall) -> Vec<usize> {
-    match call {
-        OverCall::Aggregate(call) => call.argument.into_iter().chain(call.filter).collect(),
-        _ => Vec::new(),
-    }
+    // Rows lie by partition, and none but the run's: where values are told apart nothing else is kept.
+    let of = (0..groups.len()).flat_map(|group| members.of(group).iter().map(move |_| group));
+    let (keys, hashes): (Vec<K>, Vec<KeyHash>) =
+        of.map(|group| (groups.keys[group].clone(), groups.hashes[group])).unzip();
+    let mut weights = std::mem::take(&mut folder.weights);
+    distincts.weigh(0, &keys, &hashes, |column| folder.array(column).clone(), &mut weights, Timestamp(now))?;
+    folder.weights = weights;
+    Ok(())
 }
 
 #[cold]
-fn refused(spec: &OverAggregate, what: &str) -> OperatorError {
+pub(super) fn refused(spec: &OverAggregate, what: &str) -> OperatorError {
     OperatorError::new(format!("{spec}: {what} is not supported yet")).hint("compute it in a query of its own")
 }
 
@@ -495,7 +356,7 @@ impl<K: ColumnKey> Operator for TimedOperator<K> {
             pending: Pending::new(cx.operator.table("pending"), "pending"),
             totals: Table::new(cx.operator.table("totals"), "totals"),
             tails: Table::new(cx.operator.table("tails"), "tails"),
-            distincts: Distincts::new(&self.plan, cx.operator, self.ttl)?,
+            distincts: Distincts::new(&self.calls.plan, cx.operator, self.ttl)?,
         });
         Ok(())
     }
