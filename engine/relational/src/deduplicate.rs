@@ -171,25 +171,31 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
             codec.encode(&columns, stays.len(), rows)?;
         }
         let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
-        let mut changes: Vec<Change> = Vec::with_capacity(stays.len());
-        let vacant = || Kept { since: i64::MIN, ..Kept::vacant() };
-        let row_times = input.times();
-        table.upsert_batch(&groups.keys, &groups.hashes, vacant, |group, kept| {
-            let time = times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
-            let is_new = kept.since == i64::MIN || is_over(kept);
+        let time_of = |group: usize| times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
+        // Keys whose row changes, and whether they are new. A key whose row stays is not written.
+        let mut replaced: Vec<(usize, bool)> = Vec::with_capacity(stays.len());
+        table.get_batch(&groups.keys, &groups.hashes, |group, kept| {
+            let Some(kept) = kept.filter(|kept| !is_over(kept)) else { return replaced.push((group, true)) };
             let replaces = match (spec.order, spec.keep_first) {
-                _ if is_new => true,
-                (OrderTime::RowTime(_), true) => time < kept.time,
-                (OrderTime::RowTime(_), false) => time >= kept.time,
+                (OrderTime::RowTime(_), true) => time_of(group) < kept.time,
+                (OrderTime::RowTime(_), false) => time_of(group) >= kept.time,
                 (OrderTime::ProcTime, keep_first) => !keep_first,
             };
             if replaces {
-                let row = if keeps_rows { rows.row(group).into() } else { Box::default() };
-                let event = if keeps_rows { row_times[stays[group] as usize].0 } else { 0 };
-                let old = std::mem::replace(kept, Kept { time, since: now, event, row });
-                changes.push((group as u32, (!is_new).then_some(old)));
+                replaced.push((group, false));
             }
         });
+        let row_times = input.times();
+        let mut changes: Vec<Change> = Vec::with_capacity(replaced.len());
+        for (group, is_new) in replaced {
+            let (row, event) = match keeps_rows {
+                true => (rows.row(group).into(), row_times[stays[group] as usize].0),
+                false => (Box::default(), 0),
+            };
+            let kept = Kept { time: time_of(group), since: now, event, row };
+            let old = table.set(&groups.keys[group], groups.hashes[group], kept);
+            changes.push((group as u32, old.filter(|_| !is_new)));
+        }
         if ttl.is_some() {
             table.sweep(SWEPT.max(stays.len()), |_, kept| is_over(kept));
         }
@@ -288,6 +294,18 @@ mod tests {
         harness.processing_time(100);
         harness.push(0, input().frame("+I 1 e 0"));
         assert_eq!(rows(&harness.take()), "+I 1 a 5 @0\n+I 1 e 0 @0");
+    }
+
+    #[test]
+    fn a_key_whose_row_stays_is_not_written() {
+        let mut harness = harness(OrderTime::ProcTime, true, true);
+        harness.push(0, input().frame("+I 1 a 5"));
+        assert_eq!(harness.dirty_entries(), 1);
+        harness.snapshot();
+        harness.push(0, input().frame("+I 1 b 1"));
+        assert_eq!(harness.dirty_entries(), 0);
+        harness.push(0, input().frame("+I 1 b 1\n+I 2 c 1"));
+        assert_eq!(harness.dirty_entries(), 1);
     }
 
     #[test]

@@ -141,18 +141,33 @@ impl Seeing<'_> {
         value: impl Fn(usize) -> D,
         weights: &mut [Weights],
     ) {
-        let now = self.now as u64;
+        // Without a time to live nothing says when, so that what is there already stays as it is.
+        let now = self.ttl.map_or(0, |_| self.now as u64);
         let expired = |seen: &Seen| self.ttl.is_some_and(|ttl| (seen[1] as i64).saturating_add(ttl) <= self.now);
         // Rows that any of the feeds counts.
         let counts =
             |row: usize| self.feeds.iter().any(|&feed| weights[feed].as_ref().is_none_or(|weights| weights[row] != 0));
-        let rows: Vec<u32> = (0..keys.len()).filter(|&row| counts(row)).map(|row| row as u32).collect();
+        let mut rows: Vec<u32> = (0..keys.len()).filter(|&row| counts(row)).map(|row| row as u32).collect();
         compounds.clear();
         compounds
             .extend(rows.iter().map(|&row| Compound { key: keys[row as usize].clone(), sub: value(row as usize) }));
         let of =
             |(&row, compound): (&u32, &Compound<K, D>)| Compound::<K, D>::hash_of(hashes[row as usize], &compound.sub);
-        let compound_hashes: Vec<KeyHash> = rows.iter().zip(&*compounds).map(of).collect();
+        let mut compound_hashes: Vec<KeyHash> = rows.iter().zip(&*compounds).map(of).collect();
+        if !self.retracting && self.ttl.is_none() {
+            // A value that all of its feeds have counted is not written again.
+            let counts = |feed: usize, row: u32| weights[feed].as_ref().is_none_or(|weights| weights[row as usize] > 0);
+            let mut brings: Vec<bool> = Vec::with_capacity(rows.len());
+            table.get_batch(compounds, &compound_hashes, |i, seen| {
+                let seen = seen.map_or(0, |seen| seen[0]);
+                brings.push(
+                    self.feeds.iter().enumerate().any(|(bit, &feed)| seen >> bit & 1 == 0 && counts(feed, rows[i])),
+                );
+            });
+            keep(&mut rows, &brings);
+            keep(compounds, &brings);
+            keep(&mut compound_hashes, &brings);
+        }
         let mut taken = Vec::new();
         let before: Vec<Option<Vec<i8>>> =
             self.feeds.iter().map(|&feed| weights[feed].replace(vec![0; keys.len()])).collect();
@@ -193,6 +208,12 @@ impl Seeing<'_> {
             table.sweep(SWEPT.max(keys.len()), |_, seen| expired(seen));
         }
     }
+}
+
+/// Keeps the items for which `kept` says so.
+fn keep<T>(items: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    items.retain(|_| kept.next().is_some_and(|kept| *kept));
 }
 
 /// Whether a plan asks for distinct values of a type that can be kept.

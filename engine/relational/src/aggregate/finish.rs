@@ -64,7 +64,10 @@ impl Plan {
                             if some(group) { wide(|part| word(group, part), at) } else { 0 }
                         };
                         let values: Vec<i128> = (0..groups).map(value).collect();
-                        let fits = |group: usize| valid(group) && values[group].unsigned_abs() < MOST_DECIMAL as u128;
+                        let wraps = |group: usize| self.slots[slot].keep == Keep::SumWide && word(group, at + 2) != 0;
+                        let fits = |group: usize| {
+                            valid(group) && !wraps(group) && values[group].unsigned_abs() < MOST_DECIMAL as u128
+                        };
                         let valid = (0..groups).map(fits).collect();
                         Finished::Wide(values, valid)
                     }
@@ -80,7 +83,7 @@ impl Plan {
                 let valid: Vec<bool> = (0..groups).map(|group| word(group, count) != 0).collect();
                 let n = |group| (word(group, count) as i64).max(1);
                 match self.slots[slot].keep {
-                    Keep::SumWide => self.average_of_decimals(slot, groups, valid, &word, n),
+                    Keep::SumWide => self.average_of_decimals(slot, result, groups, valid, &word, n),
                     Keep::SumFloat => {
                         let value = |group| of_float(result, f64::from_bits(word(group, at)) / n(group) as f64);
                         Finished::Words((0..groups).map(value).collect(), valid)
@@ -116,6 +119,7 @@ impl Plan {
     fn average_of_decimals(
         &self,
         slot: usize,
+        result: &DataType,
         groups: usize,
         mut valid: Vec<bool>,
         word: &impl Fn(usize, usize) -> u64,
@@ -126,29 +130,30 @@ impl Plan {
             DataType::Decimal128(_, scale) => *scale,
             _ => 0,
         };
-        let result = self.results.iter().zip(&self.finishes).find_map(|(result, finish)| match finish {
-            Finish::Avg { slot: of } if &self.slots[*of] == slot => Some(result),
-            _ => None,
-        });
-        let more = scale_of(result.expect("the call of this slot")) - scale_of(&self.arguments[slot.argument]);
-        let unit = 10_i128.pow(u32::from(more.unsigned_abs()));
+        let more = scale_of(result) - scale_of(&self.arguments[slot.argument]);
         let mut values = Vec::with_capacity(groups);
         for (group, valid) in valid.iter_mut().enumerate() {
-            let (sum, n) = (wide(|part| word(group, part), slot.at), i128::from(n(group)));
-            let (above, below) =
-                if more >= 0 { (sum.checked_mul(unit), n) } else { (Some(sum), n.saturating_mul(unit)) };
-            let Some(above) = above.filter(|_| *valid) else {
-                *valid = false;
-                values.push(0);
-                continue;
-            };
-            let (quotient, rest) = (above / below, above % below);
-            let away = i128::from(rest.unsigned_abs() * 2 >= below.unsigned_abs()) * above.signum();
-            values.push(quotient + away);
-            *valid = values[group].unsigned_abs() < MOST_DECIMAL as u128;
+            let sum = wide(|part| word(group, part), slot.at);
+            let average = average(sum, i128::from(n(group)), more);
+            *valid = *valid && word(group, slot.at + 2) == 0 && average.is_some();
+            values.push(average.filter(|_| *valid).unwrap_or(0));
         }
         Finished::Wide(values, valid)
     }
+}
+
+/// A sum over a number of values, with so many more digits behind the point; none: it has more than 38.
+fn average(sum: i128, n: i128, more: i8) -> Option<i128> {
+    let below = if more < 0 { n.saturating_mul(10_i128.pow(u32::from(more.unsigned_abs()))) } else { n };
+    let (mut quotient, mut rest) = (sum / below, sum % below);
+    // Digit by digit: the sum with all of its digits may be too large where the average is not.
+    for _ in 0..more.max(0) {
+        rest *= 10;
+        quotient = quotient.checked_mul(10)?.checked_add(rest / below)?;
+        rest %= below;
+    }
+    let away = i128::from(rest.unsigned_abs() * 2 >= below.unsigned_abs()) * sum.signum();
+    quotient.checked_add(away).filter(|average| average.unsigned_abs() < MOST_DECIMAL as u128)
 }
 
 impl Finished {

@@ -10,7 +10,8 @@ use arrow_schema::DataType;
 use yeoul_frame::RowKind;
 use yeoul_operator::OperatorError;
 
-use super::plan::{Keep, Plan, Slot, put_wide, wide};
+use super::accumulators::Accumulators;
+use super::plan::{Keep, Plan, Slot, add_wide, put_wide, wide};
 use crate::calc::truths;
 use crate::input::Input;
 use crate::word::read_words;
@@ -26,6 +27,8 @@ pub(crate) struct Folder {
     /// By word, then by group.
     partial: Vec<u64>,
     groups: usize,
+    /// What the next fold's sums of floats begin with: by word of [`Plan::floats`], then by group.
+    begin: Vec<u64>,
     /// The frame's columns that calls read, by column.
     arrays: Vec<Option<ArrayRef>>,
     words: Vec<u64>,
@@ -86,6 +89,26 @@ impl Folder {
         }
     }
 
+    /// Lets sums of floats begin with what is held of each group, so that rows are added to it one by one however frames are cut. Who
+    /// merges them [empties](Plan::empty_floats) the held ones before.
+    pub(crate) fn begin_floats<A: Accumulators>(
+        &mut self,
+        plan: &Plan,
+        groups: usize,
+        held: impl Fn(&mut dyn FnMut(usize, &A)),
+    ) {
+        if plan.floats.is_empty() {
+            return;
+        }
+        self.begin.clear();
+        self.begin.resize(plan.floats.len() * groups, 0);
+        held(&mut |group, held| {
+            for (number, &word) in plan.floats.iter().enumerate() {
+                self.begin[number * groups + group] = held.words()[word];
+            }
+        });
+    }
+
     /// A column that a call reads.
     pub(crate) fn array(&self, column: usize) -> &ArrayRef {
         self.arrays[column].as_ref().expect("a column that a call reads")
@@ -97,6 +120,12 @@ impl Folder {
         self.partial.clear();
         for initial in &plan.initial {
             self.partial.resize(self.partial.len() + groups, *initial);
+        }
+        if !self.begin.is_empty() {
+            for (word, begin) in plan.floats.iter().zip(self.begin.chunks(groups)) {
+                self.partial[word * groups..][..groups].copy_from_slice(begin);
+            }
+            self.begin.clear();
         }
         for (feed, weights) in plan.feeds.iter().zip(&self.weights) {
             let counts = &mut self.partial[feed.count * groups..][..groups];
@@ -201,23 +230,26 @@ fn each(ids: &[u32], words: &[u64], weights: Option<&[i8]>, mut act: impl FnMut(
 }
 
 fn fold_wide(slot: &Slot, partial: &mut [u64], groups: usize, ids: &[u32], values: &[i128], weights: Option<&[i8]>) {
-    let (low, high) = partial[slot.at * groups..][..2 * groups].split_at_mut(groups);
     let mut act = |row: usize| {
         let weight = weights.map_or(1, |weights| weights[row]);
         if weight == 0 {
             return;
         }
-        let id = ids[row] as usize;
-        let held = wide(|word| if word == 0 { low[id] } else { high[id] }, 0);
+        let at = |word: usize| (slot.at + word) * groups + ids[row] as usize;
+        let held = wide(|word| partial[at(word)], 0);
         let value = match slot.keep {
-            Keep::SumWide => held.wrapping_add(values[row].wrapping_mul(i128::from(weight))),
+            Keep::SumWide => {
+                let (sum, wraps) = add_wide(held, values[row].wrapping_mul(i128::from(weight)));
+                partial[at(2)] = partial[at(2)].wrapping_add(wraps as u64);
+                sum
+            }
             Keep::MinWide => held.min(values[row]),
             Keep::MaxWide => held.max(values[row]),
             _ => values[row],
         };
         let mut words = [0; 2];
         put_wide(&mut words, 0, value);
-        (low[id], high[id]) = (words[0], words[1]);
+        (partial[at(0)], partial[at(1)]) = (words[0], words[1]);
     };
     if slot.keep == Keep::FirstWide {
         (0..ids.len()).rev().for_each(&mut act);

@@ -148,6 +148,13 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
         let mut weights = std::mem::take(&mut folder.weights);
         distincts.weigh(0, keys.keys(), keys.hashes(), |column| folder.array(column).clone(), &mut weights, now)?;
         folder.weights = weights;
+        folder.begin_floats(plan, groups.len(), |begin| {
+            table.get_batch(&groups.keys, &groups.hashes, |group, held: Option<&A>| {
+                if let Some(held) = held.filter(|held| !is_over(held.words())) {
+                    begin(group, held);
+                }
+            });
+        });
         folder.fold(plan, &groups.ids, groups.len());
         if let Some(since) = plan.since {
             folder.set(since, now.0 as u64);
@@ -172,6 +179,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
                 }
                 old.0.extend_from_slice(&held.words()[..plan.words]);
                 old.1.extend_from_slice(held.texts());
+                plan.empty_floats(held.words_mut());
                 plan.merge(held.words_mut(), |word| folder.partial(word, group));
                 if let Some(texts) = &texts {
                     texts.merge(plan, group, held);

@@ -32,7 +32,7 @@ pub(crate) enum Keep {
     SumInt,
     SumFloat,
     SumSquares,
-    /// Two words.
+    /// Three words: an `i128` that wraps around, and how often it did so upwards, less how often downwards.
     SumWide,
     Min(Order),
     Max(Order),
@@ -108,6 +108,8 @@ pub(crate) struct Plan {
     /// The words of a group without rows.
     pub(crate) initial: Vec<u64>,
     pub(crate) merges: Vec<Merge>,
+    /// The words that are sums of floats.
+    pub(crate) floats: Vec<usize>,
     pub(crate) retracting: bool,
 }
 
@@ -151,6 +153,7 @@ impl Plan {
             multisets: 0,
             initial: vec![],
             merges: vec![],
+            floats: vec![],
             retracting,
         };
         if ttl {
@@ -165,7 +168,10 @@ impl Plan {
             let (at, count) = (slot.at, plan.feeds[slot.feed].count);
             let merge = match slot.keep {
                 Keep::SumInt => Merge::Add(at),
-                Keep::SumFloat | Keep::SumSquares => Merge::AddFloat(at),
+                Keep::SumFloat | Keep::SumSquares => {
+                    plan.floats.push(at);
+                    Merge::AddFloat(at)
+                }
                 Keep::SumWide => Merge::AddWide(at),
                 Keep::Min(_) => {
                     plan.initial[at] = u64::MAX;
@@ -222,6 +228,10 @@ impl Plan {
             _ if keep.is_text() => {
                 self.texts += 1;
                 self.texts - 1
+            }
+            Keep::SumWide => {
+                self.words += 3;
+                self.words - 3
             }
             _ if keep.is_wide() => {
                 self.words += 2;
@@ -302,7 +312,11 @@ impl Plan {
         };
         let slot = self.slot(keep, argument, feed);
         if call.function == F::Avg {
-            let fits = call.result.is_floating() || call.result.is_integer() && !float || wide && is_wide(&call.result);
+            let fits = if wide {
+                is_wide(&call.result)
+            } else {
+                call.result.is_floating() || call.result.is_integer() && !float
+            };
             return if fits {
                 Ok(Finish::Avg { slot })
             } else {
@@ -332,6 +346,12 @@ impl Plan {
         Err(refused(call, &format!("a result of {}", call.result)))
     }
 
+    /// Sums of floats that [began](super::Folder::begin_floats) with what is held take its place.
+    #[inline]
+    pub(crate) fn empty_floats(&self, held: &mut [u64]) {
+        self.floats.iter().for_each(|&word| held[word] = 0);
+    }
+
     /// Merges the words that `from` gives into `into`.
     #[inline]
     pub(crate) fn merge(&self, into: &mut [u64], from: impl Fn(usize) -> u64) {
@@ -342,8 +362,9 @@ impl Plan {
                     into[at] = (f64::from_bits(into[at]) + f64::from_bits(from(at))).to_bits();
                 }
                 Merge::AddWide(at) => {
-                    let sum = wide(|word| into[word], at).wrapping_add(wide(&from, at));
+                    let (sum, wraps) = add_wide(wide(|word| into[word], at), wide(&from, at));
                     put_wide(into, at, sum);
+                    into[at + 2] = into[at + 2].wrapping_add(from(at + 2)).wrapping_add(wraps as u64);
                 }
                 Merge::Min(at) => into[at] = into[at].min(from(at)),
                 Merge::Max(at) => into[at] = into[at].max(from(at)),
@@ -375,6 +396,13 @@ impl Plan {
 #[inline]
 pub(crate) fn wide(word: impl Fn(usize) -> u64, at: usize) -> i128 {
     (u128::from(word(at)) | u128::from(word(at + 1)) << 64) as i128
+}
+
+/// A sum modulo 2¹²⁸, and 1 if it is past the greatest number, −1 if it is past the least.
+#[inline]
+pub(crate) fn add_wide(a: i128, b: i128) -> (i128, i64) {
+    let (sum, wraps) = a.overflowing_add(b);
+    (sum, if wraps { if b < 0 { -1 } else { 1 } } else { 0 })
 }
 
 #[inline]

@@ -145,6 +145,75 @@ fn a_decimal_sum_past_38_digits_is_null() {
     assert_eq!(rows(&harness.take()), format!("+I {most} @0\n+U null @0"));
 }
 
+/// Aggregates of one column, all rows being one group; what comes out last.
+fn of_column(data_type: DataType, calls: Vec<AggregateCall>, frames: &[&str]) -> String {
+    let table = Table::new(&[("x", data_type)]);
+    let names: Vec<String> = (0..calls.len()).map(|n| format!("c{n}")).collect();
+    let columns: Vec<_> = names.iter().zip(&calls).map(|(name, call)| (name.as_str(), call.result.clone())).collect();
+    let spec = Arc::new(GroupAggregate {
+        keys: vec![],
+        schema: Table::new(&columns).schema().clone(),
+        calls,
+        input_schema: table.schema().clone(),
+        retracting_input: true,
+        update_before: false,
+        ttl: None,
+    });
+    let mut harness = Harness::of(move || spec.clone().operator(), &[&[]]);
+    frames.iter().for_each(|frame| harness.push(0, table.frame(frame)));
+    let out = rows(&harness.take());
+    out.lines().last().unwrap_or_default().split_once(' ').map(|(_, row)| row.to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_decimal_sum_that_wraps_around_is_null_until_it_is_back() {
+    let decimal = DataType::Decimal128(38, 0);
+    let calls = || vec![call(F::Sum, 0, decimal.clone()), call(F::Avg, 0, DataType::Decimal128(38, 6))];
+    let most = format!("9{}", "0".repeat(37));
+    let (more, less) = (format!("+I {most}"), format!("-D {most}"));
+    let check = |frames: &[&str], expected: &str| assert_eq!(of_column(decimal.clone(), calls(), frames), expected);
+    check(&[&more, &more, &more], "null null @0");
+    check(&[&[&more[..]; 3].join("\n")], "null null @0");
+    check(&[&[&more[..], &more, &more, "+I 5"].join("\n"), &[&less[..]; 3].join("\n")], "5 5000000 @0");
+    check(&[&[&more[..], &more, &more, "+I 5"].join("\n"), &less, &less, &less], "5 5000000 @0");
+}
+
+#[test]
+fn an_average_of_decimals_is_null_only_if_it_does_not_fit_itself() {
+    let averages = |scales: [i8; 2]| scales.map(|scale| call(F::Avg, 0, DataType::Decimal128(38, scale))).to_vec();
+    let rows = vec![format!("+I 9{}", "0".repeat(30)); 100].join("\n");
+    let expected = format!("9{0}000000 9{0}0 @0", "0".repeat(30));
+    assert_eq!(of_column(DataType::Decimal128(38, 0), averages([6, 1]), &[&rows]), expected, "each at its own scale");
+    assert_eq!(of_column(DataType::Decimal128(38, 0), averages([2, 6]), &["+I -1\n+I -1\n+I 0"]), "-67 -666667 @0");
+    assert_eq!(of_column(DataType::Decimal128(38, 2), averages([0, 2]), &["+I 149\n+I 150"]), "1 150 @0");
+    let float = Arc::new(spec(&[0], vec![call(F::Avg, 4, DataType::Float64)], false)).operator();
+    assert!(float.err().unwrap().to_string().contains("is not defined over"));
+}
+
+#[test]
+fn a_sum_of_floats_is_the_same_however_frames_are_cut() {
+    let calls = || vec![call(F::Sum, 0, DataType::Float64)];
+    let whole = of_column(DataType::Float64, calls(), &["+I 1e16\n+I 1.0\n+I 1.0"]);
+    for frames in [&["+I 1e16", "+I 1.0\n+I 1.0"][..], &["+I 1e16", "+I 1.0", "+I 1.0"], &["+I 1e16\n+I 1.0", "+I 1.0"]]
+    {
+        assert_eq!(of_column(DataType::Float64, calls(), frames), whole);
+    }
+    assert_eq!(whole, "10000000000000000 @0");
+}
+
+#[test]
+fn a_value_that_was_counted_is_not_written_again() {
+    let distinct = || call(F::Count, 1, DataType::Int64).distinct();
+    let mut harness = harness(spec(&[0], vec![distinct(), distinct().filter(3)], false));
+    harness.push(0, input().frame("+I 1 10 a false 0 0\n+I 1 11 a true 0 0"));
+    harness.snapshot();
+    harness.push(0, input().frame("+I 1 10 a false 0 0\n+I 1 11 a true 0 0"));
+    assert_eq!(harness.dirty_entries(), 1, "the group, which counts its rows");
+    harness.push(0, input().frame("+I 1 10 a true 0 0"));
+    assert_eq!(harness.dirty_entries(), 2, "a feed that had not counted it");
+    assert_eq!(rows(&harness.take()), "+I 1 2 1 @0\n-U 1 2 1 @0\n+U 1 2 2 @0");
+}
+
 #[test]
 fn a_group_dies_with_its_life() {
     let calls = vec![call(F::Count, 2, DataType::Int64).distinct(), call(F::Max, 1, DataType::Int32)];

@@ -58,19 +58,22 @@ impl RowCodec {
         starts.clear();
         starts.resize(rows + 1, 0);
         starts[1..].fill(self.head as u32);
+        let mut total = self.head as u64 * rows as u64;
         for (leaf, source) in self.leaves.iter().zip(&sources) {
             if matches!(leaf.kind, LeafKind::Bytes { .. } | LeafKind::List { .. }) {
-                for_each_bytes(source, rows, |row, value| starts[row + 1] += value.len() as u32);
+                for_each_bytes(source, rows, |row, value| {
+                    total += value.len() as u64;
+                    starts[row + 1] = starts[row + 1].wrapping_add(value.len() as u32);
+                });
             }
-        }
-        let mut total = 0_u64;
-        for start in starts.iter_mut() {
-            total += u64::from(*start);
-            *start = total as u32;
         }
         if total > u64::from(u32::MAX) {
             return Err(OperatorError::new(format!("a frame's rows take {total} bytes of state, more than 4 GiB"))
                 .hint("make frames smaller, or the values"));
+        }
+        // Nothing wraps around below this.
+        for row in 0..rows {
+            starts[row + 1] += starts[row];
         }
         bytes.clear();
         bytes.resize(total as usize, 0);
@@ -179,13 +182,21 @@ fn list_bytes(array: &ArrayRef, element: &RowCodec) -> Result<ArrayRef, Operator
             (list.values().clone(), list.offsets())
         }
     };
+    // A slice of lists has the elements of all of them.
+    let (first, end) = (offsets[0] as usize, offsets[array.len()] as usize);
+    let values = values.slice(first, end - first);
     let mut encoded = EncodedRows::default();
     element.encode(std::slice::from_ref(&values), values.len(), &mut encoded)?;
+    let bytes = encoded.bytes.len() as u64 + 4 * encoded.len() as u64;
+    if bytes > i32::MAX as u64 {
+        return Err(OperatorError::new(format!("a frame's lists take {bytes} bytes of state, more than 2 GiB"))
+            .hint("make frames smaller, or the lists"));
+    }
     let mut lists = Vec::with_capacity(array.len());
     for pair in offsets.windows(2) {
         let mut bytes = Vec::new();
         for row in pair[0]..pair[1] {
-            let row = encoded.row(row as usize);
+            let row = encoded.row(row as usize - first);
             bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
             bytes.extend_from_slice(row);
         }

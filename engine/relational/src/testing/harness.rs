@@ -245,6 +245,13 @@ impl Harness {
         saved
     }
 
+    /// Entries written since the last snapshot.
+    pub(crate) fn dirty_entries(&mut self) -> usize {
+        let mut entries = 0;
+        self.operator.tables(&mut |table| entries += table.dirty());
+        entries
+    }
+
     pub(crate) fn state_entries(&mut self) -> usize {
         let mut entries = 0;
         self.operator.tables(&mut |table| entries += table.len());

@@ -1,29 +1,28 @@
 //! TUMBLE, HOP and CUMULATE, and windows that rows bring along.
 //!
 //! Invariants:
-//! 1. Every window whose last time is at or before `fired` has fired, no other has (but for keys that are `behind`, after a restore).
+//! 1. For a key, every window whose last time is at or before what it has [`Fired`] up to has fired, and no other has.
 //! 2. A row is in a pane, or late. (Or, where hopping windows leave gaps, in no window.)
 //! 3. A pane is held as long as a window that it is in has not fired; then it is dropped whole.
+//! 4. Of windows that cumulate, the first pane holds all that has fired of the longest: so what fires is one pane, and what is new.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use yeoul_frame::{Frame, KeyGroups, KeyHash, Selection, Timestamp};
+use yeoul_frame::{Frame, KeyHash, Selection, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
 use yeoul_state::{Panes, StateTable};
 
+use super::fired::Fired;
 use super::give::give;
 use super::grid::Grid;
-use super::merged::Merged;
+use super::merged::{Merged, merge};
 use super::{WindowAggregate, WindowTime};
 use crate::aggregate::{Accumulators, Distincts, Folder, Groups, Plan, TextRows};
 use crate::assign_times::event_times;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::emit_late;
-
-/// The name of the time up to which windows have fired, in a snapshot.
-const FIRED: &str = "fired";
 
 /// What a namespace of the panes is.
 #[derive(Clone, Copy)]
@@ -46,10 +45,7 @@ pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
     panes: Option<Panes<K, A>>,
     distincts: Option<Distincts<K>>,
     merged: Merged<K, A>,
-    fired: i64,
-    /// Key groups, and up to when their windows had fired in the subtask that they were restored from.
-    behind: Vec<(Range<u16>, i64)>,
-    key_groups: KeyGroups,
+    fired: Fired,
     /// Rows of the frame by pane.
     split: Vec<(i64, Vec<u32>)>,
     late: Vec<u32>,
@@ -73,9 +69,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             panes: None,
             distincts: None,
             merged: Merged::new(),
-            fired: i64::MIN,
-            behind: Vec::new(),
-            key_groups: KeyGroups::DEFAULT,
+            fired: Fired::new(),
             split: Vec::new(),
             late: Vec::new(),
         })
@@ -86,9 +80,9 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         let times = match self.spec.time {
             WindowTime::RowTime => input.times().into_owned(),
             WindowTime::Column(column) => event_times(&input.column(column)?)?,
-            // The clock may go back; windows that have fired stay so.
+            // The clock may go back; windows that have fired, for whichever key, stay so.
             WindowTime::ProcTime => {
-                let now = cx.now().0.max(self.fired.saturating_add(1));
+                let now = cx.now().0.max(self.fired.furthest().saturating_add(1));
                 return Ok(vec![Timestamp(now); input.rows()]);
             }
             WindowTime::Windowed { end, .. } => event_times(&input.column(end)?)?,
@@ -114,16 +108,20 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         if times.iter().all(|time| is_in(first, time.0)) {
             return Some(first);
         }
-        let mut last = 0;
+        // Runs of rows in one pane, then the runs of each pane together, in the order of arrival.
+        let mut runs: Vec<(i64, u32)> = Vec::new();
         for (position, time) in times.iter().enumerate() {
-            if self.split.get(last).is_none_or(|(pane, _)| !is_in(*pane, time.0)) {
-                let pane = pane_of(time.0);
-                last = self.split.partition_point(|(other, _)| *other < pane);
-                if self.split.get(last).is_none_or(|(other, _)| *other != pane) {
-                    self.split.insert(last, (pane, Vec::new()));
-                }
+            if runs.last().is_none_or(|(pane, _)| !is_in(*pane, time.0)) {
+                runs.push((pane_of(time.0), position as u32));
             }
-            self.split[last].1.push(position as u32);
+        }
+        let mut ends: Vec<u32> = runs.iter().skip(1).map(|(_, start)| *start).collect();
+        ends.push(times.len() as u32);
+        let mut runs: Vec<(i64, Range<u32>)> =
+            runs.into_iter().zip(ends).map(|((pane, start), end)| (pane, start..end)).collect();
+        runs.sort_by_key(|(pane, _)| *pane);
+        for runs in runs.chunk_by(|(a, _), (b, _)| a == b) {
+            self.split.push((runs[0].0, runs.iter().flat_map(|(_, rows)| rows.clone()).collect()));
         }
         None
     }
@@ -138,20 +136,20 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             // In a gap between windows that begin further apart than they are long.
             return Ok(());
         }
-        if last.saturating_sub(1) <= self.fired {
+        if last.saturating_sub(1) <= self.fired.all() {
             self.late.extend(frame.indices());
             return Ok(());
         }
         let rest;
-        let frame = if self.behind.is_empty() {
-            frame
-        } else {
-            rest = self.without_behind(frame, last)?;
+        let frame = if self.fired.any_ahead() {
+            rest = self.without_ahead(frame, last)?;
             &rest
+        } else {
+            frame
         };
         match self.work {
             Panework::Each(grid) => {
-                for end in grid.ends_of(pane, self.fired) {
+                for end in grid.ends_of(pane, self.fired.all()) {
                     self.fold(frame, end, cx)?;
                 }
                 Ok(())
@@ -160,15 +158,14 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         }
     }
 
-    /// The rows whose windows had not fired where they were before a restore; the others are late.
-    fn without_behind(&mut self, frame: &Frame, last: i64) -> Result<Frame, OperatorError> {
+    /// The rows of keys whose windows had not fired where they were before a restore; the others are late.
+    fn without_ahead(&mut self, frame: &Frame, last: i64) -> Result<Frame, OperatorError> {
         let input = Input::of(frame)?;
         let (_, hashes) = self.keys.read(&input)?;
         let mut position = 0;
         let selection = frame.selection().refine(|row| {
-            let before = fired_before(&self.behind, self.key_groups, hashes[position]);
+            let keeps = last.saturating_sub(1) > self.fired.of(hashes[position]);
             position += 1;
-            let keeps = last.saturating_sub(1) > before;
             if !keeps {
                 self.late.push(row);
             }
@@ -215,7 +212,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         loop {
             let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
             let next = match self.work {
-                Panework::Shared(grid) => panes.namespaces().find_map(|pane| grid.next_end_of(pane, self.fired)),
+                Panework::Shared(grid) => panes.namespaces().find_map(|pane| grid.next_end_of(pane, self.fired.all())),
                 Panework::Each(_) | Panework::Given => panes.namespaces().next(),
             };
             let Some(end) = next.filter(|end| end.saturating_sub(1) <= target) else {
@@ -230,10 +227,30 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         }
     }
 
+    /// Moves what a cumulating window's panes hold into the first one.
+    fn gather(&mut self, start: i64, end: i64) {
+        let panes = self.panes.as_mut().expect("an operator is opened before its first watermark");
+        let later: Vec<i64> = panes.namespaces().filter(|pane| (start + 1..end).contains(pane)).collect();
+        for pane in later {
+            let from = panes.get(pane).into_iter().flat_map(|pane| pane.iter());
+            let (keys, held): (Vec<K>, Vec<A>) = from.map(|(key, held)| (key.clone(), held.clone())).unzip();
+            let hashes: Vec<KeyHash> = keys.iter().map(|key| key.hash()).collect();
+            panes.drop_namespace(pane);
+            let plan = &self.plan;
+            let fresh = || A::fresh(plan);
+            panes.pane(start).upsert_batch(&keys, &hashes, fresh, |key, into| merge(plan, into, &held[key]));
+        }
+    }
+
     fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if let Panework::Shared(grid) = self.work
+            && grid.cumulates()
+        {
+            self.gather(grid.start_of(end), end);
+        }
         let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
-        let (behind, groups) = (&self.behind, self.key_groups);
-        let takes = |hash: KeyHash| behind.is_empty() || fired_before(behind, groups, hash) < end.saturating_sub(1);
+        let fired = &self.fired;
+        let takes = |hash: KeyHash| !fired.any_ahead() || fired.of(hash) < end.saturating_sub(1);
         self.merged.clear();
         let (start, windows) = match self.work {
             Panework::Shared(grid) => (grid.start_of(end), grid.start_of(end)..end),
@@ -255,8 +272,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
 
     /// All windows up to `fired` have fired: drops what no window needs any more.
     fn settle(&mut self, fired: i64) {
-        self.fired = self.fired.max(fired);
-        self.behind.retain(|(_, before)| *before > self.fired);
+        self.fired.advance(fired);
         loop {
             let panes = self.panes.as_mut().expect("an operator is opened before its first watermark");
             let Some(pane) = panes.namespaces().next() else { return };
@@ -264,7 +280,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
                 Panework::Shared(grid) => grid.last_end(pane),
                 Panework::Each(_) | Panework::Given => pane,
             };
-            if last.saturating_sub(1) > self.fired {
+            if last.saturating_sub(1) > self.fired.all() {
                 return;
             }
             panes.drop_namespace(pane);
@@ -275,15 +291,9 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     }
 }
 
-/// Up to when the windows of a key had fired before a restore.
-fn fired_before(behind: &[(Range<u16>, i64)], groups: KeyGroups, hash: KeyHash) -> i64 {
-    let group = groups.of(hash).0;
-    behind.iter().find(|(range, _)| range.contains(&group)).map_or(i64::MIN, |(_, fired)| *fired)
-}
-
 impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        self.key_groups = cx.key_groups;
+        self.fired.open(cx);
         self.panes = Some(Panes::new(cx.operator.table("windows"), "windows"));
         self.distincts = Some(Distincts::new(&self.plan, cx.operator, None)?);
         Ok(())
@@ -319,7 +329,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
         }
         let mut panes = self.panes.as_ref()?.namespaces();
         match self.work {
-            Panework::Shared(grid) => panes.find_map(|pane| grid.next_end_of(pane, self.fired)).map(Timestamp),
+            Panework::Shared(grid) => panes.find_map(|pane| grid.next_end_of(pane, self.fired.all())).map(Timestamp),
             Panework::Each(_) | Panework::Given => panes.next().map(Timestamp),
         }
     }
@@ -329,21 +339,12 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
-        snapshot.state(FIRED, self.fired.to_le_bytes().to_vec());
+        self.fired.snapshot(snapshot);
         Ok(())
     }
 
     fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let fired = match bytes.try_into() {
-            Ok(bytes) if name == FIRED => i64::from_le_bytes(bytes),
-            _ => {
-                let what = format!("{} bytes of state '{name}' are not a window operator's", bytes.len());
-                return Err(OperatorError::new(what).hint("start from a savepoint of the same plan"));
-            }
-        };
-        self.fired = if self.behind.is_empty() { fired } else { self.fired.min(fired) };
-        self.behind.push((self.key_groups.range(from.index, from.parallelism), fired));
-        Ok(())
+        self.fired.restore(name, from, bytes)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {

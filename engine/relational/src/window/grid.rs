@@ -34,6 +34,11 @@ impl Grid {
         self.size == self.slide
     }
 
+    /// Windows begin together, at the first of their panes.
+    pub(super) fn cumulates(&self) -> bool {
+        self.cumulates
+    }
+
     /// The pane of a time.
     #[inline]
     pub(super) fn pane_of(&self, time: i64) -> i64 {

@@ -5,6 +5,7 @@
 
 mod grid;
 mod assign;
+mod fired;
 mod merged;
 mod give;
 mod aligned;

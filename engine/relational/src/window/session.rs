@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A key's sessions are apart: no two of them meet.
-//! 2. A session has a timer at its last millisecond or before; one that comes too early is set anew.
+//! 2. A session has a timer at its last millisecond or before, set when it begins; one that comes too early is set anew. So a session that
+//!    grows has one, not one for each row.
 //! 3. A row is late if the session that it would be in is over; it is judged by what came before it only.
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use yeoul_frame::{Frame, KeyHash, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table, Timers};
 
+use super::fired::Fired;
 use super::give::give;
 use super::merged::merge;
 use super::{WindowAggregate, WindowTime};
@@ -19,9 +21,6 @@ use crate::assign_times::event_times;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit_late};
-
-/// The name of the time up to which sessions have ended, in a snapshot.
-const FIRED: &str = "fired";
 
 /// Start, end and accumulators.
 type Session<A> = (i64, i64, A);
@@ -34,7 +33,7 @@ pub(super) struct SessionOperator<K: ColumnKey, A: Accumulators> {
     groups: Groups<K>,
     folder: Folder,
     state: Option<(Table<K, Vec<Session<A>>>, Timers<K>)>,
-    fired: Option<i64>,
+    fired: Fired,
     late: Vec<u32>,
 }
 
@@ -59,19 +58,14 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
             groups: Groups::new(),
             folder: Folder::default(),
             state: None,
-            fired: None,
+            fired: Fired::new(),
             late: Vec::new(),
         })
     }
 
-    fn fired(&self) -> i64 {
-        self.fired.unwrap_or(i64::MIN)
-    }
-
     /// Takes rows; `judged`: there is one row, which may be late.
     fn take(&mut self, frame: &Frame, times: &[Timestamp], judged: bool) -> Result<(), OperatorError> {
-        let fired = self.fired();
-        let Self { plan, keys, groups, folder, gap, late, .. } = self;
+        let Self { plan, keys, groups, folder, gap, late, fired, .. } = self;
         let (table, timers) = self.state.as_mut().expect("an operator is opened before its first frame");
         let input = Input::of(frame)?;
         keys.read(&input)?;
@@ -119,22 +113,21 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
                 }
                 at += 1;
             }
-            if judged && end.saturating_sub(1) <= fired {
+            if judged && end.saturating_sub(1) <= fired.of(hashes[number]) {
                 late.extend(frame.indices());
                 emptied = sessions.is_empty();
                 return;
             }
-            let is_new = joined.is_none();
             let held = match joined {
-                None => held,
+                None => {
+                    timers.register(&held_keys[number], hashes[number], 0, Timestamp(end.saturating_sub(1)));
+                    held
+                }
                 Some(mut joined) => {
                     merge(plan, &mut joined, &held);
                     joined
                 }
             };
-            if is_new || start < part.start {
-                timers.register(&held_keys[number], hashes[number], 0, Timestamp(end.saturating_sub(1)));
-            }
             sessions.push((start, end, held));
         });
         if emptied {
@@ -183,13 +176,14 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
         if !is_done {
             return Ok(Progress::More);
         }
-        self.fired = Some(self.fired().max(time));
+        self.fired.advance(time);
         Ok(Progress::Done)
     }
 }
 
 impl<K: ColumnKey, A: Accumulators> Operator for SessionOperator<K, A> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.fired.open(cx);
         let sessions = Table::new(cx.operator.table("sessions"), "sessions");
         self.state = Some((sessions, Timers::new(cx.operator.table("session timers"), "session timers")));
         Ok(())
@@ -199,14 +193,16 @@ impl<K: ColumnKey, A: Accumulators> Operator for SessionOperator<K, A> {
         let input = Input::of(frame)?;
         let times = match self.spec.time {
             WindowTime::Column(column) => event_times(&input.column(column)?)?,
-            WindowTime::ProcTime => vec![Timestamp(cx.now().0.max(self.fired().saturating_add(1))); input.rows()],
+            WindowTime::ProcTime => {
+                vec![Timestamp(cx.now().0.max(self.fired.furthest().saturating_add(1))); input.rows()]
+            }
             _ => input.times().into_owned(),
         };
         if times.contains(&Timestamp::MIN) {
             return Err(OperatorError::new("a row has no event time, and windows need one")
                 .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()"));
         }
-        let fired = self.fired();
+        let fired = self.fired.furthest();
         if times.iter().all(|time| time.0.saturating_add(self.gap) - 1 > fired) {
             self.take(frame, &times, false)?;
         } else {
@@ -236,21 +232,12 @@ impl<K: ColumnKey, A: Accumulators> Operator for SessionOperator<K, A> {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
-        snapshot.state(FIRED, self.fired().to_le_bytes().to_vec());
+        self.fired.snapshot(snapshot);
         Ok(())
     }
 
-    /// Subtasks may have been apart: a session of one that was ahead has fired and is gone, one of the others has not.
-    fn restore(&mut self, name: &str, _: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let fired = match bytes.try_into() {
-            Ok(bytes) if name == FIRED => i64::from_le_bytes(bytes),
-            _ => {
-                let what = format!("{} bytes of state '{name}' are not a session operator's", bytes.len());
-                return Err(OperatorError::new(what).hint("start from a savepoint of the same plan"));
-            }
-        };
-        self.fired = Some(self.fired.map_or(fired, |other| other.min(fired)));
-        Ok(())
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        self.fired.restore(name, from, bytes)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {

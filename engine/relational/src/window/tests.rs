@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, TimeUnit};
 use proptest::prelude::*;
+use yeoul_operator::Subtask;
 
 use super::*;
 use crate::aggregate::AggregateFunction as F;
@@ -89,6 +90,71 @@ fn sessions_join_and_a_late_row_may_still_belong_to_one() {
 }
 
 #[test]
+fn windows_that_cumulate_hold_one_pane_of_what_has_fired() {
+    let mut harness = harness(spec(Window::Cumulate { size: 100, step: 10, offset: 0 }, false));
+    for step in 0..9 {
+        harness.push(0, input().frame(&format!("+I 1 {step} 0 0 @{}", step * 10)));
+        harness.watermark(step * 10 + 9);
+        let (n, end) = (step + 1, step * 10 + 10);
+        assert_eq!(rows(&harness.take()), format!("+I 1 {n} {step} 0 {end} @{}", end - 1));
+        assert_eq!(harness.state_entries(), 1);
+    }
+    // Behind what has fired, but in the longest window.
+    harness.push(0, input().frame("+I 1 77 0 0 @35\n+I 2 5 0 0 @1"));
+    harness.finish();
+    assert_eq!(rows(&harness.take()), "+I 1 10 77 0 100 @99\n+I 2 1 5 0 100 @99");
+    assert_eq!(harness.state_entries(), 0);
+}
+
+#[test]
+fn a_session_that_grows_has_one_timer() {
+    let mut harness = harness(spec(Window::Session { gap: 10 }, false));
+    (0..50).for_each(|time| harness.push(0, input().frame(&format!("+I 1 {time} 0 0 @{time}"))));
+    assert_eq!(harness.state_entries(), 2);
+    harness.watermark(30);
+    assert_eq!(harness.state_entries(), 2);
+    harness.finish();
+    assert_eq!(rows(&harness.take()), "+I 1 50 49 0 59 @58");
+    assert_eq!(harness.state_entries(), 0);
+}
+
+/// Two instances, the first of which goes further than the second; then one, restored of a snapshot of one that was restored of theirs.
+fn one_of_two(window: Window, times: &[i64], far: i64, near: i64) -> (usize, Vec<String>, Harness) {
+    let mut first = harness(spec(window, false));
+    let saved = first.snapshot();
+    let mut two = [0, 1].map(|index| first.restored(Subtask { index, parallelism: 2 }, &[&saved]));
+    let lines = times.iter().flat_map(|time| (0..20).map(move |key| format!("+I {key} 1 0 0 @{time}")));
+    let frame = input().frame(&lines.collect::<Vec<_>>().join("\n"));
+    two.iter_mut().for_each(|one| one.push(0, frame.clone()));
+    two[0].watermark(far);
+    two[1].watermark(near);
+    let ahead = two[0].counters.records_in.get() as usize / times.len();
+    let given = two.iter_mut().flat_map(Harness::take).collect::<Vec<_>>();
+    let saved = two.each_mut().map(|one| one.snapshot());
+    let one = Subtask { index: 0, parallelism: 1 };
+    let again = first.restored(one, &[&saved[0], &saved[1]]).snapshot();
+    (ahead, rows(&given).lines().map(str::to_owned).collect(), first.restored(one, &[&again]))
+}
+
+#[test]
+fn who_was_ahead_stays_ahead_over_restores_in_a_row() {
+    let (ahead, mut given, mut one) = one_of_two(Window::Hop { size: 20, slide: 10, offset: 0 }, &[15], 19, 9);
+    assert!((1..20).contains(&ahead) && given.len() == ahead, "{ahead} of 20 keys, {} windows", given.len());
+    one.finish();
+    given.extend(rows(&one.take()).lines().map(str::to_owned));
+    given.sort_unstable();
+    let mut expected: Vec<_> =
+        (0..20).flat_map(|k| [format!("+I {k} 1 1 0 20 @19"), format!("+I {k} 1 1 10 30 @29")]).collect();
+    expected.sort_unstable();
+    assert_eq!(given, expected, "each window once");
+
+    let (ahead, _, mut one) = one_of_two(Window::Session { gap: 10 }, &[0], 50, 10);
+    let lines: Vec<String> = (0..20).map(|key| format!("+I {key} 1 0 0 @25")).collect();
+    one.push(0, input().frame(&lines.join("\n")));
+    assert_eq!(one.counters.late.get() as usize, ahead, "late for keys that were ahead, and for no others");
+}
+
+#[test]
 fn windows_in_processing_time_end_with_the_clock() {
     for window in [Window::Tumble { size: 10, offset: 0 }, Window::Session { gap: 10 }] {
         let mut harness = harness(WindowAggregate { time: WindowTime::ProcTime, ..spec(window, false) });
@@ -118,7 +184,7 @@ fn what_no_window_can_do_is_refused() {
 type Row = (i64, i64, i64);
 
 /// The windows of rows, those that are late left out, the plain way.
-fn model(window: Window, given: bool, events: &[Event]) -> (Fold, usize) {
+fn model(window: Window, given: bool, distinct: bool, events: &[Event]) -> (Fold, usize) {
     let (mut watermark, mut late) = (i64::MIN, 0);
     let mut windows: BTreeMap<(i64, i64, i64), Vec<i64>> = BTreeMap::new();
     let mut sessions: BTreeMap<i64, Vec<(i64, i64, Vec<i64>)>> = BTreeMap::new();
@@ -182,9 +248,8 @@ fn model(window: Window, given: bool, events: &[Event]) -> (Fold, usize) {
     }
     let mut fold = Fold::new();
     for ((key, start, end), values) in windows {
-        let distinct = values.iter().collect::<std::collections::BTreeSet<_>>().len();
-        let distinct =
-            if matches!(window, Window::Session { .. }) && !given { String::new() } else { format!(" {distinct}") };
+        let values_of = values.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let distinct = if distinct { format!(" {values_of}") } else { String::new() };
         let (n, max) = (values.len(), values.iter().max().unwrap());
         fold.insert(format!("{key} {n} {max}{distinct} {start} {end}"), 1);
     }
@@ -220,6 +285,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..80),
         cut in 1..6_usize,
         which in 0..7_usize,
+        plain: bool,
     ) {
         let window = [
             Window::Tumble { size: 10, offset: 3 },
@@ -231,7 +297,7 @@ proptest! {
             Window::Session { gap: 12 },
         ][which];
         let given = which == 4;
-        let distinct = given || !matches!(window, Window::Session { .. });
+        let distinct = !plain && (given || !matches!(window, Window::Session { .. }));
         let spec = spec(window, distinct);
         let time = if given { WindowTime::Windowed { start: 2, end: 3 } } else { WindowTime::RowTime };
         let spec = WindowAggregate { time, ..spec };
@@ -254,7 +320,7 @@ proptest! {
             }
         }
         steps.push(Step::Push(0, input().frame(&lines.join("\n"))));
-        let (expected, late) = model(window, given, &events);
+        let (expected, late) = model(window, given, distinct, &events);
         let mut folded = Fold::new();
         let mut ended = run_with_restores(harness(spec), &steps, |_, out| fold(&mut folded, out));
         prop_assert_eq!(folded, expected);
