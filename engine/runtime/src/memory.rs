@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! 1. Memory is bounded by named limits; past a limit there is backpressure or a clear error: state that is over its limit after
-//!    [`PATIENCE`] rounds of eviction, or far over it between two commits, ends the job with a permanent error that names the tables.
+//!    [`PATIENCE`] rounds of eviction, or far over it between two commits, ends the job with a permanent error that names the tables, if the
+//!    process as a whole holds more than the job's limit.
 //! 2. Only records of sealed segments are evicted, and each segment is walked once when it is sealed; older ones again, in turn, only
 //!    while there is more to free.
 
@@ -72,6 +73,9 @@ pub struct StateMemory {
     /// Where the next walk through older segments goes on.
     hand: SegmentId,
     round: Option<Round>,
+    /// What was held when a round had walked all there is and could not free enough: until a sixteenth more is held, older segments are
+    /// not walked again.
+    settled: usize,
     /// Rounds in a row that ended over the limit.
     over: u32,
     /// When it last looked between commits, in units of [`LOOK_MILLIS`].
@@ -100,8 +104,8 @@ impl StateMemory {
     /// For a shard whose state was restored from segments up to `newest`, of which some was evicted at once if `evicting`.
     #[must_use]
     pub fn new(shard: ShardId, limits: MemoryLimits, newest: SegmentId, evicting: bool) -> Self {
-        let (look, round, over, looked) = (false, None, 0, 0);
-        Self { shard, limits, look, evicting, newest, hand: SegmentId(0), round, over, looked }
+        let (look, round, settled, over, looked) = (false, None, 0, 0, 0);
+        Self { shard, limits, look, evicting, newest, hand: SegmentId(0), round, settled, over, looked }
     }
 
     /// An epoch is committed.
@@ -115,12 +119,14 @@ impl StateMemory {
     /// State is over its limit for good, or a block of the log is not as it was written.
     pub fn step(&mut self, tasks: &mut [Task], mapped: &BTreeMap<SegmentId, Segment>) -> Result<bool, JobError> {
         if std::mem::take(&mut self.look) {
-            let surplus = held(tasks).saturating_sub(self.limits.evict_above);
+            let held = held(tasks);
+            let surplus = held.saturating_sub(self.limits.evict_above);
             self.evicting |= surplus > 0;
+            let left = if held > self.settled { mapped.len() } else { 0 };
             match &mut self.round {
                 Some(round) => round.surplus = surplus,
                 None if !self.evicting => self.over = 0,
-                None => self.round = Some(Round { surplus, stage: Stage::Cooling, left: mapped.len() }),
+                None => self.round = Some(Round { surplus, stage: Stage::Cooling, left }),
             }
         }
         let Some(round) = &mut self.round else { return Ok(false) };
@@ -143,8 +149,9 @@ impl StateMemory {
                     round.stage = Stage::Walking(Walk::new(segment));
                 }
                 None => {
+                    let has_freed = round.surplus == 0;
                     self.round = None;
-                    self.judge(tasks)?;
+                    self.judge(tasks, has_freed)?;
                 }
             },
             Stage::Walking(walk) => {
@@ -180,10 +187,11 @@ impl StateMemory {
     }
 
     /// All is evicted that can be.
-    fn judge(&mut self, tasks: &mut [Task]) -> Result<(), JobError> {
+    fn judge(&mut self, tasks: &mut [Task], has_freed: bool) -> Result<(), JobError> {
         let held = held(tasks);
+        self.settled = if has_freed { 0 } else { self.settled.max(held + held / 16) };
         self.over = if held > self.limits.shard { self.over + 1 } else { 0 };
-        if self.over > PATIENCE { Err(self.too_much(tasks, held)) } else { Ok(()) }
+        if self.over > PATIENCE && self.is_confirmed() { Err(self.too_much(tasks, held)) } else { Ok(()) }
     }
 
     /// Looks now and then between commits, while nothing can be evicted.
@@ -198,7 +206,13 @@ impl StateMemory {
         self.looked = look;
         let held = held(tasks);
         let most = self.limits.shard.saturating_add(self.limits.shard.max(OVERDRAFT));
-        if held > most { Err(self.too_much(tasks, held)) } else { Ok(()) }
+        if held > most && self.is_confirmed() { Err(self.too_much(tasks, held)) } else { Ok(()) }
+    }
+
+    /// What a large table holds is estimated from a sample, and shards may have unlike shares of the keys: a job is not ended while the whole
+    /// process holds less than its state may.
+    fn is_confirmed(&self) -> bool {
+        yeoul_sys::resident_bytes().is_none_or(|bytes| bytes > self.limits.job as u64)
     }
 
     #[cold]

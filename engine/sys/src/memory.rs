@@ -9,7 +9,7 @@ pub fn memory_bytes() -> Option<u64> {
     static BYTES: OnceLock<Option<u64>> = OnceLock::new();
     *BYTES.get_or_init(|| {
         let read = |path: &str| std::fs::read_to_string(path).ok();
-        let machine = read("/proc/meminfo").and_then(|text| total(&text));
+        let machine = read("/proc/meminfo").and_then(|text| kilobytes(&text, "MemTotal:"));
         let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
         // A limit that is not set is the word `max`, or a number beyond any machine.
         let limit = limits.iter().filter_map(|path| read(path)?.trim().parse().ok()).min();
@@ -17,9 +17,16 @@ pub fn memory_bytes() -> Option<u64> {
     })
 }
 
-/// The `MemTotal` of /proc/meminfo.
-fn total(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+/// Bytes of memory that this process holds now. None where the system does not say.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    kilobytes(&status, "VmRSS:")
+}
+
+/// A line such as `MemTotal: 16384 kB` of a file in /proc, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -28,11 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_process_holds_is_known() {
+        assert!(resident_bytes().is_none_or(|bytes| bytes > 1 << 16));
+    }
+
+    #[test]
     fn the_total_is_read_in_bytes() {
         for (text, expected) in
             [("MemFree: 1 kB\nMemTotal:       16384 kB\n", Some(16 << 20)), ("MemTotal: many kB\n", None), ("", None)]
         {
-            assert_eq!(total(text), expected, "{text:?}");
+            assert_eq!(kilobytes(text, "MemTotal:"), expected, "{text:?}");
         }
     }
 }

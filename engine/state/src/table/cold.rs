@@ -135,11 +135,13 @@ impl<V: Value> Cold<V> {
         }
     }
 
-    /// Forgets up to `most` values that were read. Returns the bytes freed.
+    /// Forgets up to `most` values that were read. Returns the bytes freed, their places in the list of reads included: 0 when nothing is left.
     pub(super) fn cool(&mut self, most: usize) -> usize {
         let before = self.read_bytes.get();
         let read = self.read.get_mut();
-        for hash in read.drain(read.len().saturating_sub(most)..) {
+        // What was written since it was read is in the list and no longer here.
+        let forgotten = read.len().min(most);
+        for hash in read.drain(read.len() - forgotten..) {
             if let Some(value) = self.entries.get_mut(&hash).and_then(|entry| entry.read.take()) {
                 self.read_bytes.set(self.read_bytes.get().saturating_sub(size_of::<V>() + value.heap_bytes()));
             }
@@ -148,7 +150,7 @@ impl<V: Value> Cold<V> {
             // A value's own size may have been estimated otherwise when it was read.
             self.read_bytes.set(0);
         }
-        before.saturating_sub(self.read_bytes.get())
+        before.saturating_sub(self.read_bytes.get()) + forgotten * size_of::<u64>()
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
