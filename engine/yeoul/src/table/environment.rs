@@ -1,6 +1,5 @@
 //! Where SQL begins and where its jobs are run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,12 +162,6 @@ impl TableEnvironment {
             self.start(built, self.config_of(&job)).wait()?;
         }
         Ok(())
-    }
-
-    /// The folder of a job's state, or none.
-    #[must_use]
-    pub fn data(&self) -> Option<&PathBuf> {
-        self.config.data.as_ref()
     }
 }
 
