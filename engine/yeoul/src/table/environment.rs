@@ -137,7 +137,7 @@ impl TableEnvironment {
                 config.checkpoint_interval = Some(interval).filter(|interval| !interval.is_zero());
             }
             _ if job.result.is_some() => {
-                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL)
+                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL);
             }
             _ => {}
         }
