@@ -157,7 +157,10 @@ fn only_sys_touches_clock_files_and_threads() {
     let doors = ["engine/sys/", "ci/", "bench/", "fuzz/", "examples/"];
     for path in rust_files() {
         let name = shown(&path);
-        let test = name.contains("/tests/") || name.ends_with("/harness.rs") || name.ends_with("/tests.rs");
+        let test = name.contains("/tests/")
+            || name.contains("/benches/")
+            || name.ends_with("/harness.rs")
+            || name.ends_with("/tests.rs");
         if test || doors.iter().any(|door| name.starts_with(door)) {
             continue;
         }

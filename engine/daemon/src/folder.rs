@@ -20,6 +20,8 @@ use crate::{Failure, place};
 const SAVEPOINT: &str = "SAVEPOINT";
 /// The file that a state folder has once there is a checkpoint in it.
 const MANIFEST: &str = "MANIFEST";
+/// The file that says that a job has ended.
+const FINISHED: &str = "finished";
 
 /// The folders of one run of a script.
 pub(crate) struct ScriptFolder {
@@ -34,6 +36,17 @@ pub(crate) struct ScriptFolder {
 pub(crate) struct JobFolder {
     services: Services,
     root: PathBuf,
+}
+
+/// From what a job begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    /// Nothing was given.
+    Nothing,
+    /// This savepoint.
+    Savepoint(PathBuf),
+    /// It had ended when the script was stopped.
+    Ended,
 }
 
 /// What an earlier run left of a job.
@@ -84,20 +97,31 @@ impl ScriptFolder {
         &self.savepoint
     }
 
-    /// The savepoint from which job `number` begins, if one was given.
-    pub(crate) fn from(&self, number: usize) -> Result<Option<PathBuf>, Failure> {
-        let Some(from) = &self.from else { return Ok(None) };
+    /// From what job `number` begins, if there is no checkpoint of its own.
+    pub(crate) fn from(&self, number: usize) -> Result<From, Failure> {
+        let Some(from) = &self.from else { return Ok(From::Nothing) };
         let own = from.join(number.to_string());
         if place::exists(&self.services, &own.join(SAVEPOINT)) {
-            return Ok(Some(own));
+            return Ok(From::Savepoint(own));
+        }
+        if place::exists(&self.services, &own.join(FINISHED)) {
+            return Ok(From::Ended);
         }
         if number == 1 && place::exists(&self.services, &from.join(SAVEPOINT)) {
-            return Ok(Some(from.clone()));
+            return Ok(From::Savepoint(from.clone()));
         }
         Err(Failure::Refused(format!(
             "'{}' holds no savepoint of the script's job {number}\n  hint: give the folder that was printed when the script was stopped",
             from.display()
         )))
+    }
+
+    /// Notes beside the savepoints of a stop that job `number` had ended before it.
+    pub(crate) fn note_ended(&self, number: usize) -> Result<(), Failure> {
+        let note = self.savepoint_of(number).join(FINISHED);
+        place::write(&self.services, &note, b"").map_err(|error| failed("writing", &note, &error))?;
+        let own = self.job(number).root;
+        place::remove_tree(&self.services, &own).map_err(|error| failed("removing", &own, &error))
     }
 
     /// Removes what the jobs kept: the script has ended, or is to begin anew.
@@ -126,7 +150,7 @@ impl JobFolder {
             Err(error) => return Err(failed("reading", &note, &error)),
         };
         let checkpoint = place::exists(&self.services, &self.checkpoints().join(MANIFEST));
-        let finished = place::exists(&self.services, &self.root.join("finished"));
+        let finished = place::exists(&self.services, &self.root.join(FINISHED));
         if let Some(known) = known
             && known != statement.as_bytes()
             && (checkpoint || finished)
@@ -146,7 +170,7 @@ impl JobFolder {
 
     /// Notes that the job has ended and needs its state no more.
     pub(crate) fn finish(&self) -> Result<(), Failure> {
-        let note = self.root.join("finished");
+        let note = self.root.join(FINISHED);
         place::write(&self.services, &note, b"").map_err(|error| failed("writing", &note, &error))?;
         self.forget()
     }

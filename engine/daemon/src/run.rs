@@ -16,7 +16,7 @@ use yeoul::table::{Results, TableEnvironment, final_table};
 use yeoul::{JobHandle, Outcome, RestartStrategy};
 
 use crate::arguments::Options;
-use crate::folder::{Left, ScriptFolder};
+use crate::folder::{From, Left, ScriptFolder};
 use crate::script::{self, Script};
 use crate::summary::{Ending, Summary};
 use crate::{Failure, place};
@@ -41,7 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if options.fresh {
         folder.remove()?;
     }
-    let mut runner = Runner { env: &env, options, folder: &folder, services, live: Vec::new(), stopped: false };
+    let mut runner =
+        Runner { env: &env, options, folder: &folder, services, live: Vec::new(), ended: Vec::new(), stopped: false };
     for step in steps {
         match step {
             Planned::Shown(text) => println!("{text}"),
@@ -152,6 +153,8 @@ struct Runner<'a> {
     folder: &'a ScriptFolder,
     services: Services,
     live: Vec<Live>,
+    /// Jobs that have ended, in this run or before.
+    ended: Vec<usize>,
     stopped: bool,
 }
 
@@ -161,15 +164,17 @@ impl Runner<'_> {
         let PlannedJob { number, name, statement, job, built, folded } = planned;
         let own = self.folder.job(number);
         let left = own.begin(&statement)?;
+        let from = self.folder.from(number)?;
+        if left == Left::Finished || from == From::Ended {
+            self.ended.push(number);
+            self.say(&name, "resumed", "ended in the run before, and is not run again");
+            return Ok(());
+        }
         match left {
-            Left::Finished => {
-                self.say(&name, "resumed", "ended in the run that was cut short, and is not run again");
-                return Ok(());
-            }
             Left::Checkpoint => {
                 self.say(&name, "resumed", "an earlier run was cut short; this one goes on from what it had committed");
             }
-            Left::Nothing => {}
+            Left::Nothing | Left::Finished => {}
         }
         if !built.bounded {
             for warning in &job.warnings {
@@ -178,7 +183,9 @@ impl Runner<'_> {
         }
         let mut config = self.env.config_of(&job);
         config.data = Some(own.checkpoints());
-        config.from_savepoint = self.folder.from(number)?;
+        if let From::Savepoint(folder) = from {
+            config.from_savepoint = Some(folder);
+        }
         config.shards = self.options.shards.unwrap_or(config.shards);
         let names = built.graph.nodes.iter().map(|node| node.name.clone()).collect();
         let ends = |node: usize| {
@@ -260,6 +267,7 @@ impl Runner<'_> {
             }
             Ok(Outcome::Finished) => {
                 let folded = if live.folded { self.fold(&own.changelog()) } else { Ok(()) };
+                self.ended.push(live.number);
                 folded.and_then(|()| own.finish())
             }
             Ok(Outcome::Stopped(_)) => own.forget(),
@@ -298,6 +306,9 @@ impl Runner<'_> {
                 return Err(Failure::Job(format!("stopping with a savepoint failed: {error}")));
             }
             self.reap(live)?;
+        }
+        for number in std::mem::take(&mut self.ended) {
+            self.folder.note_ended(number)?;
         }
         let files = self.options.files.join(" ");
         let data = match self.options.data.as_path() {

@@ -1,6 +1,5 @@
 //! `yeoul run` as its user meets it: the real binary, its output, its exit status, and what is left when it is killed or stopped.
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -255,14 +254,18 @@ fn jobs_of_a_script_run_in_order_and_are_not_repeated() {
         )
     };
     let script = format!(
-        "{NUMBERS}{}{}INSERT INTO a SELECT id FROM numbers WHERE id <= 10; INSERT INTO b SELECT id + 1 FROM a; SELECT COUNT(*) FROM b, (SELECT SLOW FROM (VALUES (1)) AS v(SLOW)) AS w WHERE b.id > w.SLOW;",
+        "{NUMBERS}{}{}INSERT INTO a SELECT id FROM numbers WHERE id <= 10; INSERT INTO b SELECT id + 1 FROM a;",
         copy("a"),
         copy("b")
     );
-    world.file("s.sql", &script);
-    let (status, _, err) = world.run("run s.sql --final table.csv");
+    let slow = "CREATE TABLE slow (id BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '${SLOW:-1000}', 'number-of-rows' = '1000');";
+    world.file("s.sql", &format!("{script}{slow} SELECT COUNT(*) AS n FROM slow;"));
+    let (status, _, err) = world.interrupted("run s.sql --final table.csv", Duration::from_millis(500), "-INT");
     assert_eq!(status, 0, "{err}");
-    assert_eq!(world.text("a").lines().count(), 10);
-    assert_eq!(world.text("table.csv"), "10\n");
-    assert!(Path::new(&world.folder.path().join("b")).exists());
+    assert_eq!((world.text("a").lines().count(), world.text("b").lines().count()), (10, 10));
+    let how = err.lines().find_map(|line| line.split_once("go on with: yeoul ")).expect("how to go on").1;
+    // A file that is there is not written again: the first two jobs would be refused.
+    let (status, _, err) = world.run(&format!("{how} --final table.csv --set SLOW=1000000"));
+    assert_eq!((status, err.matches("is not run again").count()), (0, 2), "{err}");
+    assert_eq!(world.text("table.csv"), "1000\n");
 }

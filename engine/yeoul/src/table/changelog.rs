@@ -50,21 +50,15 @@ pub fn final_table(changelog: &[u8]) -> Result<Vec<u8>, Unfolded> {
         size += count * row.len();
     }
     // The line end stands below all other bytes of text but tabs; rows are compared without it.
-    there.sort_unstable_by(|a, b| a.trim_ascii_end_newline().cmp(b.trim_ascii_end_newline()));
+    there.sort_unstable_by_key(|line| bare(line));
     let mut table = Vec::with_capacity(size);
     there.into_iter().for_each(|row| table.extend_from_slice(row));
     Ok(table)
 }
 
-/// Without the one LF at the end.
-trait TrimNewline {
-    fn trim_ascii_end_newline(&self) -> &[u8];
-}
-
-impl TrimNewline for [u8] {
-    fn trim_ascii_end_newline(&self) -> &[u8] {
-        self.strip_suffix(b"\n").unwrap_or(self)
-    }
+/// A line without its end.
+fn bare(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
 /// Lines with their ends; an LF in quotes ends none.

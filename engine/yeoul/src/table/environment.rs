@@ -1,6 +1,5 @@
 //! Where SQL begins and where its jobs are run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +137,7 @@ impl TableEnvironment {
                 config.checkpoint_interval = Some(interval).filter(|interval| !interval.is_zero());
             }
             _ if job.result.is_some() => {
-                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL)
+                config.checkpoint_interval = config.checkpoint_interval.map(|_| WATCHED_INTERVAL);
             }
             _ => {}
         }
@@ -163,12 +162,6 @@ impl TableEnvironment {
             self.start(built, self.config_of(&job)).wait()?;
         }
         Ok(())
-    }
-
-    /// The folder of a job's state, or none.
-    #[must_use]
-    pub fn data(&self) -> Option<&PathBuf> {
-        self.config.data.as_ref()
     }
 }
 
