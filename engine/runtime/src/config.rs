@@ -16,7 +16,8 @@ pub struct JobConfig {
     pub shards: u16,
     /// Flink's maximum parallelism: fixed for the life of the state.
     pub key_groups: KeyGroups,
-    /// Where state, manifest and checkpoints live. None: nothing is kept, and a restart begins anew.
+    /// Where state, manifest and checkpoints live. None: nothing is kept, and a job that fails is not restarted, whatever `restart` says: it
+    /// would put out again what it has put out.
     pub data: Option<PathBuf>,
     /// Time between the starts of two checkpoints. None: only at the end and for savepoints.
     pub checkpoint_interval: Option<Duration>,
@@ -94,6 +95,9 @@ pub const DRAIN_SLICE: Duration = Duration::from_micros(100);
 
 /// Frozen records that are drained between two looks at the clock.
 pub const DRAIN_RECORDS: usize = 256;
+
+/// Bytes of sealed output that are copied into the log before a shard looks after its input again; a sink's piece is copied whole.
+pub const OUTPUT_SLICE: usize = 256 << 10;
 
 /// Chunks of the log that may wait for the writer, for each shard. Beyond that the shard stops draining.
 pub const LOG_CHUNKS: usize = 64;

@@ -22,6 +22,7 @@ use crate::attention::Attention;
 use crate::catalog::TableEntry;
 use crate::chain::{Env, Noted};
 use crate::compact::Compactor;
+use crate::config::OUTPUT_SLICE;
 use crate::drain::Drain;
 use crate::error::JobError;
 use crate::task::{Standing, Task};
@@ -152,6 +153,8 @@ struct Flight {
     drain: Drain,
     /// What sinks sealed, once all tasks have passed.
     outputs: Option<Vec<(OperatorId, Arc<[u8]>)>>,
+    /// How many of these are in the log.
+    logged: usize,
     /// What could not be handed to the writer yet.
     held: Option<Chunk>,
     sealed: bool,
@@ -159,7 +162,8 @@ struct Flight {
 
 impl Flight {
     fn of(barrier: Barrier, tasks: usize) -> Self {
-        Self { barrier, passed: vec![false; tasks], drain: Drain::default(), outputs: None, held: None, sealed: false }
+        let passed = vec![false; tasks];
+        Self { barrier, passed, drain: Drain::default(), outputs: None, logged: 0, held: None, sealed: false }
     }
 }
 
@@ -317,11 +321,20 @@ impl Shard {
             for (operator, name, bytes) in self.noted.states.drain(..) {
                 self.log.operator_state(operator, &name, &bytes);
             }
-            let outputs = std::mem::take(&mut self.noted.sealed);
-            for (sequence, (sink, bytes)) in outputs.iter().enumerate() {
-                self.log.sealed_output(*sink, self.id, epoch, sequence as u64, bytes);
+            flight.outputs = Some(std::mem::take(&mut self.noted.sealed));
+            return Ok(true);
+        }
+        let mut copied = 0;
+        let left = flight.outputs.iter().flatten().skip(flight.logged);
+        for (sequence, (sink, bytes)) in (flight.logged as u64..).zip(left) {
+            if copied >= OUTPUT_SLICE {
+                break;
             }
-            flight.outputs = Some(outputs);
+            self.log.sealed_output(*sink, self.id, epoch, sequence, bytes);
+            flight.logged += 1;
+            copied += bytes.len();
+        }
+        if copied > 0 {
             return Ok(true);
         }
         let outputs = flight.outputs.take().unwrap_or_default();
