@@ -149,8 +149,7 @@ impl StateMemory {
                     round.stage = Stage::Walking(Walk::new(segment));
                 }
                 None => {
-                    let has_freed = round.surplus == 0;
-                    self.round = None;
+                    let has_freed = self.round.take().is_some_and(|round| round.surplus == 0);
                     self.judge(tasks, has_freed)?;
                 }
             },
