@@ -34,6 +34,7 @@ pub enum Error {
     /// The graph was put together wrongly.
     Graph(GraphError),
     /// A script is wrong.
+    #[cfg(feature = "sql")]
     Sql(yeoul_sql::SqlError),
     /// The job failed.
     Job(JobError),
@@ -43,6 +44,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Graph(error) => error.fmt(f),
+            #[cfg(feature = "sql")]
             Self::Sql(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
         }
@@ -57,6 +59,7 @@ impl From<GraphError> for Error {
     }
 }
 
+#[cfg(feature = "sql")]
 impl From<yeoul_sql::SqlError> for Error {
     fn from(error: yeoul_sql::SqlError) -> Self {
         Self::Sql(error)

@@ -16,20 +16,25 @@
 pub mod environment;
 pub mod figures;
 pub mod progress;
+#[cfg(feature = "sql")]
 pub mod table;
 
 pub use environment::{Environment, Error};
 pub use figures::Figures;
 pub use progress::Progress;
+#[cfg(feature = "sql")]
 pub use table::TableEnvironment;
 pub use yeoul_derive::record_facade as record;
 pub use yeoul_frame::{Timestamp, rkyv};
 pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
 pub use {
     yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator,
-    yeoul_print as print, yeoul_runtime as runtime, yeoul_sql as sql, yeoul_state as state, yeoul_stream as stream,
-    yeoul_sys as sys, yeoul_tables as tables,
+    yeoul_print as print, yeoul_runtime as runtime, yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
+    yeoul_tables as tables,
 };
+
+#[cfg(feature = "sql")]
+pub use yeoul_sql as sql;
 
 /// What `#[record]` names in the code that it writes. Not for use by hand.
 #[doc(hidden)]
