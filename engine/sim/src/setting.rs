@@ -69,8 +69,9 @@ pub struct Setting {
     pub interval: Duration,
 }
 
-/// Bytes that state may keep in memory, in every setting: a hundredth of it is more than most jobs hold, a shard of many less than some do.
-const STATE_MEMORY: usize = 4 << 20;
+/// Bytes that state may keep in memory, in every setting: more than the shard of any job holds that has most keys, and a hundredth of it is
+/// less than most hold.
+const STATE_MEMORY: usize = 16 << 20;
 /// Old segments are read again so often, in simulated time.
 const SCRUB_INTERVAL: Duration = Duration::from_millis(5);
 
