@@ -187,6 +187,7 @@ impl StateMemory {
 
     /// All is evicted that can be.
     fn judge(&mut self, tasks: &mut [Task], has_freed: bool) -> Result<(), JobError> {
+        cool_all(tasks);
         let held = held(tasks);
         self.settled = if has_freed { 0 } else { self.settled.max(held + held / 16) };
         self.over = if held > self.limits.shard { self.over + 1 } else { 0 };
@@ -203,7 +204,11 @@ impl StateMemory {
             return Ok(());
         }
         self.looked = look;
-        let held = held(tasks);
+        let mut held = held(tasks);
+        if held > self.limits.shard && self.evicting {
+            // What was read from the log since the last round may go at any time; a walk over evicted state reads all of it.
+            held = held.saturating_sub(cool_all(tasks));
+        }
         let most = self.limits.shard.saturating_add(self.limits.shard.max(OVERDRAFT));
         if held > most && self.is_confirmed() { Err(self.too_much(tasks, held)) } else { Ok(()) }
     }
@@ -237,6 +242,19 @@ impl StateMemory {
             mib(self.limits.shard),
             mib(self.limits.job),
         ))
+    }
+}
+
+/// Forgets all that was read from the log. Returns the bytes freed.
+fn cool_all(tasks: &mut [Task]) -> usize {
+    let mut all = 0;
+    loop {
+        let mut freed = 0;
+        each_table(tasks, &mut |_, table| freed += table.cool());
+        all += freed;
+        if freed == 0 {
+            return all;
+        }
     }
 }
 
