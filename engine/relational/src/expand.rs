@@ -66,7 +66,7 @@ impl Operator for ExpandOperator {
             for (&column, _) in spec.columns.iter().zip(set).filter(|(_, within)| !**within) {
                 arrays[column] = new_null_array(columns[column].data_type(), rows);
             }
-            let id = std::iter::repeat_n(spec.id(set), rows);
+            let id = vec![spec.id(set); rows];
             arrays.push(words_to_array(spec.schema.field(columns.len()).data_type(), id, None));
             let kinds = kinds.as_ref().map(|kinds| kinds.to_vec()).unwrap_or_default();
             emit(cx, &spec.schema, arrays, times.to_vec(), kinds)?;

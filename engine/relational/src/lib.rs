@@ -17,7 +17,6 @@ mod output;
 mod sort_key;
 mod refusal;
 mod arena;
-mod passed;
 mod pending;
 pub mod time_order;
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Frame, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
+use yeoul_operator::{
+    Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
+};
 use yeoul_state::{KeyBytes, StateTable};
 
 use crate::aggregate::Groups;
@@ -19,7 +21,6 @@ use crate::assign_times::event_times;
 use crate::input::{Input, check_inserts, gather};
 use crate::key::KeyReader;
 use crate::output::{OUTPUT_ROWS, emit, emit_late};
-use crate::passed::Passed;
 use crate::pending::{Pending, Ripe};
 use crate::row::{EncodedRows, RowCodec};
 use crate::sort_key::{SortKey, SortKeys, check, list};
@@ -57,7 +58,7 @@ impl TemporalSort {
             rows: EncodedRows::default(),
             sort: SortKeys::default(),
             pending: None,
-            passed: Passed::new(),
+            passed: Passed::new("passed"),
         }))
     }
 }

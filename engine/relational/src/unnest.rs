@@ -105,7 +105,7 @@ impl Operator for UnnestOperator {
             }
             if spec.ordinality {
                 let nulls = out.iter().map(|(_, _, number)| number.is_some()).collect::<Vec<_>>();
-                let numbers = out.iter().map(|(_, _, number)| u64::from(number.unwrap_or(0)));
+                let numbers = out.iter().map(|(_, _, number)| u64::from(number.unwrap_or(0))).collect();
                 arrays.push(words_to_array(&DataType::Int32, numbers, Some(nulls.into())));
             }
             let of = |row: &(u32, Option<u32>, Option<u32>)| row.0 as usize;

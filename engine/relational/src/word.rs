@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_array::{Array, ArrayRef, BooleanArray, make_array};
+use arrow_buffer::{Buffer, NullBuffer};
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, TimeUnit};
 
 /// A native value that fits into a word.
 pub(crate) trait Word: Copy {
     fn to_word(self) -> u64;
-    fn from_word(word: u64) -> Self;
 }
 
 macro_rules! integers {
@@ -24,10 +24,6 @@ macro_rules! integers {
             #[allow(clippy::cast_lossless, reason = "one cast for signed and unsigned numbers: it extends the sign")]
             fn to_word(self) -> u64 {
                 self as u64
-            }
-            #[inline(always)]
-            fn from_word(word: u64) -> Self {
-                word as Self
             }
         }
     )* };
@@ -39,20 +35,12 @@ impl Word for f32 {
     fn to_word(self) -> u64 {
         u64::from(self.to_bits())
     }
-    #[inline(always)]
-    fn from_word(word: u64) -> Self {
-        Self::from_bits(word as u32)
-    }
 }
 
 impl Word for f64 {
     #[inline(always)]
     fn to_word(self) -> u64 {
         self.to_bits()
-    }
-    #[inline(always)]
-    fn from_word(word: u64) -> Self {
-        Self::from_bits(word)
     }
 }
 
@@ -186,23 +174,24 @@ pub(crate) fn read_words(array: &dyn Array, out: &mut Vec<u64>) -> bool {
     true
 }
 
-/// An array of this type from words.
+/// An array of this type from words. A word's low bytes are the value, so this is compiled by width and not by type.
 ///
 /// # Panics
 /// If values of this type do not fit into words.
-pub(crate) fn words_to_array(
-    data_type: &DataType,
-    words: impl ExactSizeIterator<Item = u64>,
-    nulls: Option<NullBuffer>,
-) -> ArrayRef {
-    by_word_type!(data_type,
-        T => {
-            let values = words.map(<T as ArrowPrimitiveType>::Native::from_word).collect::<Vec<_>>();
-            let array = PrimitiveArray::<T>::new(values.into(), nulls);
-            Arc::new(array.with_data_type(data_type.clone())) as ArrayRef
-        },
-        bool => Arc::new(BooleanArray::new(BooleanBuffer::from_iter(words.map(|word| word != 0)), nulls)) as ArrayRef,
-        _ => panic!("{data_type} does not fit into a word"))
+pub(crate) fn words_to_array(data_type: &DataType, words: Vec<u64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let rows = words.len();
+    let values = match width(data_type) {
+        Some(_) if *data_type == DataType::Boolean => {
+            return Arc::new(BooleanArray::new(words.iter().map(|word| *word != 0).collect(), nulls));
+        }
+        Some(8) => Buffer::from_vec(words),
+        Some(4) => Buffer::from_vec(words.iter().map(|word| *word as u32).collect::<Vec<_>>()),
+        Some(2) => Buffer::from_vec(words.iter().map(|word| *word as u16).collect::<Vec<_>>()),
+        Some(_) => Buffer::from_vec(words.iter().map(|word| *word as u8).collect::<Vec<_>>()),
+        None => panic!("{data_type} does not fit into a word"),
+    };
+    let data = ArrayData::builder(data_type.clone()).len(rows).add_buffer(values).nulls(nulls);
+    make_array(data.build().expect("a value and a null for each row"))
 }
 
 /// How the words of a type are ordered.
@@ -265,7 +254,7 @@ mod tests {
             let mut words = Vec::new();
             assert!(read_words(&array, &mut words));
             assert_eq!(words[1], 0);
-            let back = words_to_array(array.data_type(), words.into_iter(), array.nulls().cloned());
+            let back = words_to_array(array.data_type(), words, array.nulls().cloned());
             assert_eq!(&back, &array);
         }
     }

@@ -188,7 +188,8 @@ impl Finished {
                 let (old, new) = (parts(false), parts(true));
                 let part = |is_new| if is_new { new } else { old };
                 let nulls = nulls(&|group, is_new| part(is_new).1[group as usize]);
-                words_to_array(data_type, picks.iter().map(|&(group, is_new)| part(is_new).0[group as usize]), nulls)
+                let words = picks.iter().map(|&(group, is_new)| part(is_new).0[group as usize]).collect();
+                words_to_array(data_type, words, nulls)
             }
             Self::Wide(..) => {
                 let parts = |is_new| match of(is_new) {

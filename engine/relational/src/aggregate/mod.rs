@@ -30,28 +30,17 @@ pub(crate) use groups::{Groups, Members};
 pub(crate) use plan::Plan;
 pub(crate) use plan::ROWS;
 
-/// Evaluates `$make` with `$held` as the smallest type of accumulators that holds a plan's. Builds for tests make do with fewer sizes:
-/// each is a copy of every operator to compile.
+/// Evaluates `$make` with `$held` as the smallest type of accumulators that holds a plan's. Few sizes: each is a copy of every
+/// aggregating operator to compile.
 macro_rules! by_accumulators {
     ($plan:expr, $held:ident => $make:expr) => {
         match ($plan.texts, $plan.words) {
-            #[cfg(not(debug_assertions))]
-            (0, 0..=1) => {
-                type $held = [u64; 1];
-                $make
-            }
-            #[cfg(not(debug_assertions))]
-            (0, 2) => {
+            (0, 0..=2) => {
                 type $held = [u64; 2];
                 $make
             }
-            (0, 0..=4) => {
+            (0, 3..=4) => {
                 type $held = [u64; 4];
-                $make
-            }
-            #[cfg(not(debug_assertions))]
-            (0, 5..=8) => {
-                type $held = [u64; 8];
                 $make
             }
             (0, 5..=16) => {

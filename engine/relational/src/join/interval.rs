@@ -15,7 +15,9 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Frame, RowKind, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
+use yeoul_operator::{
+    Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
+};
 use yeoul_state::{Panes, StateTable};
 
 use super::cross::Shape;
@@ -29,7 +31,6 @@ use crate::expression::Expression;
 use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
 use crate::output::{OUTPUT_ROWS, emit_late};
-use crate::passed::Passed;
 use crate::row::{EncodedRows, RowCodec};
 use crate::time_order::millis;
 
@@ -161,7 +162,7 @@ impl<K: ColumnKey> IntervalOperator<K> {
         // A row looks into two panes or three, and waits at most half of its time longer than it must.
         let span = (spec.upper.saturating_sub(spec.lower) / 2).max(LEAST_SPAN);
         let joined = joined_schema(&spec.left_schema, &spec.right_schema);
-        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new(), span })
+        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new("passed"), span })
     }
 
     /// The watermark from which on no row can come any more that goes with one of this input and time.

@@ -189,8 +189,7 @@ fn key_form(name: &str, schemas: [&SchemaRef; 2], keys: [&[usize]; 2]) -> Result
         ))
         .hint("cast both sides of an equality to one type before the join"));
     }
-    let forms = [0, 1].map(|side| KeyForm::of(schemas[side], keys[side]));
-    Ok(if forms.contains(&KeyForm::NullableWord) { KeyForm::NullableWord } else { forms[0] })
+    Ok(KeyForm::of(schemas[0], keys[0]))
 }
 
 fn check_output(name: &str, kind: JoinKind, inputs: [&SchemaRef; 2], schema: &SchemaRef) -> Result<(), OperatorError> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Frame, KeyHash, RowKind, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table};
 
 use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
@@ -25,7 +25,6 @@ use crate::expression::Expression;
 use crate::input::Input;
 use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
 use crate::output::{OUTPUT_ROWS, emit, emit_late, frame};
-use crate::passed::Passed;
 use crate::pending::{Pending, Ripe};
 use crate::row::{EncodedRows, RowCodec};
 
@@ -133,7 +132,7 @@ impl<K: ColumnKey> TemporalOperator<K> {
             groups: Groups::new(),
             pending: None,
             versions: None,
-            passed: Passed::new(),
+            passed: Passed::new("passed"),
         })
     }
 

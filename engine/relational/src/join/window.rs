@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Frame, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{Panes, StateTable};
 
 use super::cross::{Cross, Shape};
@@ -23,7 +23,6 @@ use crate::expression::Expression;
 use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
 use crate::output::emit_late;
-use crate::passed::Passed;
 use crate::row::{EncodedRows, RowCodec};
 
 /// Joins rows of the same window. Late rows are counted, and go to [`LATE`](crate::LATE).
@@ -120,7 +119,7 @@ impl<K: ColumnKey> WindowJoinOperator<K> {
             side(&spec.right_schema, &spec.right_keys, spec.right_end)?,
         ];
         let joined = joined_schema(&spec.left_schema, &spec.right_schema);
-        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new() })
+        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new("passed") })
     }
 
     fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {

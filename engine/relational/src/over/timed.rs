@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use yeoul_frame::{Frame, KeyHash, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table};
 
 use super::calls::{Calls, Results};
@@ -24,7 +24,6 @@ use crate::assign_times::event_times;
 use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit, emit_late};
-use crate::passed::Passed;
 use crate::pending::Pending;
 use crate::row::{EncodedRows, RowCodec};
 use crate::time_order::OrderTime;
@@ -101,7 +100,7 @@ impl<K: ColumnKey> TimedOperator<K> {
             groups: Groups::new(),
             rows: EncodedRows::default(),
             state: None,
-            passed: Passed::new(),
+            passed: Passed::new("passed"),
         })
     }
 

@@ -304,14 +304,15 @@ impl<K: ColumnKey> Opened<'_, K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use yeoul_state::Key;
+    use yeoul_state::{Key, NullableWord};
 
     #[test]
     fn the_bytes_are_those_that_the_format_page_prints() {
         let row = RankedRow { time: 1_000, id: KeyBytes::new(b"k"), row: (*b"\0a").into() };
         crate::testing::check_printed("ranked", &row);
-        let mut ranks = Ranks::<u64>::new(OperatorId::of("top"), None, FoundBy::Id);
-        ranks.open(&7, 7_u64.hash(), 0).insert(b"\x01\xff", row);
+        let (mut ranks, seven) =
+            (Ranks::<NullableWord>::new(OperatorId::of("top"), None, FoundBy::Id), NullableWord::new(7));
+        ranks.open(&seven, seven.hash(), 0).insert(b"\x01\xff", row);
         let (place, _) = ranks.rows.iter().next().unwrap();
         crate::testing::check_printed("ranked-key", place);
     }
@@ -319,21 +320,22 @@ mod tests {
     #[test]
     fn a_row_is_written_alone_and_found_among_its_equals() {
         for by in [FoundBy::Id, FoundBy::Row] {
-            let mut ranks = Ranks::<u64>::new(OperatorId::of("top"), None, by);
-            let hash = 7_u64.hash();
+            let mut ranks = Ranks::<NullableWord>::new(OperatorId::of("top"), None, by);
+            let seven = NullableWord::new(7);
+            let hash = seven.hash();
             let row = |n: u32| RankedRow { time: 0, id: KeyBytes::new(&n.to_le_bytes()), row: n.to_le_bytes().into() };
-            let mut partition = ranks.open(&7, hash, 0);
+            let mut partition = ranks.open(&seven, hash, 0);
             (0..1_000).for_each(|n| partition.insert(b"same", row(n)));
             ranks.rows.freeze();
             let before = ranks.rows.dirty();
-            let mut partition = ranks.open(&7, hash, 0);
+            let mut partition = ranks.open(&seven, hash, 0);
             match by {
                 FoundBy::Id => partition.remove_id(&500_u32.to_le_bytes()),
                 _ => partition.remove(&500_u32.to_le_bytes()),
             }
             partition.insert(b"same", row(5_000));
             assert_eq!(ranks.rows.dirty() - before, 2, "one removed, one put in");
-            let held: Vec<RankedRow> = ranks.open(&7, hash, 0).first(2_000);
+            let held: Vec<RankedRow> = ranks.open(&seven, hash, 0).first(2_000);
             assert_eq!(held, (0..1_000).filter(|n| *n != 500).chain([5_000]).map(row).collect::<Vec<_>>());
         }
     }

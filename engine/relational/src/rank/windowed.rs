@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::{Int64Array, UInt32Array};
 use yeoul_frame::{Frame, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{Panes, StateTable};
 
 use super::Rank;
@@ -20,7 +20,6 @@ use crate::assign_times::event_times;
 use crate::input::{Input, check_inserts, gather};
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit, emit_late};
-use crate::passed::Passed;
 use crate::row::{EncodedRows, RowCodec};
 use crate::sort_key::SortKeys;
 
@@ -52,7 +51,7 @@ impl<K: ColumnKey> WindowRankOperator<K> {
             sort: SortKeys::default(),
             rows: EncodedRows::default(),
             panes: None,
-            passed: Passed::new(),
+            passed: Passed::new("passed"),
         })
     }
 

@@ -178,12 +178,13 @@ fn nulls(rows: &[&[u8]], leaf: usize) -> Option<NullBuffer> {
 }
 
 #[inline]
-fn words<'r, const N: usize>(rows: &'r [&'r [u8]], at: usize) -> impl ExactSizeIterator<Item = u64> + 'r {
-    rows.iter().map(move |row| {
+fn words<const N: usize>(rows: &[&[u8]], at: usize) -> Vec<u64> {
+    let word = |row: &&[u8]| {
         let mut word = [0; 8];
         if let Some(bytes) = row.get(at..at + N) {
             word[..N].copy_from_slice(bytes);
         }
         u64::from_le_bytes(word)
-    })
+    };
+    rows.iter().map(word).collect()
 }

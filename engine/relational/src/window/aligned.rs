@@ -1,7 +1,7 @@
 //! TUMBLE, HOP and CUMULATE, and windows that rows bring along.
 //!
 //! Invariants:
-//! 1. For a key, every window whose last time is at or before what it has [`Fired`] up to has fired, and no other has.
+//! 1. For a key, every window whose last time is at or before what it has [`Passed`] up to has fired, and no other has.
 //! 2. A row is in a pane, or late. (Or, where hopping windows leave gaps, in no window.)
 //! 3. A pane is held as long as a window that it is in has not fired; then it is dropped whole.
 //! 4. Of windows that cumulate, the first pane holds all that has fired of the longest: so what fires is one pane, and what is new.
@@ -10,10 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyHash, Selection, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{Panes, StateTable};
 
-use super::fired::Fired;
 use super::give::give;
 use super::grid::Grid;
 use super::merged::{Merged, merge};
@@ -45,7 +44,7 @@ pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
     panes: Option<Panes<K, A>>,
     distincts: Option<Distincts<K>>,
     merged: Merged<K, A>,
-    fired: Fired,
+    fired: Passed,
     /// Rows of the frame by pane.
     split: Vec<(i64, Vec<u32>)>,
     late: Vec<u32>,
@@ -69,7 +68,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             panes: None,
             distincts: None,
             merged: Merged::new(),
-            fired: Fired::new(),
+            fired: Passed::new("fired"),
             split: Vec::new(),
             late: Vec::new(),
         })

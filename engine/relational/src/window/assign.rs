@@ -96,7 +96,7 @@ impl Operator for AssignOperator {
                 [&|end| self.grid.start_of(*end), &|end| *end, &|end| end.saturating_sub(1)];
             for bound in bounds {
                 let data_type = self.spec.schema.field(arrays.len()).data_type();
-                arrays.push(words_to_array(data_type, ends.iter().map(|end| bound(end) as u64), None));
+                arrays.push(words_to_array(data_type, ends.iter().map(|end| bound(end) as u64).collect(), None));
             }
             let times = ends.iter().map(|end| Timestamp(end.saturating_sub(1))).collect();
             let kinds: Vec<RowKind> =

@@ -48,7 +48,7 @@ pub(super) fn give<K: ColumnKey, A: Accumulators>(
                     WindowProperty::Time => end.saturating_sub(1) as u64,
                 }
             };
-            arrays.push(words_to_array(schema.field(arrays.len()).data_type(), rows.iter().map(of), None));
+            arrays.push(words_to_array(schema.field(arrays.len()).data_type(), rows.iter().map(of).collect(), None));
         }
         let times = rows.iter().map(|&row| Timestamp(window(row).1.saturating_sub(1))).collect();
         emit(cx, schema, arrays, times, Vec::new())?;

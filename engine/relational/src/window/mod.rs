@@ -5,7 +5,6 @@
 
 mod grid;
 mod assign;
-mod fired;
 mod merged;
 mod give;
 mod aligned;

@@ -9,10 +9,9 @@
 use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyHash, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Progress, Snapshot, Subtask};
+use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table, Timers};
 
-use super::fired::Fired;
 use super::give::give;
 use super::merged::merge;
 use super::{WindowAggregate, WindowTime};
@@ -33,7 +32,7 @@ pub(super) struct SessionOperator<K: ColumnKey, A: Accumulators> {
     groups: Groups<K>,
     folder: Folder,
     state: Option<(Table<K, Vec<Session<A>>>, Timers<K>)>,
-    fired: Fired,
+    fired: Passed,
     late: Vec<u32>,
 }
 
@@ -58,7 +57,7 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
             groups: Groups::new(),
             folder: Folder::default(),
             state: None,
-            fired: Fired::new(),
+            fired: Passed::new("fired"),
             late: Vec::new(),
         })
     }
