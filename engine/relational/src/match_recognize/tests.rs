@@ -145,6 +145,30 @@ fn rows_are_matched_in_the_order_of_their_times() {
 }
 
 #[test]
+fn a_condition_may_look_at_the_last_but_one_of_another_variable() {
+    // A, then B below the row before, then C above the last B but one, as in DEFINE C AS C.price > LAST(B.price, 1): the row under
+    // test for C is no B, so that it is the last but one of the Bs before it. With a single B it is null, and no row is a C.
+    let mut spec = falls_and_rises();
+    spec.references.push(price(1, Pick::Last(1)));
+    spec.variables[2].1 = less(5, 2);
+    spec.after = AfterMatch::Last(2);
+    let mut harness = harness(spec);
+    let keys = [
+        // One falls, one rises above all: no V.
+        "+I 1 9 0\n+I 1 5 1\n+I 1 12 2",
+        // Two fall; 5 is above the last of them, 3, and not above 5.
+        "+I 2 9 0\n+I 2 5 1\n+I 2 3 2\n+I 2 5 3",
+        // 6 is above 5. The search goes on at it: 6, 4, 2, and 5 is above 4, though below the first.
+        "+I 3 9 0\n+I 3 5 1\n+I 3 3 2\n+I 3 6 3\n+I 3 4 4\n+I 3 2 5\n+I 3 5 6",
+        // 8 falls once, the second 8 does not fall and is above nothing; from it on 7 falls, again alone.
+        "+I 4 9 0\n+I 4 8 1\n+I 4 8 2\n+I 4 7 3\n+I 4 9 4",
+    ];
+    harness.push(0, input().frame(&keys.join("\n")));
+    harness.finish();
+    assert_eq!(rows(&harness.take()), "+I 3 9 3 6 4 @3\n+I 3 6 2 5 4 @6");
+}
+
+#[test]
 fn what_is_no_longer_needed_is_forgotten() {
     // A B, both with conditions: a row that fits no A holds nothing.
     let references = vec![price(0, Pick::Last(0)), price(1, Pick::Last(0))];
