@@ -15,7 +15,7 @@ use crate::testing::{Harness, Table, printed};
 use crate::{
     AfterMatch, AggregateCall, AggregateFunction, ChangelogNormalize, ColumnValue, Expression, IntervalJoin, JoinKind,
     MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Pick, Rank, RankStrategy, Reference,
-    RegularJoin, SortKey, TemporalJoin, TemporalSort, Uniqueness, WindowJoin,
+    RegularJoin, SortKey, TemporalJoin, TemporalSort, Uniqueness, Window, WindowAggregate, WindowJoin, WindowTime,
 };
 
 const SHORT: DataType = DataType::Int16;
@@ -173,16 +173,31 @@ fn rows_that_wait_to_be_sorted_are_of_the_key_of_no_columns() {
 
 #[test]
 fn the_time_that_has_passed_is_as_printed() {
-    let rows = Table::new(&[("t", MILLIS)]);
-    let spec = TemporalSort { time: OrderTime::RowTime(0), order: vec![], schema: rows.schema().clone() };
-    let mut harness = open(spec, &[&[]], TemporalSort::operator);
-    let mut saved = harness.snapshot();
-    assert_eq!(saved.states(), [("passed".to_owned(), i64::MIN.to_le_bytes().to_vec())]);
-    saved.states_mut()[0].1 = printed("passed");
-    let mut again = harness.restored(Subtask { index: 0, parallelism: 1 }, &[&saved]);
-    // Of what one instance had, no more than where its keys were is behind.
-    again.watermark(-1);
-    assert_eq!(again.snapshot().states(), [("passed".to_owned(), printed("passed"))]);
+    fn check(name: &str, mut harness: Harness) {
+        let mut saved = harness.snapshot();
+        assert_eq!(saved.states(), [(name.to_owned(), i64::MIN.to_le_bytes().to_vec())], "none has passed");
+        saved.states_mut()[0].1 = printed(name);
+        let mut again = harness.restored(Subtask { index: 0, parallelism: 1 }, &[&saved]);
+        // The groups of the instance that was at this time are ahead no more.
+        again.watermark(-1);
+        assert_eq!(again.snapshot().states(), [(name.to_owned(), printed(name))]);
+    }
+    let rows = Table::new(&[("k", SHORT), ("t", MILLIS)]);
+    let sort = TemporalSort { time: OrderTime::RowTime(1), order: vec![], schema: rows.schema().clone() };
+    check("passed", open(sort, &[&[]], TemporalSort::operator));
+    for window in [Window::Tumble { size: 10, offset: 0 }, Window::Session { gap: 10 }] {
+        let spec = WindowAggregate {
+            window,
+            time: WindowTime::Column(1),
+            keys: vec![0],
+            calls: vec![],
+            properties: vec![],
+            input_schema: rows.schema().clone(),
+            retracting_input: false,
+            schema: Table::new(&[("k", SHORT)]).schema().clone(),
+        };
+        check("fired", open(spec, &[&[0]], WindowAggregate::operator));
+    }
 }
 
 fn over(time: Option<OrderTime>, order: SortKey, calls: Vec<OverCall>) -> (Table, OverAggregate) {
