@@ -37,6 +37,7 @@ pub mod temporal_sort;
 pub mod match_recognize;
 #[cfg(test)]
 mod testing;
+mod golden;
 
 use yeoul_operator::OutputId;
 

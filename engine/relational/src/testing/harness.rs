@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, Frame, KeyGroups, KeyHash, OperatorId, Pool, Selection, ShardId, Timestamp};
+use yeoul_frame::{Epoch, Frame, KeyGroups, KeyHash, OperatorId, Pool, Selection, ShardId, TableId, Timestamp};
 use yeoul_operator::{
     Context, Counters, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Router, Services, Snapshot,
     Subtask,
 };
-use yeoul_state::log::{BlockView, Chunk, LogBuffer, LogOptions, Origin, RunId, SegmentId};
+use yeoul_state::log::{BlockKind, BlockView, Chunk, LogBuffer, LogOptions, Origin, Record, RunId, SegmentId};
 use yeoul_state::{Drained, StateTable};
 
 use crate::key::HashColumns;
@@ -52,6 +52,36 @@ struct Piece {
     chunk: Arc<Chunk>,
     run: RunId,
     owners: Vec<Subtask>,
+}
+
+impl Saved {
+    /// The records of a table that were written: namespace, key and value.
+    pub(crate) fn puts(&self, table: TableId) -> Vec<(i64, Vec<u8>, Vec<u8>)> {
+        let mut found = Vec::new();
+        for Piece { chunk, run, .. } in &self.history {
+            let mut segment = vec![0; chunk.offset as usize];
+            segment.extend_from_slice(&chunk.bytes);
+            let mut at = chunk.offset as usize;
+            while at < segment.len() {
+                let origin = Origin { segment: chunk.segment, run: *run };
+                let (block, next) = BlockView::parse(&segment, at, origin).unwrap();
+                at = next;
+                if block.table() == table && block.kind() == BlockKind::Put {
+                    let of = |record: Record<'_>| (block.namespace(), record.key.to_vec(), record.value.to_vec());
+                    found.extend(block.records().map(of));
+                }
+            }
+        }
+        found
+    }
+
+    pub(crate) fn states(&self) -> &[(String, Vec<u8>)] {
+        &self.states
+    }
+
+    pub(crate) fn states_mut(&mut self) -> &mut [(String, Vec<u8>)] {
+        &mut self.states
+    }
 }
 
 fn owns(subtask: Subtask, hash: KeyHash) -> bool {
