@@ -40,7 +40,7 @@ pub use environment::{GraphError, StreamEnvironment};
 pub use harness::{HarnessError, HarnessSnapshot, OperatorHarness};
 pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 pub use keyed_stream::KeyedStream;
-pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates};
+pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
 pub use tag::OutputTag;

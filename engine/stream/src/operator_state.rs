@@ -3,7 +3,8 @@
 //! Each snapshot holds it whole, so it is for what is small: buffers, offsets, rules. What grows with the data belongs to a key.
 //!
 //! Invariants:
-//! 1. Over a restore, an element of a list is in one subtask, whatever the number of subtasks is now; one of a union list is in all of them.
+//! 1. Over a restore, an element of a list is in one subtask, whatever the number of subtasks is now. Of a union list every subtask sees all
+//!    elements, and holds for the next snapshot those that a list would have given it: so they do not multiply from restart to restart.
 //! 2. Over a restore, a map of broadcast state is one subtask's of before, in every subtask.
 
 use std::any::{Any, type_name};
@@ -22,10 +23,35 @@ pub struct OperatorStates {
     states: Vec<(String, Box<dyn State>)>,
 }
 
-/// A list that [`OperatorStates::list`] or [`OperatorStates::union_list`] declared.
+/// A list that [`OperatorStates::list`] declared.
 pub struct ListStateHandle<T> {
     at: usize,
     elements: PhantomData<fn() -> T>,
+}
+
+/// A list that [`OperatorStates::union_list`] declared.
+pub struct UnionListStateHandle<T> {
+    at: usize,
+    elements: PhantomData<fn() -> T>,
+}
+
+/// A union list as one subtask has it.
+pub struct UnionList<T> {
+    own: List<T>,
+    restored: Vec<T>,
+}
+
+impl<T> UnionList<T> {
+    /// What this subtask notes in a snapshot: its share of what was restored, and what it has added since.
+    pub fn own(&mut self) -> &mut Vec<T> {
+        &mut self.own.elements
+    }
+
+    /// What all subtasks had noted in the snapshot that this run was restored from.
+    #[must_use]
+    pub fn restored(&self) -> &[T] {
+        &self.restored
+    }
 }
 
 /// A map that [`OperatorStates::broadcast`] declared.
@@ -41,17 +67,20 @@ impl OperatorStates {
     /// # Panics
     /// If the name is that of another state of this operator.
     pub fn list<T: StateRecord>(&mut self, name: &str) -> ListStateHandle<T> {
-        let at = self.declare("list", name, List::<T> { elements: Vec::new(), is_union: false, seen: 0 });
+        let at = self.declare("list", name, List::<T> { elements: Vec::new(), seen: 0 });
         ListStateHandle { at, elements: PhantomData }
     }
 
-    /// A list of this subtask's own, which after a restore has the elements of all subtasks (Flink's `getUnionListState`).
+    /// A list of this subtask's own, beside which it sees after a restore what all subtasks had (Flink's `getUnionListState`).
+    ///
+    /// Flink gives all elements to every subtask as its own, and a function that does not take them out again has them as many times as
+    /// there are subtasks after the next restart. Here they are two lists.
     ///
     /// # Panics
     /// If the name is that of another state of this operator.
-    pub fn union_list<T: StateRecord>(&mut self, name: &str) -> ListStateHandle<T> {
-        let at = self.declare("union", name, List::<T> { elements: Vec::new(), is_union: true, seen: 0 });
-        ListStateHandle { at, elements: PhantomData }
+    pub fn union_list<T: StateRecord>(&mut self, name: &str) -> UnionListStateHandle<T> {
+        let list = UnionList::<T> { own: List { elements: Vec::new(), seen: 0 }, restored: Vec::new() };
+        UnionListStateHandle { at: self.declare("union", name, list), elements: PhantomData }
     }
 
     /// A map that all subtasks have alike, because each changes it by the same records (Flink's broadcast state).
@@ -73,6 +102,11 @@ impl OperatorStates {
     /// The elements of a list.
     pub fn elements<T: StateRecord>(&mut self, handle: &ListStateHandle<T>) -> &mut Vec<T> {
         &mut self.of::<List<T>>(handle.at).elements
+    }
+
+    /// A union list.
+    pub fn union<T: StateRecord>(&mut self, handle: &UnionListStateHandle<T>) -> &mut UnionList<T> {
+        self.of(handle.at)
     }
 
     /// The entries of a map, to read.
@@ -136,7 +170,6 @@ trait State: Send + 'static {
 
 struct List<T> {
     elements: Vec<T>,
-    is_union: bool,
     /// Elements of all subtasks that were seen during a restore.
     seen: usize,
 }
@@ -149,9 +182,7 @@ impl<T: StateRecord> State for List<T> {
     fn restore(&mut self, from: Subtask, own: Subtask, mut bytes: &[u8]) -> Result<(), Corrupt> {
         while !bytes.is_empty() {
             let element = take(&mut bytes)?;
-            let is_own = if self.is_union {
-                true
-            } else if from.parallelism == own.parallelism {
+            let is_own = if from.parallelism == own.parallelism {
                 from.index == own.index
             } else {
                 self.seen % usize::from(own.parallelism) == usize::from(own.index)
@@ -160,6 +191,29 @@ impl<T: StateRecord> State for List<T> {
                 self.elements.push(element);
             }
             self.seen += 1;
+        }
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl<T: StateRecord> State for UnionList<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.own.encode(out);
+    }
+
+    fn restore(&mut self, from: Subtask, own: Subtask, bytes: &[u8]) -> Result<(), Corrupt> {
+        self.own.restore(from, own, bytes)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.restored.push(take(&mut rest)?);
         }
         Ok(())
     }
@@ -208,6 +262,19 @@ impl<T> Clone for ListStateHandle<T> {
 }
 
 impl<T> Default for ListStateHandle<T> {
+    /// Of no state, until one is declared.
+    fn default() -> Self {
+        Self { at: usize::MAX, elements: PhantomData }
+    }
+}
+
+impl<T> Clone for UnionListStateHandle<T> {
+    fn clone(&self) -> Self {
+        Self { at: self.at, elements: PhantomData }
+    }
+}
+
+impl<T> Default for UnionListStateHandle<T> {
     /// Of no state, until one is declared.
     fn default() -> Self {
         Self { at: usize::MAX, elements: PhantomData }

@@ -7,7 +7,7 @@ use yeoul_frame::{Frame, Record, RowKind, RowSerializer, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Snapshot, Subtask};
 
 use crate::collector::Collector;
-use crate::operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates};
+use crate::operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
@@ -128,6 +128,11 @@ impl ProcessContext<'_> {
     /// A list of this subtask's own that is part of every snapshot.
     pub fn list_state<T: StateRecord>(&mut self, handle: &ListStateHandle<T>) -> &mut Vec<T> {
         self.states.elements(handle)
+    }
+
+    /// A list of this subtask's own, and what all subtasks had in theirs before the last restore.
+    pub fn union_list_state<T: StateRecord>(&mut self, handle: &UnionListStateHandle<T>) -> &mut UnionList<T> {
+        self.states.union(handle)
     }
 
     /// A map of broadcast state, to read.

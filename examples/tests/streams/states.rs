@@ -118,7 +118,7 @@ fn a_list_of_a_subtask_goes_on_where_it_was() {
 #[derive(Clone, Default)]
 struct Keeping {
     dealt: ListStateHandle<u64>,
-    union: ListStateHandle<u64>,
+    union: UnionListStateHandle<u64>,
 }
 
 impl ProcessFunction for Keeping {
@@ -138,12 +138,13 @@ impl ProcessFunction for Keeping {
     ) -> Result<(), OperatorError> {
         if *n != 0 {
             cx.list_state(&self.dealt).push(n.to_native());
-            cx.list_state(&self.union).push(n.to_native());
+            cx.union_list_state(&self.union).own().push(n.to_native());
             return Ok(());
         }
-        for (name, list) in [("dealt", &self.dealt), ("union", &self.union)] {
-            cx.list_state(list).iter().for_each(|n| out.collect((name.to_owned(), *n)));
-        }
+        cx.list_state(&self.dealt).iter().for_each(|n| out.collect(("dealt".to_owned(), *n)));
+        let union = cx.union_list_state(&self.union);
+        union.own().iter().for_each(|n| out.collect(("own".to_owned(), *n)));
+        union.restored().iter().for_each(|n| out.collect(("union".to_owned(), *n)));
         Ok(())
     }
 }
@@ -161,7 +162,11 @@ fn after_a_change_of_parallelism_lists_are_dealt_out_and_union_lists_are_everywh
                 instance.snapshot().unwrap()
             })
             .collect();
+        // The second restart sees no more than the first: elements do not multiply.
         let from: Vec<_> = snapshots.iter().collect();
+        let between: Vec<_> =
+            instances(before).map(|subtask| recipe.restored(subtask, &from).unwrap().snapshot().unwrap()).collect();
+        let from: Vec<_> = between.iter().collect();
         let (mut dealt, mut counts) = (Vec::new(), Vec::new());
         for subtask in instances(after) {
             let mut instance = recipe.restored(subtask, &from).unwrap();
@@ -169,6 +174,7 @@ fn after_a_change_of_parallelism_lists_are_dealt_out_and_union_lists_are_everywh
             let all: Vec<(String, u64)> = instance.take_output().into_iter().map(|(kept, _)| kept).collect();
             let of = |name: &str| all.iter().filter(|kept| kept.0 == name).map(|kept| kept.1).collect::<Vec<_>>();
             assert_eq!(of("union"), (1..=u64::from(before) * 10).collect::<Vec<_>>(), "{before} to {after}");
+            assert_eq!(of("own"), of("dealt"), "{before} to {after}");
             counts.push(of("dealt").len());
             dealt.extend(of("dealt"));
         }
