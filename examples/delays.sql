@@ -19,11 +19,16 @@ CREATE TABLE too_late WITH (
   'path' = '${OUT:-out}/late.csv', 'sink.single-file' = 'true', 'sink.overwrite' = 'true', 'csv.header' = 'false'
 ) LIKE departures (EXCLUDING WATERMARKS);
 
-EXECUTE STATEMENT SET BEGIN
-  INSERT INTO delays
-  SELECT origin, window_start, COUNT(*), COUNT(*) - COUNT(dep_delay), MAX(dep_delay), AVG(CAST(dep_delay AS DOUBLE))
-  FROM TABLE(TUMBLE(TABLE departures, DESCRIPTOR(sched_dep), INTERVAL '1' HOUR))
-  GROUP BY origin, window_start, window_end;
+CREATE TABLE shown WITH ('connector' = 'print') LIKE delays (EXCLUDING OPTIONS);
 
+CREATE TEMPORARY VIEW hourly AS
+SELECT origin, window_start, COUNT(*) AS flights, COUNT(*) - COUNT(dep_delay) AS cancelled, MAX(dep_delay) AS worst,
+       AVG(CAST(dep_delay AS DOUBLE)) AS mean
+FROM TABLE(TUMBLE(TABLE departures, DESCRIPTOR(sched_dep), INTERVAL '1' HOUR))
+GROUP BY origin, window_start, window_end;
+
+EXECUTE STATEMENT SET BEGIN
+  INSERT INTO delays SELECT * FROM hourly;
+  INSERT INTO shown SELECT * FROM hourly;
   INSERT INTO too_late SELECT * FROM departures$late;
 END;

@@ -24,6 +24,12 @@ pub fn resident() -> u64 {
     field("/proc/self/status", "VmRSS:") * 1024
 }
 
+/// The most resident memory so far, in bytes.
+#[must_use]
+pub fn most_resident() -> u64 {
+    field("/proc/self/status", "VmHWM:") * 1024
+}
+
 fn field(file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));

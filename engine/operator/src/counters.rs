@@ -42,6 +42,8 @@ pub struct Counters {
     pub late: Count,
     /// Malformed records, sent to the error output.
     pub errors: Count,
+    /// What may have changed it without a record: times of the clock that came, splits that ended.
+    pub turns: Count,
     /// Bytes that its state keeps in memory.
     pub state_bytes: Count,
     /// Keys, entries and timers in its state tables.
@@ -56,6 +58,7 @@ impl Default for Counters {
             records_out: Count::default(),
             late: Count::default(),
             errors: Count::default(),
+            turns: Count::default(),
             state_bytes: Count::default(),
             state_entries: Count::default(),
             watermark: AtomicI64::new(i64::MIN),

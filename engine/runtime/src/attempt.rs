@@ -286,7 +286,7 @@ fn deliver_committed(
     let mut outlets = BTreeMap::new();
     for node in &graph.nodes {
         let NodeKind::Sink { committer, .. } = &node.kind else { continue };
-        let mut committer = committer();
+        let mut committer = guard(&node.name, || Ok(committer()))?;
         let committed = restored.epoch();
         let delivered = guard(&node.name, || committer.recover(services, committed))?;
         if delivered > committed {

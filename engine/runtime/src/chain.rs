@@ -224,6 +224,7 @@ impl Chain {
             Ok(())
         })?;
         self.acted = true;
+        self.slots[at].counters.turns.add(1);
         self.slots[at].timing = (progress == Progress::More).then_some(now);
         self.distribute(at)
     }

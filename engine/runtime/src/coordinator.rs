@@ -335,7 +335,7 @@ impl Coordinator {
         self.watched
             .iter()
             .map(|of| &of.counters)
-            .map(|of| of.records_in.get() + of.records_out.get() + of.late.get() + of.errors.get())
+            .map(|of| of.records_in.get() + of.records_out.get() + of.late.get() + of.errors.get() + of.turns.get())
             .sum()
     }
 

@@ -252,8 +252,14 @@ impl SourceHead {
                     Ok(())
                 })?,
                 SourceItem::Side(output, frame) => chain.from_source(output, &frame)?,
-                SourceItem::Watermark(split, at) => self.event_time.watermark_of(split, at, &mut self.messages),
-                SourceItem::Finished(split) => self.event_time.finished(split, &mut self.messages),
+                SourceItem::Watermark(split, at) => guard(&self.name, || {
+                    self.event_time.watermark_of(split, at, &mut self.messages);
+                    Ok(())
+                })?,
+                SourceItem::Finished(split) => {
+                    self.counters.turns.add(1);
+                    self.event_time.finished(split, &mut self.messages);
+                }
             }
         }
         let mut idle_check = None;
@@ -304,8 +310,11 @@ impl SourceHead {
         let noted = &mut *env.noted;
         noted.watermark = noted.watermark.into_iter().chain([self.event_time.watermark()]).min();
         let mut snapshot = Snapshot::new(barrier.epoch, self.id, &mut noted.states, &mut noted.sealed);
-        snapshot.state(EVENT_TIME_STATE, self.event_time.save());
-        guard(&self.name, || self.source.snapshot(&mut snapshot))?;
+        guard(&self.name, || {
+            // A watermark generator may be the user's.
+            snapshot.state(EVENT_TIME_STATE, self.event_time.save());
+            self.source.snapshot(&mut snapshot)
+        })?;
         chain.signal_from_source(Signal::Barrier(barrier));
         if matches!(barrier.purpose, Purpose::Stop | Purpose::Drain) {
             self.stage = Stage::Ended;

@@ -132,6 +132,16 @@ fn a_job_without_work_asks_once_and_is_told_once() {
 }
 
 #[test]
+fn a_time_that_came_without_a_record_is_worth_an_epoch() {
+    let mut stage = Stage::new(BTreeMap::new()).opened();
+    stage.at(1);
+    assert!(matches!(stage.step().unwrap(), Tick::Idle(_)));
+    stage.counters.turns.add(1);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
+    assert_eq!(stage.told(), ["Start"]);
+}
+
+#[test]
 fn a_cancel_is_seen_behind_other_requests_and_while_an_epoch_is_in_flight() {
     let mut stage = Stage::new(BTreeMap::new()).opened();
     let stop = |reply| Request::Stop { savepoint: None, drain: false, reply };

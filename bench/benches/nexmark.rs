@@ -1,0 +1,288 @@
+//! The queries of the NEXMark benchmark, each run in a process of its own: a JSON line for each.
+//!
+//! `cargo bench -p yeoul-bench --features sql --bench nexmark -- [QUERY…] [--source memory|generator|FILE] [--shards N] [--events N]
+//! [--rate N] [--check]`. From memory, the columns that a query uses are made before the clock starts; a file is NDJSON. `--check` runs each
+//! once more, to a file, and adds the digest of the final table: it is the same from every source of the same events.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow_schema::SchemaRef;
+use yeoul::JobConfig;
+use yeoul::file::FileSink;
+use yeoul::frame::{Frame, Timestamp, hash_bytes};
+use yeoul::operator::{
+    Accepts, Context, InputId, NodeKind, Operator, OperatorError, TableConnectors, TableDefinition, TableError,
+    TableScan, TableSink, TableSource,
+};
+use yeoul::sql::build::{Doors, build};
+use yeoul::sql::session::{Job, Step};
+use yeoul::sql::{parse, variables};
+use yeoul::table::{TableEnvironment, final_table};
+use yeoul::tables::Connectors;
+use yeoul_bench::process::{cpu_time, most_resident};
+use yeoul_datagen::{NumberedRows, NumberedSource};
+use yeoul_nexmark::{EventTable, Events, NexmarkSource, Settings};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// What is asked for.
+#[derive(Clone)]
+struct Wanted {
+    queries: Vec<String>,
+    sources: Vec<String>,
+    shards: Vec<u16>,
+    events: u64,
+    rate: u64,
+    check: bool,
+    /// This process runs the one query itself.
+    is_child: bool,
+}
+
+impl Wanted {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut wanted = Self {
+            queries: Vec::new(),
+            sources: Vec::new(),
+            shards: Vec::new(),
+            events: 10_000_000,
+            rate: Settings::default().rate,
+            check: false,
+            is_child: false,
+        };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} wants a value"));
+            match word.as_str() {
+                // What cargo gives to every bench.
+                "--bench" => {}
+                "--source" => wanted.sources.push(value()?),
+                "--shards" => wanted.shards.push(value()?.parse()?),
+                "--events" => wanted.events = value()?.parse()?,
+                "--rate" => wanted.rate = value()?.parse()?,
+                "--check" => wanted.check = true,
+                "--child" => wanted.is_child = true,
+                other if other.starts_with('-') => return Err(format!("there is no option {other}").into()),
+                _ => wanted.queries.push(word),
+            }
+        }
+        if wanted.queries.is_empty() {
+            // q6 is run by `ci/nexmark`: Flink has no plan for it, and its answer is open where times are equal.
+            wanted.queries = (0..24).filter(|number| *number != 6).map(|number| format!("q{number}")).collect();
+        }
+        if wanted.sources.is_empty() {
+            wanted.sources = vec!["memory".to_owned()];
+        }
+        if wanted.shards.is_empty() {
+            wanted.shards = vec![1, 2];
+        }
+        Ok(wanted)
+    }
+}
+
+fn main() -> ExitCode {
+    let run = || {
+        let wanted = Wanted::read(std::env::args().skip(1))?;
+        if wanted.is_child { one(&wanted) } else { all(&wanted) }
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A process for each: the memory of one is not that of another, and a query that fails does not end the others.
+fn all(wanted: &Wanted) -> Result<(), Failure> {
+    let mut failed = Vec::new();
+    for query in &wanted.queries {
+        for source in &wanted.sources {
+            for shards in &wanted.shards {
+                let mut child = Command::new(std::env::current_exe()?);
+                child.args([query, "--child", "--source", source]);
+                for (option, value) in
+                    [("--shards", u64::from(*shards)), ("--events", wanted.events), ("--rate", wanted.rate)]
+                {
+                    child.args([option, &value.to_string()]);
+                }
+                child.args(wanted.check.then_some("--check"));
+                if !child.status()?.success() {
+                    failed.push(format!("{query} from {source} on {shards}"));
+                }
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+/// What went into the last operator.
+#[derive(Default)]
+struct Tally(AtomicU64);
+
+struct Taking(Arc<Tally>);
+
+impl Operator for Taking {
+    fn process(&mut self, _: InputId, frame: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
+        self.0.0.fetch_add(frame.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn one(wanted: &Wanted) -> Result<(), Failure> {
+    let (query, source, shards) = (&wanted.queries[0], &wanted.sources[0], wanted.shards[0]);
+    let fed = Fed { source: source.clone(), settings: settings(wanted), events: Arc::default() };
+    let env = TableEnvironment::new();
+    let job = job_of(query, source)?;
+    let tally = Arc::new(Tally::default());
+    let collect = |_: &SchemaRef| {
+        let tally = Arc::clone(&tally);
+        let kind = NodeKind::Operator { make: Arc::new(move || Box::new(Taking(Arc::clone(&tally)))) };
+        Ok(TableSink { kind, accepts: Accepts::Changes, parallelism: None })
+    };
+    let built = build(&job, query, &Doors { connectors: &fed, collect: &collect })?;
+    let data = tempfile::tempdir()?;
+    let config = JobConfig {
+        shards,
+        data: Some(data.path().join("job")),
+        checkpoint_interval: Some(Duration::from_secs(1)),
+        ..JobConfig::default()
+    };
+    let (began, cpu_before) = (Instant::now(), cpu_time());
+    env.start(built, config).wait()?;
+    let (wall, cpu) = (began.elapsed().as_secs_f64(), (cpu_time() - cpu_before).as_secs_f64());
+    let events = match fed.events.load(Ordering::Relaxed) {
+        0 => lines_of(Path::new(source))?,
+        events => events,
+    };
+    let digest = if wanted.check {
+        format!(", \"digest\": \"{:016x}\"", digest(&env, &job, query, &fed, shards)?)
+    } else {
+        String::new()
+    };
+    println!(
+        "{{\"query\": \"{query}\", \"source\": \"{source}\", \"shards\": {shards}, \"events\": {events}, \"wall_s\": {wall:.3}, \"cpu_s\": {cpu:.2}, \
+         \"events_per_s\": {:.0}, \"events_per_cpu_s\": {:.0}, \"peak_rss\": {}, \"changes\": {}{digest}}}",
+        events as f64 / wall,
+        events as f64 / cpu,
+        most_resident(),
+        tally.0.load(Ordering::Relaxed),
+    );
+    Ok(())
+}
+
+fn settings(wanted: &Wanted) -> Settings {
+    Settings { events: Some(wanted.events), rate: wanted.rate, ..Settings::default() }
+}
+
+/// The query's one job.
+fn job_of(query: &str, source: &str) -> Result<Job, Failure> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../examples/nexmark/{query}.sql"));
+    let script = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let known = |name: &str| match name {
+        "NEXMARK" => Some(source.to_owned()),
+        _ => std::env::var(name).ok(),
+    };
+    let script = variables::substitute(&script, &known)?;
+    let mut env = TableEnvironment::new();
+    for statement in parse::parse(&script)? {
+        if let Step::Job(job) = env.take(&statement)? {
+            return Ok(job);
+        }
+    }
+    Err(format!("{} has no query", path.display()).into())
+}
+
+/// The digest of the table in the end.
+fn digest(env: &TableEnvironment, job: &Job, query: &str, fed: &Fed, shards: u16) -> Result<u64, Failure> {
+    let folder = tempfile::tempdir()?;
+    let changes: PathBuf = folder.path().join("changes");
+    let collect = |schema: &SchemaRef| {
+        let sink = FileSink::changelog(changes.display().to_string(), Arc::clone(schema));
+        let sink = sink.map_err(|error| TableError::new(error.0))?.single().overwrite();
+        let kind = NodeKind::Sink { make: sink.make(), committer: sink.committer() };
+        Ok(TableSink { kind, accepts: Accepts::Changes, parallelism: Some(1) })
+    };
+    let built = build(job, query, &Doors { connectors: fed, collect: &collect })?;
+    env.start(built, JobConfig { shards, data: Some(folder.path().join("job")), ..JobConfig::default() }).wait()?;
+    Ok(hash_bytes(&final_table(&std::fs::read(changes)?)?).0)
+}
+
+fn lines_of(path: &Path) -> Result<u64, Failure> {
+    Ok(memchr::memchr_iter(b'\n', &std::fs::read(path)?).count() as u64)
+}
+
+/// The connectors, but for the table of events: it comes from where the bench says.
+struct Fed {
+    source: String,
+    settings: Settings,
+    /// How many events there are; 0 where a file is read.
+    events: Arc<AtomicU64>,
+}
+
+impl TableConnectors for Fed {
+    fn names(&self) -> Vec<&'static str> {
+        Connectors.names()
+    }
+
+    fn source(&self, table: &TableDefinition, scan: &TableScan) -> Result<TableSource, TableError> {
+        let is_of_events = table.columns.column_with_name("event_type").is_some();
+        if !is_of_events || !["memory", "generator"].contains(&self.source.as_str()) {
+            return Connectors.source(table, scan);
+        }
+        let (projection, used) = (scan.projection.as_deref(), scan.used.as_deref());
+        let rows = EventTable::new(self.settings.clone(), Events::All, &table.columns, projection, used)
+            .map_err(|error| TableError::new(error.to_string()))?;
+        let schema = rows.schema().clone();
+        self.events.store(self.settings.events.unwrap_or(0), Ordering::Relaxed);
+        let make = match self.source.as_str() {
+            "memory" => NumberedSource::new(Prepared::of(&rows)).make(),
+            _ => NexmarkSource::new(rows).make(),
+        };
+        Ok(TableSource { make, schema, errors: None, bounded: true, parallelism: None })
+    }
+
+    fn sink(&self, table: &TableDefinition) -> Result<TableSink, TableError> {
+        Connectors.sink(table)
+    }
+}
+
+/// Frames that lie in memory before the job begins.
+struct Prepared {
+    frames: Vec<Frame>,
+    block: u64,
+    end: u64,
+}
+
+impl Prepared {
+    fn of(rows: &EventTable) -> Self {
+        let (block, end) = (rows.block(), rows.settings().events.unwrap_or(0));
+        let starts = (0..end).step_by(block as usize);
+        Self { frames: starts.map(|from| rows.frame(from, end.min(from + block))).collect(), block, end }
+    }
+}
+
+impl NumberedRows for Prepared {
+    fn frame(&self, from: u64, to: u64, _: Timestamp) -> Frame {
+        assert!(
+            from % self.block == 0 && (to % self.block == 0 || to == self.end),
+            "whole blocks: nothing is restored"
+        );
+        self.frames[(from / self.block) as usize].clone()
+    }
+
+    fn block(&self) -> u64 {
+        self.block
+    }
+
+    fn end(&self) -> Option<u64> {
+        Some(self.end)
+    }
+
+    fn rate(&self) -> Option<u64> {
+        None
+    }
+}
