@@ -314,7 +314,7 @@ impl<K: ColumnKey> IntervalOperator<K> {
                 let arena = table.upsert(&self.groups.keys[group], self.groups.hashes[group], Arena::default);
                 for &(_, row) in of_key {
                     let mark = if paired.rows[row as usize] { PAIRED } else { 0 };
-                    arena.push(probe.times[row as usize], mark, rows.row(row as usize));
+                    arena.push(probe.times[row as usize], mark, rows.row(row as usize))?;
                 }
             }
         }

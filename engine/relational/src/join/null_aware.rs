@@ -101,7 +101,7 @@ impl<K: ColumnKey> NullAwareOperator<K> {
             let bytes = self.rows.row(row);
             if is_added(kind) {
                 let mark = if is_null { NULL_KEY } else { 0 };
-                left.upsert(&place, hash, Arena::default).push(times[row].0, mark, bytes);
+                left.upsert(&place, hash, Arena::default).push(times[row].0, mark, bytes)?;
             } else {
                 let Some(held) = left.get_mut(&place, hash) else { continue };
                 let mut is_gone = false;

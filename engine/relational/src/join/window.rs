@@ -197,6 +197,7 @@ impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
             }
         }
         kept.sort_by_key(|(end, _)| *end);
+        let mut put = Ok(());
         for kept in kept.chunk_by(|a, b| a.0 == b.0) {
             let of = |at: usize| kept[at].1 as usize;
             let keys: Vec<K> = (0..kept.len()).map(|at| groups.keys[of(at)].clone()).collect();
@@ -204,10 +205,15 @@ impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
             panes.pane(kept[0].0).upsert_batch(&keys, &hashes, Arena::default, |at, arena| {
                 for &row in members.of(of(at)) {
                     let is_null = nulls.as_ref().is_some_and(|nulls| nulls[row as usize]);
-                    arena.push(kept[0].0, if is_null { NULL_KEY } else { 0 }, rows.row(row as usize));
+                    if let Err(error) =
+                        arena.push(kept[0].0, if is_null { NULL_KEY } else { 0 }, rows.row(row as usize))
+                    {
+                        put = Err(error);
+                    }
                 }
             });
         }
+        put?;
         late.sort_unstable();
         emit_late(cx, frame, &late);
         Ok(())
