@@ -12,6 +12,7 @@ mod window_tests;
 mod interval;
 #[cfg(test)]
 mod interval_tests;
+mod versions;
 mod temporal;
 #[cfg(test)]
 mod tests;
