@@ -9,6 +9,7 @@ mod null_aware;
 mod window;
 #[cfg(test)]
 mod window_tests;
+mod reach;
 mod interval;
 #[cfg(test)]
 mod interval_tests;
