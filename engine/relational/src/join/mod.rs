@@ -31,6 +31,7 @@ use crate::expression::Expression;
 use crate::input::Input;
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::{check_schema, types_of};
+use regular::RegularOperator;
 
 pub use interval::IntervalJoin;
 pub use lookup::LookupJoin;
@@ -177,7 +178,10 @@ impl RegularJoin {
         if self.null_aware && self.kind == JoinKind::Anti {
             return by_key_form!(form, K => Ok(Box::new(null_aware::NullAwareOperator::<K>::new(self)?)));
         }
-        by_key_form!(form, K => Ok(Box::new(regular::RegularOperator::<K>::new(self)?)))
+        if self.left_ttl.is_some() || self.right_ttl.is_some() {
+            return by_key_form!(form, K => Ok(Box::new(RegularOperator::<K, { bag::DATED }>::new(self)?)));
+        }
+        by_key_form!(form, K => Ok(Box::new(RegularOperator::<K, { bag::PLAIN }>::new(self)?)))
     }
 }
 
