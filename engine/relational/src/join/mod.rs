@@ -2,6 +2,8 @@
 
 mod bag;
 mod lookup;
+#[cfg(test)]
+mod lookup_tests;
 mod pairs;
 mod cross;
 mod regular;
