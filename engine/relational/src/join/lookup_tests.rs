@@ -75,16 +75,22 @@ fn rows_come_out_with_what_the_table_has_for_their_key() {
 fn a_row_with_many_partners_makes_many_frames() {
     // Of the table's rows of key 1, those meet the condition that are above the row's own value.
     let many = 2 * OUTPUT_ROWS as i64 + 10;
-    let table: String = (0..many).map(|w| format!("+I 1 {w}\n")).collect();
-    // The values above which there are none, those of the last frame, those of the first too, and all.
-    for value in [many, many - 5, 7, -1] {
-        let (left, mut harness) = open(JoinKind::Left, &table, true);
+    // The values above which there are none, those of one end of the table, those of all of its parts, and all.
+    for (value, is_rising) in [many, many - 5, 7, -1].into_iter().flat_map(|value| [(value, true), (value, false)]) {
+        let mut table: Vec<i64> = (0..many).collect();
+        if !is_rising {
+            table.reverse();
+        }
+        let lines: String = table.iter().map(|w| format!("+I 1 {w}\n")).collect();
+        let (left, mut harness) = open(JoinKind::Left, &lines, true);
         harness.push(0, left.frame(&format!("+I 2 0\n+I 1 {value}\n+I 2 1\n+I 1 {value}\n+I 2 2")));
         let out = harness.take();
         assert!(out.iter().all(|frame| frame.len() <= OUTPUT_ROWS + 5), "{value}");
-        let partners: Vec<String> = (value + 1..many).map(|w| format!("+I 1 {value} 1 {w} @0")).collect();
+        let partners = table.iter().filter(|w| **w > value).map(|w| format!("+I 1 {value} 1 {w} @0"));
+        let partners: Vec<String> = partners.collect();
         let of_one = if partners.is_empty() { format!("+I 1 {value} null null @0") } else { partners.join("\n") };
         let alone = |v: i64| format!("+I 2 {v} null null @0");
-        assert_eq!(rows(&out), [alone(0), of_one.clone(), alone(1), of_one, alone(2)].join("\n"), "{value}");
+        let expected = [alone(0), of_one.clone(), alone(1), of_one, alone(2)].join("\n");
+        assert_eq!(rows(&out), expected, "{value} {is_rising}");
     }
 }
