@@ -2,11 +2,28 @@
 //!
 //! An entry is its row's length, a mark of the operator's own, the row's event time, then the row.
 
+use yeoul_operator::OperatorError;
 use yeoul_state::Stored;
 use yeoul_state::log::Corrupt;
 
-/// Bytes before a row.
-const HEAD: usize = 16;
+/// The most bytes of entries: their number stands before them in four bytes.
+const MOST_BYTES: usize = u32::MAX as usize;
+
+/// How many bytes entries take with one more row.
+///
+/// # Errors
+/// They would be more than can be kept of one key.
+pub(crate) fn grown(held: usize, row: usize) -> Result<usize, OperatorError> {
+    held.checked_add(Arena::HEAD).and_then(|held| held.checked_add(row)).filter(|all| *all <= MOST_BYTES).ok_or_else(
+        || {
+            OperatorError::new(format!(
+                "a row of {row} bytes, beside rows of its key that take {held} bytes of state: together more than 4 GiB"
+            ))
+            .hint("take more columns into the key, or keep rows for a shorter time")
+            .permanent()
+        },
+    )
+}
 
 /// Rows in the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,12 +42,28 @@ pub(crate) struct Entry<'a> {
 }
 
 impl Arena {
-    pub(crate) fn push(&mut self, time: i64, mark: u32, row: &[u8]) {
-        self.bytes.reserve(HEAD + row.len());
-        self.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(&mark.to_le_bytes());
-        self.bytes.extend_from_slice(&time.to_le_bytes());
-        self.bytes.extend_from_slice(row);
+    /// Bytes before a row.
+    pub(crate) const HEAD: usize = 16;
+
+    /// # Errors
+    /// One key's rows take more than 4 GiB.
+    pub(crate) fn push(&mut self, time: i64, mark: u32, row: &[u8]) -> Result<(), OperatorError> {
+        grown(self.bytes.len(), row.len())?;
+        self.append(time, mark, row);
+        Ok(())
+    }
+
+    fn append(&mut self, time: i64, mark: u32, row: &[u8]) {
+        Self::encode_entry(time, mark, row, &mut self.bytes);
+    }
+
+    /// Appends an entry as arenas hold it.
+    pub(crate) fn encode_entry(time: i64, mark: u32, row: &[u8], out: &mut Vec<u8>) {
+        out.reserve(Self::HEAD + row.len());
+        out.extend_from_slice(&(row.len() as u32).to_le_bytes());
+        out.extend_from_slice(&mark.to_le_bytes());
+        out.extend_from_slice(&time.to_le_bytes());
+        out.extend_from_slice(row);
     }
 
     #[inline]
@@ -38,7 +71,7 @@ impl Arena {
         let mut at = 0;
         std::iter::from_fn(move || {
             let entry = Self::entry(&self.bytes, at)?;
-            at += HEAD + entry.row.len();
+            at += Self::HEAD + entry.row.len();
             Some(entry)
         })
     }
@@ -51,11 +84,11 @@ impl Arena {
 
     #[inline]
     fn entry(bytes: &[u8], at: usize) -> Option<Entry<'_>> {
-        let head = bytes.get(at..at + HEAD)?;
+        let head = bytes.get(at..at + Self::HEAD)?;
         let length = u32::from_le_bytes(head[..4].try_into().expect("four bytes")) as usize;
         let mark = u32::from_le_bytes(head[4..8].try_into().expect("four bytes"));
         let time = i64::from_le_bytes(head[8..].try_into().expect("eight bytes"));
-        Some(Entry { time, mark, row: &bytes[at + HEAD..at + HEAD + length], at })
+        Some(Entry { time, mark, row: &bytes[at + Self::HEAD..at + Self::HEAD + length], at })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -73,7 +106,7 @@ impl Arena {
         let Some(first) = entries.find(|entry| !keeps(*entry)) else { return };
         let mut kept = Self { bytes: self.bytes[..first.at].to_vec() };
         for entry in entries.filter(|entry| keeps(*entry)) {
-            kept.push(entry.time, entry.mark, entry.row);
+            kept.append(entry.time, entry.mark, entry.row);
         }
         *self = kept;
     }
@@ -111,7 +144,7 @@ impl Stored for Arena {
         while at < length {
             let row = held.get(at..at + 4).map(|row| u32::from_le_bytes(row.try_into().expect("four bytes")) as usize);
             at = row
-                .and_then(|row| at.checked_add(HEAD + row))
+                .and_then(|row| at.checked_add(Self::HEAD + row))
                 .filter(|end| *end <= length)
                 .ok_or_else(|| Corrupt::new(format!("a row at byte {at} of {length} that ends after them")))?;
         }
@@ -127,6 +160,8 @@ impl Stored for Arena {
 mod tests {
     use super::*;
 
+    const HEAD: usize = Arena::HEAD;
+
     fn shown(arena: &Arena) -> Vec<(i64, u32, Vec<u8>)> {
         arena.iter().map(|entry| (entry.time, entry.mark, entry.row.to_vec())).collect()
     }
@@ -134,9 +169,9 @@ mod tests {
     #[test]
     fn rows_come_back_change_and_go_and_garbage_is_refused() {
         let mut arena = Arena::default();
-        arena.push(5, 1, b"abc");
-        arena.push(-7, 2, b"");
-        arena.push(9, 3, b"z");
+        arena.push(5, 1, b"abc").unwrap();
+        arena.push(-7, 2, b"").unwrap();
+        arena.push(9, 3, b"z").unwrap();
         let place = arena.iter().nth(1).unwrap().place();
         arena.set_mark(place, 8);
         assert_eq!(shown(&arena), [(5, 1, b"abc".to_vec()), (-7, 8, vec![]), (9, 3, b"z".to_vec())]);
@@ -150,5 +185,16 @@ mod tests {
         assert_eq!(shown(&arena), [(5, 1, b"abc".to_vec()), (9, 3, b"z".to_vec())]);
         arena.retain(|_| false);
         assert!(arena.is_empty());
+    }
+
+    #[test]
+    fn rows_that_four_bytes_cannot_count_are_refused() {
+        assert_eq!(grown(0, 3).ok(), Some(19));
+        assert_eq!(grown(MOST_BYTES - HEAD, 0).ok(), Some(MOST_BYTES));
+        assert_eq!(grown(MOST_BYTES - HEAD - 7, 7).ok(), Some(MOST_BYTES));
+        for (held, row) in [(MOST_BYTES - HEAD, 1), (MOST_BYTES, 0), (0, MOST_BYTES), (usize::MAX - 3, 9)] {
+            let error = grown(held, row).unwrap_err().to_string();
+            assert!(error.contains("more than 4 GiB") && error.contains(&held.to_string()), "{error}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! 1. Rows come back by time, then by the hash of their key, then in the order in which they came.
 
 use yeoul_frame::{KeyHash, TableId};
+use yeoul_operator::OperatorError;
 use yeoul_state::{Key, Panes, StateTable};
 
 use crate::aggregate::Groups;
@@ -34,6 +35,9 @@ impl<K: Key> Pending<K> {
     }
 
     /// Adds the rows of a frame, but for those that `skips`, each with a mark of the operator's own.
+    ///
+    /// # Errors
+    /// One key's rows take more than 4 GiB.
     pub(crate) fn add(
         &mut self,
         groups: &Groups<K>,
@@ -41,7 +45,7 @@ impl<K: Key> Pending<K> {
         rows: &EncodedRows,
         skips: impl Fn(usize) -> bool,
         mark: impl Fn(usize) -> u32,
-    ) {
+    ) -> Result<(), OperatorError> {
         let Self { panes, split } = self;
         split.clear();
         split.extend((0..times.len()).filter(|&row| !skips(row)).map(|row| (times[row].div_euclid(SPAN), row as u32)));
@@ -53,10 +57,11 @@ impl<K: Key> Pending<K> {
                 let group = groups.ids[rows_of_key[0].1 as usize] as usize;
                 let arena = table.upsert(&groups.keys[group], groups.hashes[group], Arena::default);
                 for &(_, row) in rows_of_key {
-                    arena.push(times[row as usize], mark(row as usize), rows.row(row as usize));
+                    arena.push(times[row as usize], mark(row as usize), rows.row(row as usize))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// The earliest rows whose time is at most `upto`, those of one pane; none if there are none.
@@ -104,6 +109,31 @@ impl<K: Key> Pending<K> {
 }
 
 impl<K: Key> Ripe<K> {
+    /// These rows of a frame, that wait for nothing.
+    ///
+    /// # Errors
+    /// One key's rows take more than 4 GiB.
+    pub(crate) fn of(
+        groups: &Groups<K>,
+        mut picked: Vec<usize>,
+        times: &[i64],
+        rows: &EncodedRows,
+        mark: impl Fn(usize) -> u32,
+    ) -> Result<Self, OperatorError> {
+        let mut ripe = Self { arenas: Vec::new(), rows: Vec::new() };
+        // By key; a key's rows stay in their order.
+        picked.sort_by_key(|&row| groups.ids[row]);
+        for of_key in picked.chunk_by(|&a, &b| groups.ids[a] == groups.ids[b]) {
+            let mut arena = Arena::default();
+            for &row in of_key {
+                arena.push(times[row], mark(row), rows.row(row))?;
+            }
+            ripe.push(&groups.keys[groups.ids[of_key[0]] as usize], arena);
+        }
+        ripe.rows.sort();
+        Ok(ripe)
+    }
+
     fn push(&mut self, key: &K, arena: Arena) {
         let (hash, number) = (key.hash(), self.arenas.len() as u32);
         self.rows.extend(arena.iter().map(|entry| (entry.time, hash, number, entry.place())));

@@ -135,7 +135,7 @@ impl Operator for SortOperator {
         let passed = self.groups.hashes.first().map_or(i64::MIN, |hash| self.passed.of(*hash));
         let is_late = |row: usize| times[row] <= passed;
         let pending = self.pending.as_mut().expect("an operator is opened before its first frame");
-        pending.add(&self.groups, &times, &self.rows, is_late, |_| 0);
+        pending.add(&self.groups, &times, &self.rows, is_late, |_| 0)?;
         let late: Vec<u32> = (0..times.len()).filter(|&row| is_late(row)).map(|row| input.row(row)).collect();
         emit_late(cx, frame, &late);
         Ok(())

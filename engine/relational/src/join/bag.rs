@@ -22,15 +22,19 @@ const CHUNK_BYTES: usize = 2048;
 /// At least so many buckets are looked at after each frame (and one for each row in it) for chunks whose rows have all expired.
 const SWEPT: usize = 16;
 
+/// Bytes before a row that says how long it is and how many partners it has; and with when it was written.
+pub(super) const PLAIN: usize = 8;
+pub(super) const DATED: usize = 16;
+
 /// Rows of a key, end to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Chunk {
+pub(super) struct Chunk<const HEAD: usize> {
     /// In chunk 0: the key's last chunk.
     last: u32,
     bytes: Vec<u8>,
 }
 
-impl Stored for Chunk {
+impl<const HEAD: usize> Stored for Chunk<HEAD> {
     const WIDTH: Option<usize> = None;
 
     fn vacant() -> Self {
@@ -50,6 +54,17 @@ impl Stored for Chunk {
             .split_at_checked(length)
             .ok_or_else(|| Corrupt::new(format!("rows of {length} bytes in {} bytes", bytes.len())))?;
         *bytes = rest;
+        let mut at = 0;
+        while at < length {
+            let row = held.get(at..at + 4).map(|row| word(row, 0) as usize);
+            at = row.and_then(|row| at.checked_add(HEAD + row)).filter(|end| *end <= length).ok_or_else(|| {
+                Corrupt::new(format!(
+                    "a join's row at byte {at} of {length} that ends after them: it may have been kept {} a time to live, and now is {}",
+                    if HEAD == DATED { "without" } else { "with" },
+                    if HEAD == DATED { "with one" } else { "without" }
+                ))
+            })?;
+        }
         Ok(Self { last, bytes: held.to_vec() })
     }
 
@@ -73,10 +88,10 @@ pub(super) struct Entry<'t> {
     pub(super) place: Place,
 }
 
-/// The rows of one input.
-pub(super) struct Bag<K: Key> {
-    table: Table<Compound<K, u32>, Chunk>,
-    /// How long a row lives, in milliseconds.
+/// The rows of one input, each behind so many bytes.
+pub(super) struct Bag<K: Key, const HEAD: usize> {
+    table: Table<Compound<K, u32>, Chunk<HEAD>>,
+    /// How long a row lives, in milliseconds; if it dies, it is dated.
     ttl: Option<i64>,
 }
 
@@ -89,7 +104,7 @@ fn since(bytes: &[u8], at: usize) -> i64 {
     i64::from_le_bytes(bytes[at + 8..at + 16].try_into().expect("eight bytes"))
 }
 
-impl Chunk {
+impl<const HEAD: usize> Chunk<HEAD> {
     /// Gives memory back once three quarters of it are unused.
     fn give_back(&mut self) {
         if self.bytes.len() * 4 < self.bytes.capacity() {
@@ -98,13 +113,11 @@ impl Chunk {
     }
 }
 
-impl<K: Key> Bag<K> {
+impl<K: Key, const HEAD: usize> Bag<K, HEAD> {
     pub(super) fn new(id: TableId, name: &str, ttl: Option<i64>) -> Self {
+        const { assert!(HEAD == PLAIN || HEAD == DATED, "there are two forms") };
+        debug_assert!(ttl.is_none() || HEAD == DATED, "rows that die are dated");
         Self { table: Table::new(id, name), ttl }
-    }
-
-    fn head(&self) -> usize {
-        if self.ttl.is_some() { 16 } else { 8 }
     }
 
     fn place(key: &K, hash: KeyHash, chunk: u32) -> (Compound<K, u32>, KeyHash) {
@@ -144,14 +157,14 @@ impl<K: Key> Bag<K> {
     }
 
     #[inline]
-    fn visit<'t>(&self, chunk: &'t Chunk, number: u32, now: i64, visit: &mut impl FnMut(Entry<'t>)) {
-        let (head, bytes) = (self.head(), &chunk.bytes[..]);
+    fn visit<'t>(&self, chunk: &'t Chunk<HEAD>, number: u32, now: i64, visit: &mut impl FnMut(Entry<'t>)) {
+        let bytes = &chunk.bytes[..];
         let mut at = 0;
         while at < bytes.len() {
-            let end = at + head + word(bytes, at) as usize;
+            let end = at + HEAD + word(bytes, at) as usize;
             if !self.is_expired(bytes, at, now) {
                 let place = Place { chunk: number, at: at as u32 };
-                visit(Entry { row: &bytes[at + head..end], partners: word(bytes, at + 4), place });
+                visit(Entry { row: &bytes[at + HEAD..end], partners: word(bytes, at + 4), place });
             }
             at = end;
         }
@@ -163,17 +176,15 @@ impl<K: Key> Bag<K> {
 
     /// Adds a row.
     pub(super) fn add(&mut self, key: &K, hash: KeyHash, row: &[u8], partners: u32, now: i64) {
-        let ttl = self.ttl;
         let (first, first_hash) = Self::place(key, hash, 0);
-        let head = self.head();
-        let entry = |chunk: &mut Chunk| {
+        let entry = |chunk: &mut Chunk<HEAD>| {
             // Most keys have one row: their chunk is as long as it.
             if chunk.bytes.is_empty() {
-                chunk.bytes.reserve_exact(head + row.len());
+                chunk.bytes.reserve_exact(HEAD + row.len());
             }
             chunk.bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
             chunk.bytes.extend_from_slice(&partners.to_le_bytes());
-            if ttl.is_some() {
+            if HEAD == DATED {
                 chunk.bytes.extend_from_slice(&now.to_le_bytes());
             }
             chunk.bytes.extend_from_slice(row);
@@ -235,10 +246,10 @@ impl<K: Key> Bag<K> {
 
     /// Where a chunk has an entry of this row.
     fn find(&self, bytes: &[u8], row: Option<&[u8]>, now: i64) -> Option<Range<usize>> {
-        let (head, mut at) = (self.head(), 0);
+        let mut at = 0;
         while at < bytes.len() {
-            let end = at + head + word(bytes, at) as usize;
-            if row.is_none_or(|row| *row == bytes[at + head..end] && !self.is_expired(bytes, at, now)) {
+            let end = at + HEAD + word(bytes, at) as usize;
+            if row.is_none_or(|row| *row == bytes[at + HEAD..end] && !self.is_expired(bytes, at, now)) {
                 return Some(at..end);
             }
             at = end;
@@ -281,11 +292,10 @@ impl<K: Key> Bag<K> {
     /// Takes the first entries of a chunk away, as many as begin within `room` bytes, and drops those that have expired.
     fn take_front(&mut self, place: &Compound<K, u32>, hash: KeyHash, room: usize, now: i64) -> Vec<u8> {
         self.drop_expired(place, hash, now);
-        let head = self.head();
         let Some(chunk) = self.table.get_mut(place, hash) else { return Vec::new() };
         let mut at = 0;
         while at < chunk.bytes.len().min(room) {
-            at += head + word(&chunk.bytes, at) as usize;
+            at += HEAD + word(&chunk.bytes, at) as usize;
         }
         let moved = chunk.bytes.drain(..at).collect();
         chunk.give_back();
@@ -298,7 +308,7 @@ impl<K: Key> Bag<K> {
         let Some(chunk) = self.table.get_mut(place, hash) else { return };
         let (mut at, mut kept) = (0, 0);
         while at < chunk.bytes.len() {
-            let end = at + 16 + word(&chunk.bytes, at) as usize;
+            let end = at + HEAD + word(&chunk.bytes, at) as usize;
             if since(&chunk.bytes, at).saturating_add(ttl) > now {
                 chunk.bytes.copy_within(at..end, kept);
                 kept += end - at;
@@ -325,7 +335,7 @@ impl<K: Key> Bag<K> {
         self.table.sweep(SWEPT.max(rows), |place, chunk| {
             let (mut at, mut expired, bytes) = (0, 0, &chunk.bytes[..]);
             while at < bytes.len() {
-                let end = at + 16 + word(bytes, at) as usize;
+                let end = at + HEAD + word(bytes, at) as usize;
                 if since(bytes, at).saturating_add(ttl) <= now {
                     expired += end - at;
                 }
@@ -353,7 +363,7 @@ impl<K: Key> Bag<K> {
 mod tests {
     use super::*;
 
-    fn all(bag: &Bag<u64>, key: u64) -> Vec<(Vec<u8>, u32)> {
+    fn all(bag: &Bag<u64, PLAIN>, key: u64) -> Vec<(Vec<u8>, u32)> {
         let mut rows = vec![];
         bag.for_each(&key, key.hash(), 0, |entry| rows.push((entry.row.to_vec(), entry.partners)));
         rows
@@ -361,7 +371,7 @@ mod tests {
 
     #[test]
     fn rows_of_many_chunks_come_and_go() {
-        let mut bag = Bag::<u64>::new(TableId(1), "rows", None);
+        let mut bag = Bag::<u64, PLAIN>::new(TableId(1), "rows", None);
         let row = |n: u32| vec![n as u8; 100 + n as usize];
         for n in 0..60 {
             bag.add(&7, 7_u64.hash(), &row(n), n, 0);
@@ -383,7 +393,7 @@ mod tests {
 
     #[test]
     fn rows_expire() {
-        let mut bag = Bag::<u64>::new(TableId(1), "rows", Some(10));
+        let mut bag = Bag::<u64, DATED>::new(TableId(1), "rows", Some(10));
         bag.add(&7, 7_u64.hash(), b"a", 0, 0);
         bag.add(&7, 7_u64.hash(), b"b", 0, 5);
         let mut seen = vec![];
@@ -397,7 +407,7 @@ mod tests {
 
     #[test]
     fn updates_of_a_keys_rows_leave_no_chunks_behind() {
-        let (mut bag, hash) = (Bag::<u64>::new(TableId(1), "rows", None), 7_u64.hash());
+        let (mut bag, hash) = (Bag::<u64, PLAIN>::new(TableId(1), "rows", None), 7_u64.hash());
         let row = |n: u64| [&n.to_le_bytes()[..], &[7; 92]].concat();
         (0..30).for_each(|n| bag.add(&7, hash, &row(n), 0, 0));
         for n in 30..30_000 {
@@ -413,7 +423,7 @@ mod tests {
 
     #[test]
     fn what_expired_leaves_neither_chunks_nor_gaps() {
-        let (mut bag, hash) = (Bag::<u64>::new(TableId(1), "rows", Some(100)), 7_u64.hash());
+        let (mut bag, hash) = (Bag::<u64, DATED>::new(TableId(1), "rows", Some(100)), 7_u64.hash());
         // A key that is silent once it has had two chunks.
         (0..30).for_each(|n| bag.add(&8, 8_u64.hash(), &[n; 100], 0, 0));
         for now in 0..5_000 {
@@ -434,19 +444,36 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_comes_back_and_garbage_is_refused() {
-        let chunk = Chunk { last: 3, bytes: vec![1, 2, 3] };
-        let mut bytes = Vec::new();
-        chunk.encode(&mut bytes);
-        assert_eq!(Chunk::decode(&mut &bytes[..]), Ok(chunk));
-        assert!((0..bytes.len()).all(|short| Chunk::decode(&mut &bytes[..short]).is_err()));
+    fn a_chunk_comes_back_and_what_is_cut_short_or_of_the_other_form_is_refused() {
+        let (mut plain, mut dated) =
+            (Bag::<u64, PLAIN>::new(TableId(1), "rows", None), Bag::<u64, DATED>::new(TableId(1), "rows", Some(10)));
+        for row in [&b"abc"[..], b"", b"a row that is longer than the time in front of it"] {
+            plain.add(&7, 7_u64.hash(), row, 1, 5_000);
+            dated.add(&7, 7_u64.hash(), row, 1, 5_000);
+        }
+        let (place, hash) = Bag::<u64, PLAIN>::place(&7, 7_u64.hash(), 0);
+        let (plain, dated) = (plain.table.get(&place, hash).unwrap(), dated.table.get(&place, hash).unwrap());
+        let (mut of_plain, mut of_dated) = (Vec::new(), Vec::new());
+        plain.encode(&mut of_plain);
+        dated.encode(&mut of_dated);
+        assert_eq!(Chunk::<PLAIN>::decode(&mut &of_plain[..]).as_ref(), Ok(plain));
+        assert_eq!(Chunk::<DATED>::decode(&mut &of_dated[..]).as_ref(), Ok(dated));
+        assert!((0..of_plain.len()).all(|short| Chunk::<PLAIN>::decode(&mut &of_plain[..short]).is_err()));
+        let error = |error: Corrupt| error.to_string();
+        let with = Chunk::<PLAIN>::decode(&mut &of_dated[..]).map_err(error).unwrap_err();
+        assert!(with.contains("with a time to live, and now is without"), "{with}");
+        let without = Chunk::<DATED>::decode(&mut &of_plain[..]).map_err(error).unwrap_err();
+        assert!(without.contains("without a time to live, and now is with one"), "{without}");
+        // The length of the first row is wrong.
+        of_plain[8] = 200;
+        assert!(Chunk::<PLAIN>::decode(&mut &of_plain[..]).is_err());
     }
 
     #[test]
     fn a_chunk_has_the_bytes_that_the_format_page_prints() {
-        let mut bag = Bag::<u64>::new(TableId(1), "rows", Some(10));
+        let mut bag = Bag::<u64, DATED>::new(TableId(1), "rows", Some(10));
         bag.add(&7, 7_u64.hash(), b"\0a", 3, 5_000);
-        let (place, hash) = Bag::place(&7, 7_u64.hash(), 0);
+        let (place, hash) = Bag::<u64, DATED>::place(&7, 7_u64.hash(), 0);
         crate::testing::check_printed("join-chunk", bag.table.get(&place, hash).unwrap());
     }
 }

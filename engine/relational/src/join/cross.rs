@@ -25,6 +25,14 @@ pub(super) struct Shape<'s> {
     pub(super) codecs: [&'s RowCodec; 2],
 }
 
+/// How far the rows of one key have been paired, where there was no room for all of their pairs.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    /// How many left rows have been.
+    left: usize,
+    paired: [Vec<bool>; 2],
+}
+
 /// The rows of one joining, all of which get one event time.
 pub(super) struct Cross<'s, 't> {
     shape: Shape<'s>,
@@ -41,26 +49,40 @@ impl<'s, 't> Cross<'s, 't> {
         Self { shape, time, rows: Default::default(), paired: Default::default(), pairs: Vec::new() }
     }
 
-    /// Pairs each of these left rows with each of these right ones.
+    /// Pairs each of these left rows with each of these right ones, from where they have `begun`. Returns false if there is no room for all:
+    /// then how far they are is in `begun`, and the same rows are to be added again.
     pub(super) fn add(
         &mut self,
         left: impl Iterator<Item = &'t [u8]>,
         right: impl Iterator<Item = &'t [u8]>,
+        begun: &mut Begun,
         cx: &mut Context<'_>,
-    ) -> Result<(), OperatorError> {
+    ) -> Result<bool, OperatorError> {
         let starts = [0, 1].map(|side: usize| self.rows[side].len());
         self.rows[0].extend(left);
         self.rows[1].extend(right);
         let ends = [0, 1].map(|side: usize| self.rows[side].len());
+        let meets = ends[0] > starts[0] && ends[1] > starts[1];
         // Without a condition, having any partner is known without looking at pairs.
-        let any = self.shape.residual.is_none() && ends[0] > starts[0] && ends[1] > starts[1];
+        let any = self.shape.residual.is_none() && meets;
         for side in [0, 1] {
+            self.paired[side].append(&mut begun.paired[side]);
             self.paired[side].resize(ends[side], any);
         }
-        if any && !self.shape.kind.has_right() {
-            return Ok(());
+        if !meets || (any && !self.shape.kind.has_right()) {
+            return Ok(true);
         }
-        for left in starts[0]..ends[0] {
+        let first = starts[0] + std::mem::take(&mut begun.left);
+        for left in first..ends[0] {
+            if left > first && !cx.has_room() {
+                self.give_pairs(cx)?;
+                begun.left = left - starts[0];
+                for side in [0, 1] {
+                    begun.paired[side] = self.paired[side].split_off(starts[side]);
+                    self.rows[side].truncate(starts[side]);
+                }
+                return Ok(false);
+            }
             for right in starts[1]..ends[1] {
                 self.pairs.push([left as u32, right as u32]);
                 if self.pairs.len() == OUTPUT_ROWS {
@@ -68,7 +90,12 @@ impl<'s, 't> Cross<'s, 't> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Rows that have been added.
+    pub(super) fn rows(&self) -> usize {
+        self.rows[0].len() + self.rows[1].len()
     }
 
     fn give_pairs(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {

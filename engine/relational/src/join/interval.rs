@@ -1,12 +1,14 @@
 //! Joins rows whose times are near each other.
 //!
 //! A row is kept by key, in a pane for a span of event time, until no row can come any more that goes with it; panes are dropped whole.
-//! Rows may go out that are before the watermark, so the watermark is held back behind this operator by as much as they may be.
+//! Rows may go out that are before the watermark, so the watermark is held back behind this operator by as much as they may be. A row that
+//! comes late is joined with what is still kept, and pairs of it may be late for those who come after.
 //!
 //! Invariants:
-//! 1. A row is in a pane until no partner of it can come any more, or late.
+//! 1. A row is in a pane until no partner of it can come in time any more.
 //! 2. A row is marked if and only if it has had a partner, if its input's rows come out without one.
 //! 3. A row whose key is null has no partner.
+//! 4. A row is late that came after its time had passed, and neither has a partner, nor is kept, nor comes out alone.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,6 +24,7 @@ use yeoul_state::{Panes, StateTable};
 
 use super::cross::Shape;
 use super::pairs::Pairs;
+use super::reach::Reach;
 use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
 use crate::aggregate::{Groups, columns};
 use crate::arena::{Arena, Entry, Place};
@@ -37,7 +40,8 @@ use crate::time_order::millis;
 /// The least event time that a pane holds, in milliseconds.
 const LEAST_SPAN: i64 = 256;
 
-/// Joins rows with `lower <= left time - right time <= upper`. Late rows are counted, and go to [`LATE`](crate::LATE).
+/// Joins rows with `lower <= left time - right time <= upper`. Late rows of which nothing comes are counted, and go to
+/// [`LATE`](crate::LATE).
 #[derive(Debug, Clone)]
 pub struct IntervalJoin {
     /// Which rows without a partner come out.
@@ -188,23 +192,21 @@ impl<K: ColumnKey> IntervalOperator<K> {
     /// Pairs the frame's rows with those that the other input has left here, in the order of the frame's rows.
     fn pair(&self, probe: &Probe<'_>, cx: &mut Context<'_>) -> Result<Paired, OperatorError> {
         let panes = self.sides[1 - probe.at].panes.as_ref().expect("an operator is opened before its first frame");
-        // By group: between which times all of its rows' partners lie.
-        let mut reach: Vec<Option<(i64, i64)>> = vec![None; self.groups.len()];
-        for &row in &probe.rows {
+        let reach_of = |row: u32| {
             let (low, high) = self.partners_of(probe.at, probe.times[row as usize]);
-            let reach = &mut reach[self.groups.ids[row as usize] as usize];
-            *reach = Some(reach.map_or((low, high), |(least, most)| (least.min(low), most.max(high))));
-        }
-        let mut arenas: Vec<Vec<(i64, &Arena)>> = vec![Vec::new(); self.groups.len()];
-        for pane in panes.namespaces() {
-            let (first, last) = (pane.saturating_mul(self.span), self.last_of(pane));
-            let Some(table) = panes.get(pane) else { continue };
-            for (group, reach) in reach.iter().enumerate() {
-                if reach.is_some_and(|(low, high)| low <= last && first <= high)
-                    && let Some(arena) = table.get(&self.groups.keys[group], self.groups.hashes[group])
-                {
-                    arenas[group].push((pane, arena));
-                }
+            Reach {
+                group: self.groups.ids[row as usize],
+                first: low.div_euclid(self.span),
+                last: high.div_euclid(self.span),
+            }
+        };
+        // By group and pane.
+        let mut arenas: Vec<(u32, i64, &Arena)> = Vec::new();
+        for Reach { group, first, last } in Reach::all(probe.rows.iter().map(|&row| reach_of(row))) {
+            let (key, hash) = (&self.groups.keys[group as usize], self.groups.hashes[group as usize]);
+            for arena in panes.within(first..last.saturating_add(1)).filter_map(|pane| pane.get(key, hash)) {
+                let pane = arena.iter().next().map_or(first, |entry| entry.time.div_euclid(self.span));
+                arenas.push((group, pane, arena));
             }
         }
         let mut paired = Paired { rows: vec![false; probe.times.len()], kept: Vec::new() };
@@ -212,12 +214,16 @@ impl<K: ColumnKey> IntervalOperator<K> {
         let mut candidates = Vec::new();
         for &row in &probe.rows {
             let (low, high) = self.partners_of(probe.at, probe.times[row as usize]);
-            for (pane, arena) in &arenas[self.groups.ids[row as usize] as usize] {
-                let near = arena.iter().filter(|entry| (low..=high).contains(&entry.time));
-                candidates.extend(near.map(|entry| Candidate { row, pane: *pane, entry }));
-            }
-            if candidates.len() >= OUTPUT_ROWS {
-                self.settle(probe, &mut candidates, &mut met, &mut paired, cx)?;
+            let Reach { group, first, last } = reach_of(row);
+            let from = arenas.partition_point(|(of, pane, _)| (*of, *pane) < (group, first));
+            let reached = arenas[from..].iter().take_while(|(of, pane, _)| (*of, *pane) <= (group, last));
+            for (_, pane, arena) in reached {
+                for entry in arena.iter().filter(|entry| (low..=high).contains(&entry.time)) {
+                    candidates.push(Candidate { row, pane: *pane, entry });
+                    if candidates.len() >= OUTPUT_ROWS {
+                        self.settle(probe, &mut candidates, &mut met, &mut paired, cx)?;
+                    }
+                }
             }
         }
         self.settle(probe, &mut candidates, &mut met, &mut paired, cx)?;
@@ -279,28 +285,33 @@ impl<K: ColumnKey> IntervalOperator<K> {
         alone.emit(&self.spec.schema, at, probe.columns, codec, kind, cx)
     }
 
-    /// Keeps the frame's rows as long as a partner may come; gives those alone for which none can.
+    /// Keeps the frame's rows as long as a partner may come; gives those alone for which none can. Returns those that are late.
     fn keep(
         &mut self,
         probe: &Probe<'_>,
         paired: &Paired,
         skipped: &[u32],
         cx: &mut Context<'_>,
-    ) -> Result<(), OperatorError> {
+    ) -> Result<Vec<u32>, OperatorError> {
         let (kind, at) = (self.spec.kind, probe.at);
         let mut alone: Vec<(u32, i64)> = Vec::new();
         let mut kept: Vec<(i64, u32)> = Vec::new();
-        // Rows with a null key are only kept to go out alone.
-        let outer = if kind.keeps(at) && kind != JoinKind::Semi { skipped } else { &[] };
-        for &row in probe.rows.iter().chain(outer) {
-            let time = probe.times[row as usize];
-            let is_settled = paired.rows[row as usize] && !kind.has_right();
-            if self.expiry(at, time) > self.passed.of(self.groups.hashes[self.groups.ids[row as usize] as usize]) {
+        let mut late = Vec::new();
+        let gives_alone = kind.keeps(at) && kind != JoinKind::Semi;
+        let with_key = probe.rows.iter().map(|&row| (row, true));
+        for (row, has_key) in with_key.chain(skipped.iter().map(|&row| (row, false))) {
+            let (time, is_paired) = (probe.times[row as usize], paired.rows[row as usize]);
+            let passed = self.passed.of(self.groups.hashes[self.groups.ids[row as usize] as usize]);
+            // Rows with a null key are only kept to go out alone.
+            if self.expiry(at, time) > passed && (has_key || gives_alone) {
+                let is_settled = is_paired && !kind.has_right();
                 if !(is_settled && at == 0) {
                     kept.push((time.div_euclid(self.span), row));
                 }
-            } else if kind.keeps(at) && kind != JoinKind::Semi && !paired.rows[row as usize] {
+            } else if gives_alone && !is_paired {
                 alone.push((row, time));
+            } else if time <= passed && !is_paired {
+                late.push(row);
             }
         }
         kept.sort_by_key(|&(pane, row)| (pane, self.groups.ids[row as usize]));
@@ -314,13 +325,14 @@ impl<K: ColumnKey> IntervalOperator<K> {
                 let arena = table.upsert(&self.groups.keys[group], self.groups.hashes[group], Arena::default);
                 for &(_, row) in of_key {
                     let mark = if paired.rows[row as usize] { PAIRED } else { 0 };
-                    arena.push(probe.times[row as usize], mark, rows.row(row as usize));
+                    arena.push(probe.times[row as usize], mark, rows.row(row as usize))?;
                 }
             }
         }
         let times: Vec<Timestamp> = alone.iter().map(|(_, time)| Timestamp(*time)).collect();
         let rows: Vec<&[u8]> = alone.iter().map(|(row, _)| self.sides[at].rows.row(*row as usize)).collect();
-        self.shape().give_alone(at, &rows, &times, cx)
+        self.shape().give_alone(at, &rows, &times, cx)?;
+        Ok(late)
     }
 
     fn shape(&self) -> Shape<'_> {
@@ -354,7 +366,7 @@ struct Probe<'f> {
     at: usize,
     columns: &'f [ArrayRef],
     times: &'f [i64],
-    /// The rows that are not late and have no null in their key.
+    /// The rows that have no null in their key.
     rows: Vec<u32>,
 }
 
@@ -372,7 +384,7 @@ impl<K: ColumnKey> Operator for IntervalOperator<K> {
         let spec = Arc::clone(&self.spec);
         let input = Input::of(frame)?;
         check_inserts(&spec, &input)?;
-        let Self { sides, groups, passed, .. } = self;
+        let Self { sides, groups, .. } = self;
         let Side { time, keys, codec, rows, .. } = &mut sides[at];
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
@@ -380,17 +392,9 @@ impl<K: ColumnKey> Operator for IntervalOperator<K> {
         let nulls = null_keys(&input, if at == 0 { &spec.left_keys } else { &spec.right_keys })?;
         let columns = input.all_columns()?;
         codec.encode(&columns, input.rows(), rows)?;
-        let (mut late, mut skipped) = (Vec::new(), Vec::new());
-        let mut probe = Probe { at, columns: &columns, times: &times, rows: Vec::with_capacity(times.len()) };
-        for (row, time) in times.iter().enumerate() {
-            if *time <= passed.of(keys.hashes()[row]) {
-                late.push(input.row(row));
-            } else if nulls.as_ref().is_some_and(|nulls| nulls[row]) {
-                skipped.push(row as u32);
-            } else {
-                probe.rows.push(row as u32);
-            }
-        }
+        let is_null = |row: &u32| nulls.as_ref().is_some_and(|nulls| nulls[*row as usize]);
+        let (skipped, rows): (Vec<u32>, Vec<u32>) = (0..times.len() as u32).partition(is_null);
+        let probe = Probe { at, columns: &columns, times: &times, rows };
         let paired = self.pair(&probe, cx)?;
         let panes = self.sides[1 - at].panes.as_mut().expect("an operator is opened before its first frame");
         for &(group, pane, place) in &paired.kept {
@@ -399,7 +403,9 @@ impl<K: ColumnKey> Operator for IntervalOperator<K> {
                 arena.set_mark(place, PAIRED);
             }
         }
-        self.keep(&probe, &paired, &skipped, cx)?;
+        let mut late: Vec<u32> =
+            self.keep(&probe, &paired, &skipped, cx)?.into_iter().map(|row| input.row(row as usize)).collect();
+        late.sort_unstable();
         emit_late(cx, frame, &late);
         Ok(())
     }

@@ -11,7 +11,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat;
-use yeoul_frame::{Columns, Frame};
+use yeoul_frame::{Columns, Frame, RowKind, Timestamp};
 use yeoul_operator::source::SourceItem;
 use yeoul_operator::{
     Context, InputId, MakeSource, OpenContext, Operator, OperatorError, OutputId, SourceContext, SourcePoll, Subtask,
@@ -23,7 +23,7 @@ use crate::calc::truths;
 use crate::expression::{EvaluationTime, Expression};
 use crate::input::{Input, gather};
 use crate::key::{ColumnKey, KeyReader, by_key_form};
-use crate::output::{check_schema, frame};
+use crate::output::{OUTPUT_ROWS, check_schema, frame};
 
 /// Joins each row with what a table holds for its key now.
 #[derive(Clone)]
@@ -105,6 +105,25 @@ struct LookupOperator<K> {
     table: Vec<ArrayRef>,
 }
 
+/// A frame's rows.
+struct Probe<'f> {
+    columns: &'f [ArrayRef],
+    times: &'f [Timestamp],
+    /// None: all are inserts.
+    kinds: Option<&'f [RowKind]>,
+}
+
+/// What has been found for the rows of a frame and not gone out: so that one row with many partners makes many frames, not a large one.
+#[derive(Default)]
+struct Part {
+    /// The first row that is not settled.
+    first: u32,
+    /// That row has a partner, which has gone out.
+    has_partner: bool,
+    /// Rows, and places in the table.
+    pairs: Vec<(u32, u32)>,
+}
+
 impl<K: ColumnKey + std::hash::Hash + Eq> LookupOperator<K> {
     /// Reads all of the table.
     fn load(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
@@ -121,7 +140,7 @@ impl<K: ColumnKey + std::hash::Hash + Eq> LookupOperator<K> {
         let mut frames: Vec<Frame> = Vec::new();
         loop {
             let mut items = Vec::new();
-            let now = yeoul_frame::Timestamp(cx.services.clock.wall_millis());
+            let now = Timestamp(cx.services.clock.wall_millis());
             let poll = source.poll(&mut SourceContext::new(&mut items, now, cx.pool, &cx.counters)).map_err(named)?;
             frames.extend(items.into_iter().filter_map(|item| match item {
                 SourceItem::Records(_, frame) => Some(frame),
@@ -169,6 +188,47 @@ impl<K: ColumnKey + std::hash::Hash + Eq> LookupOperator<K> {
         Ok(())
     }
 
+    /// Gives what rows of a part come to: those before `end`, and if `goes_on`, so far, `end` itself.
+    fn give(
+        &self,
+        probe: &Probe<'_>,
+        part: &mut Part,
+        end: u32,
+        goes_on: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        if let Some(held) = self.held(probe.columns, &part.pairs, cx)? {
+            let mut held = held.into_iter();
+            part.pairs.retain(|_| held.next().unwrap_or(false));
+        }
+        let mut out: Vec<(u32, Option<u32>)> = Vec::with_capacity(part.pairs.len());
+        let mut found = part.pairs.drain(..).peekable();
+        for row in part.first..end + u32::from(goes_on) {
+            let before = out.len();
+            while let Some(pair) = found.next_if(|pair| pair.0 == row) {
+                out.push((row, Some(pair.1)));
+            }
+            part.has_partner |= out.len() > before;
+            if row < end && !std::mem::take(&mut part.has_partner) && self.spec.kind == JoinKind::Left {
+                out.push((row, None));
+            }
+        }
+        drop(found);
+        part.first = end;
+        if out.is_empty() {
+            return Ok(());
+        }
+        let left = UInt32Array::from_iter_values(out.iter().map(|pair| pair.0));
+        let right = UInt32Array::from_iter(out.iter().map(|pair| pair.1));
+        let columns = probe.columns.iter().map(|column| gather(column, &left));
+        let arrays =
+            columns.chain(self.table.iter().map(|column| gather(column, &right))).collect::<Result<Vec<_>, _>>()?;
+        let times = out.iter().map(|pair| probe.times[pair.0 as usize]).collect();
+        let kinds = probe.kinds.map(|kinds| out.iter().map(|pair| kinds[pair.0 as usize]).collect());
+        cx.emit(OutputId::MAIN, frame(&self.spec.schema, arrays, times, kinds.unwrap_or_default())?);
+        Ok(())
+    }
+
     /// The pairs of rows, and which of them the condition beside the keys lets stand.
     fn held(
         &self,
@@ -186,7 +246,7 @@ impl<K: ColumnKey + std::hash::Hash + Eq> LookupOperator<K> {
             .collect::<Result<Vec<_>, _>>()?;
         let joined = Columns::new(Arc::clone(&self.joined), arrays)
             .map_err(|error| OperatorError::new("a looked-up row does not fit").caused_by(error))?;
-        let times = vec![yeoul_frame::Timestamp::MIN; pairs.len()];
+        let times = vec![Timestamp::MIN; pairs.len()];
         let time = EvaluationTime { times: &times, now: cx.now(), watermark: cx.watermark() };
         let held = residual.evaluate(&joined, pairs.len(), &time)?;
         let held = held.as_boolean_opt().ok_or_else(|| OperatorError::new("a join's condition is no boolean"))?;
@@ -204,44 +264,19 @@ impl<K: ColumnKey + std::hash::Hash + Eq> Operator for LookupOperator<K> {
         let input = Input::of(&bare)?;
         let nulls = super::null_keys(&input, &self.spec.left_keys)?;
         self.keys.read(&input)?;
-        let mut pairs: Vec<(u32, u32)> = Vec::new();
+        let (columns, times, kinds) = (input.all_columns()?, input.times(), input.kinds());
+        let probe = Probe { columns: &columns, times: &times, kinds: kinds.as_deref() };
+        let mut part = Part::default();
         for (row, key) in self.keys.keys().iter().enumerate() {
-            if nulls.as_ref().is_some_and(|nulls| nulls[row]) {
-                continue;
-            }
-            let found = self.rows.get(key).map(Vec::as_slice).unwrap_or_default();
-            pairs.extend(found.iter().map(|place| (row as u32, *place)));
-        }
-        let columns = input.all_columns()?;
-        if let Some(held) = self.held(&columns, &pairs, cx)? {
-            let mut held = held.into_iter();
-            pairs.retain(|_| held.next().unwrap_or(false));
-        }
-        let mut out: Vec<(u32, Option<u32>)> = Vec::with_capacity(input.rows());
-        let mut found = pairs.iter().peekable();
-        for row in 0..input.rows() as u32 {
-            let before = out.len();
-            while let Some(pair) = found.next_if(|pair| pair.0 == row) {
-                out.push((row, Some(pair.1)));
-            }
-            if out.len() == before && self.spec.kind == JoinKind::Left {
-                out.push((row, None));
+            let is_null = nulls.as_ref().is_some_and(|nulls| nulls[row]);
+            let found = self.rows.get(key).filter(|_| !is_null).map(Vec::as_slice).unwrap_or_default();
+            for &place in found {
+                if part.pairs.len() == OUTPUT_ROWS {
+                    self.give(&probe, &mut part, row as u32, true, cx)?;
+                }
+                part.pairs.push((row as u32, place));
             }
         }
-        if out.is_empty() {
-            return Ok(());
-        }
-        let left = UInt32Array::from_iter_values(out.iter().map(|pair| pair.0));
-        let right = UInt32Array::from_iter(out.iter().map(|pair| pair.1));
-        let arrays = columns
-            .iter()
-            .map(|column| gather(column, &left))
-            .chain(self.table.iter().map(|column| gather(column, &right)))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (times, kinds) = (input.times(), input.kinds());
-        let times = out.iter().map(|pair| times[pair.0 as usize]).collect();
-        let kinds = kinds.map(|kinds| out.iter().map(|pair| kinds[pair.0 as usize]).collect()).unwrap_or_default();
-        cx.emit(OutputId::MAIN, frame(&self.spec.schema, arrays, times, kinds)?);
-        Ok(())
+        self.give(&probe, &mut part, input.rows() as u32, false, cx)
     }
 }

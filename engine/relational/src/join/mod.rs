@@ -2,6 +2,8 @@
 
 mod bag;
 mod lookup;
+#[cfg(test)]
+mod lookup_tests;
 mod pairs;
 mod cross;
 mod regular;
@@ -9,9 +11,11 @@ mod null_aware;
 mod window;
 #[cfg(test)]
 mod window_tests;
+mod reach;
 mod interval;
 #[cfg(test)]
 mod interval_tests;
+mod versions;
 mod temporal;
 #[cfg(test)]
 mod tests;
@@ -29,6 +33,7 @@ use crate::expression::Expression;
 use crate::input::Input;
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::{check_schema, types_of};
+use regular::RegularOperator;
 
 pub use interval::IntervalJoin;
 pub use lookup::LookupJoin;
@@ -175,7 +180,10 @@ impl RegularJoin {
         if self.null_aware && self.kind == JoinKind::Anti {
             return by_key_form!(form, K => Ok(Box::new(null_aware::NullAwareOperator::<K>::new(self)?)));
         }
-        by_key_form!(form, K => Ok(Box::new(regular::RegularOperator::<K>::new(self)?)))
+        if self.left_ttl.is_some() || self.right_ttl.is_some() {
+            return by_key_form!(form, K => Ok(Box::new(RegularOperator::<K, { bag::DATED }>::new(self)?)));
+        }
+        by_key_form!(form, K => Ok(Box::new(RegularOperator::<K, { bag::PLAIN }>::new(self)?)))
     }
 }
 

@@ -101,7 +101,7 @@ impl<K: ColumnKey> NullAwareOperator<K> {
             let bytes = self.rows.row(row);
             if is_added(kind) {
                 let mark = if is_null { NULL_KEY } else { 0 };
-                left.upsert(&place, hash, Arena::default).push(times[row].0, mark, bytes);
+                left.upsert(&place, hash, Arena::default).push(times[row].0, mark, bytes)?;
             } else {
                 let Some(held) = left.get_mut(&place, hash) else { continue };
                 let mut is_gone = false;
@@ -130,8 +130,7 @@ impl<K: ColumnKey> NullAwareOperator<K> {
         let nulls = null_keys(input, &self.spec.right_keys)?;
         let (kinds, times) = (input.kinds(), input.times());
         let members = self.groups.members();
-        // Keys whose first row came, or whose last went.
-        let mut turned: Vec<(Place<K>, KeyHash, bool)> = Vec::new();
+        let mut turned = Turned(Vec::new());
         for (group, key) in self.groups.keys.iter().enumerate() {
             let (place, hash) = place(at, key);
             let is_null = nulls.as_ref().is_some_and(|nulls| nulls[self.groups.first[group] as usize]);
@@ -149,7 +148,7 @@ impl<K: ColumnKey> NullAwareOperator<K> {
             counted[0] = counted[0] + count - held;
             counted[1] = if is_null { counted[1] + count - held } else { counted[1] };
             if (held == 0) != (count == 0) {
-                turned.push((place, hash, held != 0));
+                turned.0.push((hash, place, held != 0));
             }
         }
         self.counted = Some(counted);
@@ -174,16 +173,17 @@ impl<K: ColumnKey> NullAwareOperator<K> {
             held.iter().for_each(|entry| out.push(entry.row, kind, time));
         };
         if before == after {
-            for (place, hash, was_there) in &turned {
+            for (hash, place, was_there) in &turned.0 {
                 if let Some(held) = left.get(place, *hash) {
                     compare(held, *was_there, !was_there);
                 }
             }
         } else {
+            turned.sort();
             for (key, held) in left.iter() {
-                let is_there = right.contains(key, yeoul_state::Key::hash(key));
-                let was_there = turned.iter().find(|(place, ..)| place == key).map_or(is_there, |(_, _, was)| *was);
-                compare(held, was_there, is_there);
+                let hash = yeoul_state::Key::hash(key);
+                let is_there = right.contains(key, hash);
+                compare(held, turned.was_there(key, hash).unwrap_or(is_there), is_there);
             }
         }
         self.give(&out, cx)
@@ -197,6 +197,23 @@ impl<K: ColumnKey> NullAwareOperator<K> {
             emit(cx, &self.spec.schema, self.codec.decode(&rows)?, times, kinds)?;
         }
         Ok(())
+    }
+}
+
+/// Keys whose first right row came, or whose last went, and whether there was one before.
+struct Turned<P>(Vec<(KeyHash, P, bool)>);
+
+impl<P: Eq> Turned<P> {
+    /// Puts them in order, before any is looked for.
+    fn sort(&mut self) {
+        self.0.sort_unstable_by_key(|(hash, ..)| hash.0);
+    }
+
+    /// Whether there was a right row of a key; none if that is as before.
+    fn was_there(&self, place: &P, hash: KeyHash) -> Option<bool> {
+        let first = self.0.partition_point(|(other, ..)| other.0 < hash.0);
+        let mut of_hash = self.0[first..].iter().take_while(|(other, ..)| *other == hash);
+        of_hash.find(|(_, other, _)| other == place).map(|(_, _, was_there)| *was_there)
     }
 }
 
@@ -317,6 +334,18 @@ mod tests {
             2 => Just(Event::Cut),
             1 => (1..4_u16).prop_map(Event::Restore),
         ]
+    }
+
+    #[test]
+    fn a_key_that_has_turned_is_found_among_those_of_its_hash() {
+        let turned = |from: u64| (KeyHash(from / 3), from, from % 7 > 2);
+        let mut all = Turned((0..100).rev().filter(|from| from % 5 != 0).map(turned).collect());
+        all.sort();
+        for place in 0..100 {
+            let expected = (place % 5 != 0).then_some(place % 7 > 2);
+            assert_eq!(all.was_there(&place, KeyHash(place / 3)), expected, "{place}");
+        }
+        assert_eq!(all.was_there(&1, KeyHash(33)), None);
     }
 
     fn shown(key: Key) -> String {

@@ -31,17 +31,18 @@ use crate::row::{EncodedRows, RowCodec};
 const AHEAD: usize = 32;
 const ROWS_AHEAD: usize = 12;
 
-pub(super) struct RegularOperator<K: ColumnKey> {
+/// Rows of both inputs are kept behind so many bytes: see [`bag`](super::bag).
+pub(super) struct RegularOperator<K: ColumnKey, const HEAD: usize> {
     spec: Arc<RegularJoin>,
     joined: SchemaRef,
-    sides: [Side<K>; 2],
+    sides: [Side<K, HEAD>; 2],
 }
 
-struct Side<K: ColumnKey> {
+struct Side<K: ColumnKey, const HEAD: usize> {
     keys: KeyReader<K>,
     codec: RowCodec,
     rows: EncodedRows,
-    bag: Option<Bag<K>>,
+    bag: Option<Bag<K, HEAD>>,
     unique: Uniqueness,
     ttl: Option<i64>,
 }
@@ -53,7 +54,7 @@ struct Partners<'t> {
     entries: Vec<Entry<'t>>,
 }
 
-impl<K: ColumnKey> RegularOperator<K> {
+impl<K: ColumnKey, const HEAD: usize> RegularOperator<K, HEAD> {
     pub(super) fn new(spec: Arc<RegularJoin>) -> Result<Self, OperatorError> {
         let side = |schema: &SchemaRef, keys: &[usize], unique: &Uniqueness, ttl: Option<std::time::Duration>| {
             Ok::<_, OperatorError>(Side {
@@ -75,7 +76,7 @@ impl<K: ColumnKey> RegularOperator<K> {
 
 /// Asks for the state of keys that come soon after `row`.
 #[inline]
-fn ask_ahead<K: ColumnKey>(bag: &Bag<K>, keys: &[K], hashes: &[KeyHash], row: usize) {
+fn ask_ahead<K: ColumnKey, const HEAD: usize>(bag: &Bag<K, HEAD>, keys: &[K], hashes: &[KeyHash], row: usize) {
     if row == 0 {
         hashes.iter().take(AHEAD).for_each(|&hash| bag.prefetch(hash));
     }
@@ -91,7 +92,7 @@ fn is_added(kind: RowKind) -> bool {
     matches!(kind, RowKind::Insert | RowKind::UpdateAfter)
 }
 
-impl<K: ColumnKey> Operator for RegularOperator<K> {
+impl<K: ColumnKey, const HEAD: usize> Operator for RegularOperator<K, HEAD> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         for (side, name) in self.sides.iter_mut().zip(["left", "right"]) {
             side.bag = Some(Bag::new(cx.operator.table(name), name, side.ttl));
@@ -167,7 +168,12 @@ struct Join<'a> {
 
 impl Join<'_> {
     /// Pairs go out as they are found, with the kind of the row that came.
-    fn inner<K: ColumnKey>(&self, own: &Side<K>, other: &Side<K>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn inner<K: ColumnKey, const HEAD: usize>(
+        &self,
+        own: &Side<K, HEAD>,
+        other: &Side<K, HEAD>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let bag = other.bag.as_ref().expect("an operator is opened before its first frame");
         let (kinds, times, now) = (self.input.kinds(), self.input.times(), cx.now().0);
         let (keys, hashes) = (own.keys.keys(), own.keys.hashes());
@@ -203,10 +209,10 @@ impl Join<'_> {
     }
 
     /// The partners of each row, by key and residual condition.
-    fn partners<'t, K: ColumnKey>(
+    fn partners<'t, K: ColumnKey, const HEAD: usize>(
         &self,
-        own: &Side<K>,
-        other: &'t Side<K>,
+        own: &Side<K, HEAD>,
+        other: &'t Side<K, HEAD>,
         cx: &Context<'_>,
     ) -> Result<Partners<'t>, OperatorError> {
         let bag = other.bag.as_ref().expect("an operator is opened before its first frame");
@@ -252,7 +258,7 @@ impl Join<'_> {
     }
 
     /// Which rows take the place of one that is there, where a key has one row at most. None: none can.
-    fn replaces<K: ColumnKey>(&self, own: &Side<K>, now: i64) -> Option<Vec<bool>> {
+    fn replaces<K: ColumnKey, const HEAD: usize>(&self, own: &Side<K, HEAD>, now: i64) -> Option<Vec<bool>> {
         if own.unique != Uniqueness::JoinKeyContainsUnique {
             return None;
         }
@@ -271,10 +277,10 @@ impl Join<'_> {
     }
 
     /// All kinds but INNER. Returns each row's number of partners.
-    fn outer<K: ColumnKey>(
+    fn outer<K: ColumnKey, const HEAD: usize>(
         &self,
-        own: &Side<K>,
-        other: &mut Side<K>,
+        own: &Side<K, HEAD>,
+        other: &mut Side<K, HEAD>,
         cx: &mut Context<'_>,
     ) -> Result<Vec<u32>, OperatorError> {
         let (kind, at) = (self.spec.kind, self.at);

@@ -1,11 +1,11 @@
 //! Joins a row with the version of a table as of the row's time.
 //!
 //! Left rows wait until no version before them can come any more. Of each key the versions that a left row may still ask for are kept:
-//! the last one that event time has passed, and all after it.
+//! the last one that event time has passed, and all after it. A left row that comes late sees what is kept of them, at once.
 //!
 //! Invariants:
-//! 1. A left row waits, is out, has no version and none is asked for (inner), or is late.
-//! 2. A version is kept, replaced by another of its time, or late: older than one that every row to come sees before it.
+//! 1. A left row waits, is out, has no version and none is asked for (inner), or is late: no version of its time is known any more.
+//! 2. A version is kept, replaced by another of its time, or late: older than one that every row in time sees before it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use yeoul_frame::{Frame, KeyHash, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table};
 
+use super::versions::Versions;
 use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
 use crate::aggregate::{Groups, columns};
-use crate::arena::Arena;
 use crate::assign_times::event_times;
 use crate::calc::keep;
 use crate::expression::Expression;
@@ -31,7 +31,8 @@ use crate::row::{EncodedRows, RowCodec};
 /// Buckets that are looked at with each watermark for keys whose rows were deleted.
 const SWEPT: usize = 64;
 
-/// Joins left rows with the right row of their key as it was at the left row's time. Late rows are counted, and go to [`LATE`](crate::LATE).
+/// Joins left rows with the right row of their key as it was at the left row's time. Late rows of which nothing comes are counted, and go to
+/// [`LATE`](crate::LATE).
 #[derive(Debug, Clone)]
 pub struct TemporalJoin {
     /// Inner or left.
@@ -106,13 +107,11 @@ struct TemporalOperator<K: ColumnKey> {
     groups: Groups<K>,
     /// Left rows.
     pending: Option<Pending<K>>,
-    /// By key: right rows, by time. A version that is none (the row was deleted) is marked.
-    versions: Option<Table<K, Arena>>,
+    /// Of right rows.
+    versions: Option<Table<K, Versions>>,
     passed: Passed,
 }
 
-/// The mark of versions that are none.
-const DELETED: u32 = 1;
 /// The mark of left rows whose key is null, beside the number of their kind.
 const NULL_KEY: u32 = 0x100;
 
@@ -137,12 +136,17 @@ impl<K: ColumnKey> TemporalOperator<K> {
     }
 
     /// Takes versions. Returns the rows that are late.
-    fn put(&mut self, times: &[i64], kinds: Option<&[RowKind]>, is_null: &dyn Fn(usize) -> bool) -> Vec<usize> {
+    fn put(
+        &mut self,
+        times: &[i64],
+        kinds: Option<&[RowKind]>,
+        is_null: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<usize>, OperatorError> {
         let Self { groups, rows, versions, passed, .. } = self;
         let versions = versions.as_mut().expect("an operator is opened before its first frame");
         let members = groups.members();
-        let mut late = Vec::new();
-        versions.upsert_batch(&groups.keys, &groups.hashes, Arena::default, |group, held| {
+        let (mut late, mut put) = (Vec::new(), Ok(()));
+        versions.upsert_batch(&groups.keys, &groups.hashes, Versions::default, |group, held| {
             let passed = passed.of(groups.hashes[group]);
             for row in members.of(group).iter().map(|&row| row as usize) {
                 let kind = kinds.map_or(RowKind::Insert, |kinds| kinds[row]);
@@ -150,39 +154,57 @@ impl<K: ColumnKey> TemporalOperator<K> {
                 if kind == RowKind::UpdateBefore || is_null(row) {
                     continue;
                 }
-                let mark = if kind == RowKind::Delete { DELETED } else { 0 };
-                if !put_version(held, times[row], mark, rows.row(row), passed) {
-                    late.push(row);
+                match held.put(times[row], kind == RowKind::Delete, rows.row(row), passed) {
+                    Ok(true) => {}
+                    Ok(false) => late.push(row),
+                    Err(error) => put = Err(error),
                 }
             }
         });
         for (group, key) in groups.keys.iter().enumerate() {
-            if versions.get(key, groups.hashes[group]).is_some_and(Arena::is_empty) {
+            if versions.get(key, groups.hashes[group]).is_some_and(Versions::is_empty) {
                 versions.remove(key, groups.hashes[group]);
             }
         }
         late.sort_unstable();
-        late
+        put.map(|()| late)
     }
 
-    /// Joins left rows whose time has come, and gives them in the order of time.
+    /// Whether it is known what the version of a row of the frame was at this time.
+    fn is_known(&self, row: usize, time: i64) -> bool {
+        let group = self.groups.ids[row] as usize;
+        let versions = self.versions.as_ref().expect("an operator is opened before its first frame");
+        versions.get(&self.groups.keys[group], self.groups.hashes[group]).is_some_and(|held| held.reaches(time))
+    }
+
+    /// Joins left rows whose time has come, and gives them in the order of time. No row in time is before them any more.
     fn give(&mut self, ripe: &Ripe<K>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mut groups = std::mem::replace(&mut self.groups, Groups::new());
         let keys: Vec<K> = (0..ripe.len()).map(|row| ripe.key(row).clone()).collect();
         let hashes: Vec<KeyHash> = (0..ripe.len()).map(|row| ripe.hash(row)).collect();
         groups.group(&keys, &hashes);
-        let versions = self.versions.as_ref().expect("an operator is opened before its first watermark");
-        let mut held: Vec<Option<&Arena>> = Vec::with_capacity(groups.len());
+        let versions = self.versions.as_ref().expect("an operator is opened before its first frame");
+        let mut held: Vec<Option<&Versions>> = Vec::with_capacity(groups.len());
         versions.get_batch(&groups.keys, &groups.hashes, |_, found| held.push(found));
         let mut partners: Vec<&[u8]> = Vec::with_capacity(ripe.len());
         for row in 0..ripe.len() {
             let held = held[groups.ids[row] as usize].filter(|_| ripe.mark(row) & NULL_KEY == 0);
-            let before = held.iter().flat_map(|held| held.iter()).take_while(|version| version.time <= ripe.time(row));
-            partners.push(before.last().filter(|version| version.mark != DELETED).map_or(&[], |version| version.row));
+            partners.push(held.and_then(|held| held.at(ripe.time(row))).unwrap_or_default());
         }
         for start in (0..ripe.len()).step_by(OUTPUT_ROWS) {
             let part = start..(start + OUTPUT_ROWS).min(ripe.len());
             self.give_part(ripe, part, &mut partners, cx)?;
+        }
+        // A key that gets no more versions is let go of by those who use it; its record is written anew only for half of it.
+        let last = ripe.len().checked_sub(1).map_or(i64::MIN, |row| ripe.time(row));
+        let is_due = |group: &usize| held[*group].is_some_and(|held| held.is_half_gone(last));
+        let due: Vec<usize> = (0..groups.len()).filter(is_due).collect();
+        drop((partners, held));
+        let versions = self.versions.as_mut().expect("an operator is opened before its first frame");
+        for group in due {
+            if let Some(held) = versions.get_mut(&groups.keys[group], groups.hashes[group]) {
+                held.prune(last);
+            }
         }
         self.groups = groups;
         Ok(())
@@ -224,40 +246,6 @@ impl<K: ColumnKey> TemporalOperator<K> {
     }
 }
 
-/// Puts a version in its place, and lets go of those that no row will ask for. False: no row will ask for this one.
-fn put_version(held: &mut Arena, time: i64, mark: u32, row: &[u8], passed: i64) -> bool {
-    let last = held.iter().last().map(|version| version.time);
-    // Rows to come are after `passed`, and see the last version at or before it.
-    let seen = held.iter().take_while(|version| version.time <= passed).last().map(|version| version.time);
-    if seen.is_some_and(|seen| time < seen) {
-        return false;
-    }
-    if last.is_none_or(|last| last < time) {
-        held.push(time, mark, row);
-    } else {
-        let mut all = Arena::default();
-        let mut is_put = false;
-        for version in held.iter() {
-            if version.time >= time && !is_put {
-                all.push(time, mark, row);
-                is_put = true;
-            }
-            if version.time != time {
-                all.push(version.time, version.mark, version.row);
-            }
-        }
-        if !is_put {
-            all.push(time, mark, row);
-        }
-        *held = all;
-    }
-    let seen = held.iter().take_while(|version| version.time <= passed).last().map(|version| version.time);
-    if let Some(seen) = seen {
-        held.retain(|version| version.time >= seen);
-    }
-    true
-}
-
 impl<K: ColumnKey> Operator for TemporalOperator<K> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.passed.open(cx);
@@ -288,10 +276,17 @@ impl<K: ColumnKey> Operator for TemporalOperator<K> {
                 kind | if is_null(row) { NULL_KEY } else { 0 }
             };
             let pending = self.pending.as_mut().expect("an operator is opened before its first frame");
-            pending.add(&self.groups, &times, &self.rows, is_late, mark);
-            (0..times.len()).filter(|&row| is_late(row)).collect()
+            pending.add(&self.groups, &times, &self.rows, is_late, mark)?;
+            let (known, lost): (Vec<usize>, Vec<usize>) = (0..times.len())
+                .filter(|&row| is_late(row))
+                .partition(|&row| spec.kind == JoinKind::Left || (!is_null(row) && self.is_known(row, times[row])));
+            if !known.is_empty() {
+                let ripe = Ripe::of(&self.groups, known, &times, &self.rows, mark)?;
+                self.give(&ripe, cx)?;
+            }
+            lost
         } else {
-            self.put(&times, kinds.as_deref(), &is_null)
+            self.put(&times, kinds.as_deref(), &is_null)?
         };
         let late: Vec<u32> = late.into_iter().map(|row| input.row(row)).collect();
         emit_late(cx, frame, &late);
@@ -304,9 +299,7 @@ impl<K: ColumnKey> Operator for TemporalOperator<K> {
             let Some(ripe) = pending.take(watermark.0) else {
                 self.passed.advance(watermark.0);
                 let versions = self.versions.as_mut().expect("an operator is opened before its first watermark");
-                versions.sweep(SWEPT, |_, held| {
-                    held.iter().all(|version| version.mark == DELETED && version.time <= watermark.0)
-                });
+                versions.sweep(SWEPT, |_, held| held.is_over(watermark.0));
                 return Ok(Progress::Done);
             };
             self.give(&ripe, cx)?;
@@ -336,12 +329,14 @@ impl<K: ColumnKey> Operator for TemporalOperator<K> {
 #[cfg(test)]
 mod tests {
     use arrow_schema::{DataType, TimeUnit};
+    use yeoul_state::Stored;
 
     use super::super::tests::Less;
     use super::*;
-    use crate::testing::{Harness, Table, check};
+    use crate::testing::{Harness, Table, check, rows};
 
-    fn joined(kind: JoinKind, residual: bool, expected: &str) {
+    /// The left table, the right one, and a join of both.
+    fn open(kind: JoinKind, residual: bool) -> (Table, Table, Harness) {
         let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
         let columns = |names: [&'static str; 3]| {
             [(names[0], DataType::Int64), (names[1], DataType::Int64), (names[2], millis.clone())]
@@ -361,10 +356,11 @@ mod tests {
             right_schema: right.schema().clone(),
             schema: all.schema().clone(),
         });
-        let open = || {
-            let spec = spec.clone();
-            Harness::of(move || spec.clone().operator(), &[&[0], &[0]])
-        };
+        (left, right, Harness::of(move || spec.clone().operator(), &[&[0], &[0]]))
+    }
+
+    fn joined(kind: JoinKind, residual: bool, expected: &str) {
+        let (left, right, _) = open(kind, residual);
         let script = "
             1 +I 1 100 1000
             0 +I 1 1 999 @999
@@ -385,21 +381,58 @@ mod tests {
             w 2999
             0 +I 1 10 3500 @3500
             1 +U 1 70 3500
+            0 +I 1 12 2100 @2100
+            0 -U 1 13 2700 @2700
+            0 +U 1 14 2700 @2700
             w 9000
             0 +I 1 11 9500 @9500";
-        check(open, &[&left, &right], script, &format!("{expected}late +I 1 8 2200 @2200\nlate +U 1 50 1500 @0"));
+        let lost = if kind == JoinKind::Inner { "late +I 1 12 2100 @2100\n" } else { "" };
+        check(|| open(kind, residual).2, &[&left, &right], script, &format!("{expected}late +U 1 50 1500 @0\n{lost}"));
     }
 
     #[test]
     fn a_row_sees_the_version_of_its_time() {
-        let found = "+I 1 2 1000 1 100 1000 @1000\n-D 1 9 2999 1 60 2600 @2999\n";
+        // The last two come late, as their versions are still kept.
+        let found = "+I 1 2 1000 1 100 1000 @1000\n-D 1 9 2999 1 60 2600 @2999
+            -U 1 13 2700 1 60 2600 @2700\n+U 1 14 2700 1 60 2600 @2700\n";
         let rest = "+I 1 10 3500 1 70 3500 @3500\n+I 1 11 9500 1 70 3500 @9500\n";
-        let newer = "+I 1 6 2500 1 5 2000 @2500\n";
+        let newer = "+I 1 6 2500 1 5 2000 @2500\n+I 1 8 2200 1 5 2000 @2200\n";
         let alone = "+I 1 1 999 null null null @999\n+I 2 3 1500 null null null @1500
-            +I null 4 1500 null null null @1500\n+I 1 7 3000 null null null @3000\n";
+            +I null 4 1500 null null null @1500\n+I 1 7 3000 null null null @3000
+            +I 1 12 2100 null null null @2100\n";
+        let unmet = "+I 1 6 2500 null null null @2500\n+I 1 8 2200 null null null @2200\n";
         joined(JoinKind::Inner, false, &format!("{found}{newer}{rest}"));
         joined(JoinKind::Left, false, &format!("{found}{newer}{rest}{alone}"));
         joined(JoinKind::Inner, true, &format!("{found}{rest}"));
-        joined(JoinKind::Left, true, &format!("{found}{rest}{alone}+I 1 6 2500 null null null @2500\n"));
+        joined(JoinKind::Left, true, &format!("{found}{rest}{alone}{unmet}"));
+    }
+
+    #[test]
+    fn versions_that_nobody_asks_for_go_with_use() {
+        let (left, right, mut harness) = open(JoinKind::Inner, false);
+        let versions = (0..64).map(|at| format!("+I 1 {at} {}\n", at * 1_000)).collect::<String>();
+        harness.push(1, right.frame(&versions));
+        let table = yeoul_frame::OperatorId::of("tested").table("versions");
+        let kept = |harness: &mut Harness| {
+            let (_, _, value) = harness.snapshot().puts(table).pop().expect("versions were written");
+            crate::arena::Arena::decode(&mut &value[..]).unwrap().iter().count()
+        };
+        // The right says nothing more. Less than half of them go at no time, and at least half at once.
+        for (time, expected) in [(20_500, 64), (40_000, 24), (41_000, 24), (63_000, 1)] {
+            harness.push(0, left.frame(&format!("+I 1 0 {time}")));
+            harness.watermark(time);
+            assert_eq!(rows(&harness.take()), format!("+I 1 0 {time} 1 {0} {0}000 @{time}", time / 1_000));
+            assert_eq!(kept(&mut harness), expected, "at {time}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_deleted_is_forgotten() {
+        let (_, right, mut harness) = open(JoinKind::Inner, false);
+        harness.push(1, right.frame("+I 1 100 1000\n-D 1 100 3000\n+I 2 100 1000"));
+        for (watermark, expected) in [(2_999, 2), (3_000, 1)] {
+            harness.watermark(watermark);
+            assert_eq!(harness.state_entries(), expected, "at {watermark}");
+        }
     }
 }

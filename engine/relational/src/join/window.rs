@@ -1,10 +1,12 @@
 //! Joins rows of the same window, once it is over.
 //!
-//! A window's rows are kept by key, in a pane for each window's end that is dropped whole.
+//! A window's rows are kept by key, in a pane for each window's end that is dropped whole. What comes out of one may be many times as much:
+//! it comes in parts, as there is room.
 //!
 //! Invariants:
-//! 1. A row is in a pane until its window is over, or late.
+//! 1. A row is in a pane until its window is over and all of its pairs are out, or late.
 //! 2. A row whose key is null has no partner.
+//! 3. Nothing is put into a window, and no snapshot is taken, while it is joined: the watermark that ends it comes before both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use yeoul_frame::{Frame, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{Panes, StateTable};
 
-use super::cross::{Cross, Shape};
+use super::cross::{Begun, Cross, Shape};
 use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
 use crate::aggregate::{Groups, columns};
 use crate::arena::{Arena, Entry};
@@ -22,8 +24,11 @@ use crate::assign_times::event_times;
 use crate::expression::Expression;
 use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
-use crate::output::emit_late;
+use crate::output::{OUTPUT_ROWS, emit_late};
 use crate::row::{EncodedRows, RowCodec};
+
+/// Keys are joined together until they have so many rows, which may all come out alone.
+const MOST_ROWS: usize = 4 * OUTPUT_ROWS;
 
 /// Joins rows of the same window. Late rows are counted, and go to [`LATE`](crate::LATE).
 #[derive(Debug, Clone)]
@@ -92,6 +97,7 @@ struct WindowJoinOperator<K: ColumnKey> {
     sides: [Side<K>; 2],
     groups: Groups<K>,
     passed: Passed,
+    firing: Option<Firing<K>>,
 }
 
 struct Side<K: ColumnKey> {
@@ -119,10 +125,30 @@ impl<K: ColumnKey> WindowJoinOperator<K> {
             side(&spec.right_schema, &spec.right_keys, spec.right_end)?,
         ];
         let joined = joined_schema(&spec.left_schema, &spec.right_schema);
-        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new("passed") })
+        Ok(Self { joined, spec, sides, groups: Groups::new(), passed: Passed::new("passed"), firing: None })
     }
 
-    fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    /// What is to be joined of a window that is over.
+    fn begin(&self, end: i64) -> Firing<K> {
+        let pane = |side: usize| self.sides[side].panes.as_ref().and_then(|panes| panes.get(end));
+        let (left, right) = (pane(0), pane(1));
+        let takes = |key: &K| self.passed.of(key.hash()) < end.saturating_sub(1);
+        let mut keys: Vec<K> = Vec::new();
+        for (key, arena) in left.iter().flat_map(|pane| pane.iter()).filter(|(key, _)| takes(key)) {
+            if self.spec.kind.keeps(0) || (!is_null(arena) && right.is_some_and(|pane| pane.contains(key, key.hash())))
+            {
+                keys.push(key.clone());
+            }
+        }
+        if self.spec.kind.keeps(1) {
+            let alone = right.iter().flat_map(|pane| pane.iter()).map(|(key, _)| key).filter(|key| takes(key));
+            keys.extend(alone.filter(|key| left.is_none_or(|pane| !pane.contains(key, key.hash()))).cloned());
+        }
+        Firing { end, keys, at: 0, begun: Begun::default() }
+    }
+
+    /// Joins keys of a window as long as there is room. Returns whether all are joined.
+    fn fire(&self, firing: &mut Firing<K>, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
         let spec = &self.spec;
         let shape = Shape {
             kind: spec.kind,
@@ -131,33 +157,49 @@ impl<K: ColumnKey> WindowJoinOperator<K> {
             joined: &self.joined,
             codecs: [&self.sides[0].codec, &self.sides[1].codec],
         };
-        let mut cross = Cross::new(shape, Timestamp(end.saturating_sub(1)));
-        let pane = |side: usize| self.sides[side].panes.as_ref().and_then(|panes| panes.get(end));
-        let (left, right) = (pane(0), pane(1));
-        let takes = |key: &K| self.passed.of(key.hash()) < end.saturating_sub(1);
-        let rows = |arena| Arena::iter(arena).map(|entry: Entry<'_>| entry.row);
-        for (key, arena) in left.iter().flat_map(|pane| pane.iter()).filter(|(key, _)| takes(key)) {
-            // A null key is marked on the rows.
-            let is_null = arena.iter().next().is_some_and(|entry| entry.mark == NULL_KEY);
-            let partners = right.filter(|_| !is_null).and_then(|pane| pane.get(key, key.hash()));
-            if partners.is_some() || spec.kind.keeps(0) {
-                cross.add(rows(arena), partners.into_iter().flat_map(rows), cx)?;
+        let mut cross = Cross::new(shape, Timestamp(firing.end.saturating_sub(1)));
+        while let Some(key) = firing.keys.get(firing.at).filter(|_| cx.has_room() && cross.rows() < MOST_ROWS) {
+            let arena = |side: usize| {
+                let pane = self.sides[side].panes.as_ref().and_then(|panes| panes.get(firing.end));
+                pane.and_then(|pane| pane.get(key, key.hash()))
+            };
+            // A null key is marked on the rows: they are alone.
+            let (left, right) = (arena(0), arena(1));
+            let are_null = left.or(right).is_some_and(is_null);
+            let is_done = if are_null {
+                let alone = |side: usize| [left, right][side].filter(|_| spec.kind.keeps(side));
+                cross.add(rows(alone(0)), std::iter::empty(), &mut firing.begun, cx)?
+                    && cross.add(std::iter::empty(), rows(alone(1)), &mut firing.begun, cx)?
+            } else {
+                cross.add(rows(left), rows(right), &mut firing.begun, cx)?
+            };
+            if !is_done {
+                break;
             }
-        }
-        if spec.kind.keeps(1) {
-            for (key, arena) in right.iter().flat_map(|pane| pane.iter()).filter(|(key, _)| takes(key)) {
-                let is_null = arena.iter().next().is_some_and(|entry| entry.mark == NULL_KEY);
-                if is_null || left.is_none_or(|pane| !pane.contains(key, key.hash())) {
-                    cross.add(std::iter::empty(), rows(arena), cx)?;
-                }
-            }
+            firing.at += 1;
         }
         cross.finish(cx)?;
-        for side in &mut self.sides {
-            side.panes.iter_mut().for_each(|panes| panes.drop_namespace(end));
-        }
-        Ok(())
+        Ok(firing.at == firing.keys.len())
     }
+}
+
+/// A window that is over, while its rows are joined.
+struct Firing<K> {
+    end: i64,
+    /// Of which something may come out.
+    keys: Vec<K>,
+    /// How many have been joined.
+    at: usize,
+    /// How far the next one is.
+    begun: Begun,
+}
+
+fn rows(arena: Option<&Arena>) -> impl Iterator<Item = &[u8]> {
+    arena.into_iter().flat_map(Arena::iter).map(|entry: Entry<'_>| entry.row)
+}
+
+fn is_null(arena: &Arena) -> bool {
+    arena.iter().next().is_some_and(|entry| entry.mark == NULL_KEY)
 }
 
 /// The mark of rows whose key is null.
@@ -197,6 +239,7 @@ impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
             }
         }
         kept.sort_by_key(|(end, _)| *end);
+        let mut put = Ok(());
         for kept in kept.chunk_by(|a, b| a.0 == b.0) {
             let of = |at: usize| kept[at].1 as usize;
             let keys: Vec<K> = (0..kept.len()).map(|at| groups.keys[of(at)].clone()).collect();
@@ -204,10 +247,15 @@ impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
             panes.pane(kept[0].0).upsert_batch(&keys, &hashes, Arena::default, |at, arena| {
                 for &row in members.of(of(at)) {
                     let is_null = nulls.as_ref().is_some_and(|nulls| nulls[row as usize]);
-                    arena.push(kept[0].0, if is_null { NULL_KEY } else { 0 }, rows.row(row as usize));
+                    if let Err(error) =
+                        arena.push(kept[0].0, if is_null { NULL_KEY } else { 0 }, rows.row(row as usize))
+                    {
+                        put = Err(error);
+                    }
                 }
             });
         }
+        put?;
         late.sort_unstable();
         emit_late(cx, frame, &late);
         Ok(())
@@ -221,10 +269,14 @@ impl<K: ColumnKey> Operator for WindowJoinOperator<K> {
                 self.passed.advance(watermark.0);
                 return Ok(Progress::Done);
             };
-            if !cx.has_room() {
+            let mut firing = self.firing.take().unwrap_or_else(|| self.begin(end));
+            if !self.fire(&mut firing, cx)? {
+                self.firing = Some(firing);
                 return Ok(Progress::More);
             }
-            self.fire(end, cx)?;
+            for side in &mut self.sides {
+                side.panes.iter_mut().for_each(|panes| panes.drop_namespace(end));
+            }
             self.passed.advance(end.saturating_sub(1));
         }
     }

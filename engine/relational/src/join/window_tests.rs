@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use arrow_schema::TimeUnit;
+use yeoul_operator::context::FRAMES_PER_CALL;
 
 use super::tests::Less;
 use super::*;
@@ -18,7 +19,7 @@ fn table(columns: &[(String, DataType)]) -> Table {
     Table::new(&columns.iter().map(|(name, of)| (name.as_str(), of.clone())).collect::<Vec<_>>())
 }
 
-fn joined(kind: JoinKind, residual: bool, script: &str, expected: &str) {
+fn open_join(kind: JoinKind, residual: bool) -> Harness {
     let (left, right) = (columns("l"), columns("r"));
     let all = if kind.has_right() { [left.clone(), right.clone()].concat() } else { left.clone() };
     let (left, right) = (table(&left), table(&right));
@@ -34,11 +35,12 @@ fn joined(kind: JoinKind, residual: bool, script: &str, expected: &str) {
         schema: table(&all).schema().clone(),
     });
     let keys = [0, 2, 3];
-    let open = || {
-        let spec = spec.clone();
-        Harness::of(move || spec.clone().operator(), &[&keys, &keys])
-    };
-    let left = check(open, &[&left, &right], script, expected);
+    Harness::of(move || spec.clone().operator(), &[&keys, &keys])
+}
+
+fn joined(kind: JoinKind, residual: bool, script: &str, expected: &str) {
+    let (left, right) = (table(&columns("l")), table(&columns("r")));
+    let left = check(|| open_join(kind, residual), &[&left, &right], script, expected);
     assert_eq!(left, 0, "no state is left of closed windows");
 }
 
@@ -90,4 +92,35 @@ fn a_condition_beside_the_keys_decides_who_has_a_partner() {
     joined(JoinKind::Semi, true, SCRIPT, &format!("+I 1 10 0 10 @9\n+I 1 70 10 20 @19\n{late}"));
     let anti = "+I 1 11 0 10 @9\n+I 2 20 0 10 @9\n+I null 30 0 10 @9\n+I 4 1 20 30 @29\n";
     joined(JoinKind::Anti, true, SCRIPT, &format!("{anti}{late}"));
+}
+
+#[test]
+fn what_many_pairs_come_to_is_given_in_parts() {
+    // Of one key 300 left rows and 500 right ones, and other keys that have a row on one side: 150,000 pairs in 37 frames, then these.
+    let script: String = [(0, 0..300), (1, 0..500)]
+        .into_iter()
+        .flat_map(|(side, values)| values.map(move |v| (side, v)))
+        .map(|(side, v)| format!("{side} +I 1 {v} 0 10 @9\n{side} +I {} {v} 0 10 @9\n", 2 + 1_000 * side + v))
+        .collect();
+    for (kind, residual) in [(JoinKind::Full, false), (JoinKind::Full, true), (JoinKind::Inner, true)] {
+        let mut harness = open_join(kind, residual);
+        for side in [0, 1] {
+            let of_side = script.lines().filter_map(|line| line.strip_prefix(["0 ", "1 "][usize::from(side)]));
+            harness.push(
+                side,
+                table(&columns(["l", "r"][usize::from(side)])).frame(&of_side.collect::<Vec<_>>().join("\n")),
+            );
+        }
+        harness.watermark(9);
+        let (most, out) = (harness.most_frames, harness.take());
+        let mut expected: usize = (0..300).map(|v| if residual { 499 - v } else { 500 }).sum();
+        if kind == JoinKind::Full {
+            // With the condition, no left row is below the first right one.
+            expected += 300 + 500 + usize::from(residual);
+        }
+        assert_eq!(out.iter().map(yeoul_frame::Frame::len).sum::<usize>(), expected, "{kind} {residual}");
+        assert!(most <= FRAMES_PER_CALL + 4, "{most} frames in one call");
+        assert!(out.len() > FRAMES_PER_CALL, "{} frames", out.len());
+        assert_eq!(harness.state_entries(), 0);
+    }
 }

@@ -21,6 +21,8 @@ pub(super) type Place = u64;
 pub(super) struct Automaton {
     elements: Vec<Element>,
     after: AfterMatch,
+    /// What the variable is called that AFTER MATCH SKIP TO names.
+    skips_to: String,
     within: Option<i64>,
 }
 
@@ -94,13 +96,19 @@ impl Automaton {
                 "name one of the pattern",
             ));
         }
-        Ok(Self { elements, after: spec.after, within: spec.within })
+        let skips_to = match spec.after {
+            AfterMatch::First(variable) | AfterMatch::Last(variable) => {
+                spec.variables.get(variable).map_or_else(|| format!("v{variable}"), |(name, _)| name.clone())
+            }
+            AfterMatch::PastLastRow | AfterMatch::NextRow => String::new(),
+        };
+        Ok(Self { elements, after: spec.after, skips_to, within: spec.within })
     }
 
     /// Extends runs by a row, and begins one at it. Matches that are certain now go to `found`.
     ///
     /// # Errors
-    /// A condition that has no value, or a skip that would not go forward.
+    /// A condition that has no value, a skip to no row or that would not go forward, or runs that are of another pattern.
     pub(super) fn step(
         &self,
         runs: &mut Runs,
@@ -121,7 +129,7 @@ impl Automaton {
     /// Ends the runs that are too long at this time.
     ///
     /// # Errors
-    /// A skip that would not go forward.
+    /// A skip to no row, or that would not go forward.
     pub(super) fn expire(&self, runs: &mut Runs, time: i64, found: &mut Vec<Match>) -> Result<(), OperatorError> {
         let Some(within) = self.within else { return Ok(()) };
         runs.open.retain(|run| time.saturating_sub(run.start_time) < within);
@@ -152,7 +160,7 @@ impl Automaton {
         let mut goes_on = true;
         if let Some(run) = run {
             let at = usize::from(run.element);
-            let element = &self.elements[at];
+            let element = self.elements.get(at).ok_or_else(|| of_another_pattern(at, self.elements.len()))?;
             let again = element.most.is_none_or(|most| run.count < most);
             let is_own = if again || element.greedy { fits(element)? } else { false };
             if again && is_own {
@@ -210,15 +218,23 @@ impl Automaton {
 
     /// Matches and runs that begin before this row are skipped.
     fn skipped(&self, given: &Match) -> Result<Place, OperatorError> {
-        let of = |offset: Option<usize>| offset.map(|offset| given.start + offset as u64);
-        let first = |variable: usize| given.variables.iter().position(|of| usize::from(*of) == variable);
-        let last = |variable: usize| given.variables.iter().rposition(|of| usize::from(*of) == variable);
-        match self.after {
-            AfterMatch::PastLastRow => Ok(given.start + given.variables.len() as u64),
-            AfterMatch::NextRow => Ok(given.start + 1),
-            AfterMatch::First(variable) => of(first(variable)).map_or(Ok(given.start + 1), |to| forward(given, to)),
-            AfterMatch::Last(variable) => of(last(variable)).map_or(Ok(given.start + 1), |to| forward(given, to)),
-        }
+        let mut variables = given.variables.iter().map(|variable| usize::from(*variable));
+        let to = match self.after {
+            AfterMatch::PastLastRow => return Ok(given.start + given.variables.len() as u64),
+            AfterMatch::NextRow => return Ok(given.start + 1),
+            AfterMatch::First(variable) => variables.position(|of| of == variable),
+            AfterMatch::Last(variable) => variables.rposition(|of| of == variable),
+        };
+        forward(given, given.start + to.ok_or_else(|| self.skips_nowhere())? as u64)
+    }
+
+    /// As in Flink, where nothing says either what the next row would be.
+    #[cold]
+    fn skips_nowhere(&self) -> OperatorError {
+        let name = &self.skips_to;
+        OperatorError::new(format!("AFTER MATCH SKIP TO {name}: a match has no row of {name}"))
+            .hint(format!("skip to a variable of which every match has a row, or make {name} necessary in the pattern"))
+            .permanent()
     }
 }
 
@@ -230,6 +246,15 @@ fn forward(given: &Match, to: Place) -> Result<Place, OperatorError> {
     Err(OperatorError::new("AFTER MATCH SKIP goes to the first row of the match, which would be found again and again")
         .hint("skip to a later variable, TO NEXT ROW or PAST LAST ROW")
         .permanent())
+}
+
+#[cold]
+fn of_another_pattern(element: usize, elements: usize) -> OperatorError {
+    OperatorError::new(format!(
+        "a match under way was kept at element {element} of its pattern, counted from 0, and the pattern has {elements}"
+    ))
+    .hint("the state is of another MATCH_RECOGNIZE: begin without it")
+    .permanent()
 }
 
 fn flatten(pattern: &Pattern, elements: &mut Vec<Element>) -> Result<(), OperatorError> {
@@ -385,6 +410,27 @@ mod tests {
         back.step(&mut runs, 0, 0, &mut |_| Ok(true), &mut found).unwrap();
         let error = back.step(&mut runs, 1, 1, &mut |_| Ok(true), &mut found).unwrap_err().to_string();
         assert!(error.contains("again and again"), "{error}");
+    }
+
+    #[test]
+    fn a_skip_to_a_variable_without_a_row_fails() {
+        for after in [AfterMatch::First(1), AfterMatch::Last(1)] {
+            check("AB*C", after, None, "A B B C", "0:ABBC");
+            let automaton = automaton("AB*C", after, None).unwrap();
+            let (mut runs, mut found) = (Runs::default(), vec![]);
+            automaton.step(&mut runs, 0, 0, &mut |test| Ok(test.variable == 0), &mut found).unwrap();
+            let error = automaton.step(&mut runs, 1, 1, &mut |test| Ok(test.variable == 2), &mut found).unwrap_err();
+            assert!(error.to_string().contains("a match has no row of v1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_run_of_another_pattern_is_refused() {
+        let automaton = automaton("AB", AfterMatch::PastLastRow, None).unwrap();
+        let foreign = Run { start: 0, start_time: 0, variables: vec![0], element: 2, count: 1 };
+        let mut runs = Runs { open: vec![foreign], complete: vec![] };
+        let error = automaton.step(&mut runs, 1, 1, &mut |_| Ok(true), &mut vec![]).unwrap_err().to_string();
+        assert!(error.contains("element 2") && error.contains("has 2"), "{error}");
     }
 
     #[test]

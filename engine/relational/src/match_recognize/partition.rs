@@ -3,6 +3,7 @@
 //! Invariants:
 //! 1. Rows stand in the order of their times, those of one time as they came; the first `seen` of them have been through the automaton.
 //! 2. No row is kept that no run or complete match holds and that has been seen.
+//! 3. A run's rows are kept, and end with the last that has been seen; a complete match's are kept and have been seen.
 
 use std::collections::VecDeque;
 
@@ -90,6 +91,40 @@ impl Partition {
         self.first = needed;
     }
 
+    /// Refuses matches whose rows are not among those that are kept, or runs that say of their last variable what cannot be.
+    fn check(&self) -> Result<(), Corrupt> {
+        let Some(next) = self.first.checked_add(self.rows.len() as u64).map(|_| self.next()) else {
+            return Err(Corrupt::new(format!("{} rows from place {} on", self.rows.len(), self.first)));
+        };
+        // Where the rows of a match end that are all kept and seen.
+        let end = |start: Place, rows: usize| {
+            Some(start)
+                .filter(|start| *start >= self.first && rows > 0)?
+                .checked_add(rows as u64)
+                .filter(|end| *end <= next)
+        };
+        for Run { start, variables, count, .. } in &self.runs.open {
+            let rows = variables.len();
+            if end(*start, rows) != Some(next) || *count == 0 || *count as usize > rows {
+                return Err(Corrupt::new(format!(
+                    "a run of {rows} rows from place {start} on, the last {count} of one element, in a partition whose rows from {} to {next} \
+                     have been seen",
+                    self.first
+                )));
+            }
+        }
+        for Match { start, variables } in &self.runs.complete {
+            if end(*start, variables.len()).is_none() {
+                return Err(Corrupt::new(format!(
+                    "a match of {} rows from place {start} on, in a partition whose rows from {} to {next} have been seen",
+                    variables.len(),
+                    self.first
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing is kept but how far it is.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.runs == Runs::default()
@@ -168,6 +203,7 @@ impl Stored for Partition {
         if seen > partition.rows.len() {
             return Err(Corrupt::new(format!("{seen} of the {rows} rows of a partition have been seen")));
         }
+        partition.check()?;
         Ok(partition)
     }
 
@@ -180,5 +216,43 @@ impl Stored for Partition {
             + self.runs.open.capacity() * size_of::<Run>()
             + complete
             + self.runs.complete.capacity() * size_of::<Match>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(start: Place, rows: usize, count: u32) -> Run {
+        Run { start, start_time: 0, variables: vec![0; rows], element: 0, count }
+    }
+
+    /// A partition of rows from place 5 on, of which some have been seen; what is wrong with it, if anything is.
+    fn check(first: Place, rows: i64, seen: usize, open: Vec<Run>, complete: &[(Place, usize)], expected: &str) {
+        let row = |time| Held { time, bytes: (*b"row").into() };
+        let complete = complete.iter().map(|&(start, rows)| Match { start, variables: vec![0; rows] }).collect();
+        let partition =
+            Partition { first, rows: (0..rows).map(row).collect(), seen, last: 0, runs: Runs { open, complete } };
+        let mut bytes = Vec::new();
+        partition.encode(&mut bytes);
+        match Partition::decode(&mut &bytes[..]) {
+            Ok(again) => assert_eq!((again, ""), (partition, expected)),
+            Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}"),
+        }
+        assert!((0..bytes.len()).all(|short| Partition::decode(&mut &bytes[..short]).is_err()));
+    }
+
+    #[test]
+    fn matches_whose_rows_are_not_kept_are_refused() {
+        check(5, 4, 3, vec![run(5, 3, 1), run(7, 1, 1)], &[(6, 2), (5, 1)], "");
+        check(5, 4, 5, vec![], &[], "5 of the 4 rows");
+        for (start, rows, count) in [(4, 4, 1), (6, 3, 1), (6, 1, 1), (8, 0, 0), (7, 1, 2), (7, 1, 0), (u64::MAX, 3, 1)]
+        {
+            check(5, 4, 3, vec![run(start, rows, count)], &[], &format!("a run of {rows} rows from place {start} on"));
+        }
+        for (start, rows) in [(4, 2), (6, 3), (8, 1), (6, 0), (u64::MAX, 1)] {
+            check(5, 4, 3, vec![], &[(start, rows)], &format!("a match of {rows} rows from place {start} on"));
+        }
+        check(u64::MAX - 1, 4, 3, vec![], &[], "4 rows from place");
     }
 }

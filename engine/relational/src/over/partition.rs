@@ -8,11 +8,10 @@ use std::sync::Arc;
 use yeoul_state::log::Corrupt;
 use yeoul_state::{KeyBytes, Stored};
 
-/// A row, what it is ordered by, and what it is replaced by (empty: nothing).
+/// A row, and what it is ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RankedRow {
     pub(super) sort: KeyBytes,
-    pub(super) id: KeyBytes,
     pub(super) row: Arc<[u8]>,
 }
 
@@ -50,7 +49,6 @@ impl Stored for Ranked {
         (self.rows.len() as u32).encode(out);
         for row in &self.rows {
             row.sort.encode(out);
-            row.id.encode(out);
             (row.row.len() as u32).encode(out);
             out.extend_from_slice(&row.row);
         }
@@ -60,19 +58,19 @@ impl Stored for Ranked {
         let (since, count) = (i64::decode(bytes)?, u32::decode(bytes)?);
         let mut rows = Vec::new();
         for _ in 0..count {
-            let (sort, id) = (KeyBytes::decode(bytes)?, KeyBytes::decode(bytes)?);
+            let sort = KeyBytes::decode(bytes)?;
             let length = u32::decode(bytes)? as usize;
             let (row, rest) = bytes
                 .split_at_checked(length)
                 .ok_or_else(|| Corrupt::new(format!("a row of {length} bytes in {} bytes", bytes.len())))?;
             *bytes = rest;
-            rows.push(RankedRow { sort, id, row: row.into() });
+            rows.push(RankedRow { sort, row: row.into() });
         }
         Ok(Self { since, rows })
     }
 
     fn heap_bytes(&self) -> usize {
-        let of = |row: &RankedRow| row.sort.heap_bytes() + row.id.heap_bytes() + row.row.len() + 16;
+        let of = |row: &RankedRow| row.sort.heap_bytes() + row.row.len() + 16;
         self.rows.capacity() * size_of::<RankedRow>() + self.rows.iter().map(of).sum::<usize>()
     }
 }

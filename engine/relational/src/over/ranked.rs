@@ -95,9 +95,8 @@ impl<K: ColumnKey> RankedOperator<K> {
                 let (sort, bytes) = (self.sort.of(row), self.rows.row(row));
                 match kinds.as_ref().map_or(RowKind::Insert, |kinds| kinds[row]) {
                     RowKind::Insert | RowKind::UpdateAfter => {
-                        let (sort, id) = (KeyBytes::new(sort), KeyBytes::new(&[]));
-                        let place = ranked.place(sort.as_bytes());
-                        ranked.rows.insert(place, RankedRow { sort, id, row: bytes.into() });
+                        let place = ranked.place(sort);
+                        ranked.rows.insert(place, RankedRow { sort: KeyBytes::new(sort), row: bytes.into() });
                     }
                     RowKind::UpdateBefore | RowKind::Delete => _ = ranked.remove(sort, bytes),
                 }

@@ -150,7 +150,7 @@ impl<K: ColumnKey> TimedOperator<K> {
         let results = self.results(run, &groups, &members, &stretches, &times, &mut state.totals, now);
         self.give(run, &arrays, &results, cx)?;
         drop((tails, seen));
-        self.keep(run, &groups, &members, &mut state, now);
+        self.keep(run, &groups, &members, &mut state, now)?;
         self.groups = groups;
         self.state = Some(state);
         Ok(())
@@ -252,11 +252,21 @@ impl<K: ColumnKey> TimedOperator<K> {
     }
 
     /// Keeps what later rows may reach back to, and lets go of what none can.
-    fn keep(&self, run: &Run<'_, K>, groups: &Groups<K>, members: &Members, state: &mut State<K>, now: i64) {
+    fn keep(
+        &self,
+        run: &Run<'_, K>,
+        groups: &Groups<K>,
+        members: &Members,
+        state: &mut State<K>,
+        now: i64,
+    ) -> Result<(), OperatorError> {
+        let mut kept = Ok(());
         if self.tail != Tail::None {
             state.tails.upsert_batch(&groups.keys, &groups.hashes, Arena::default, |group, tail| {
                 for &row in members.of(group) {
-                    tail.push(run.times[row as usize], 0, run.rows[row as usize]);
+                    if let Err(error) = tail.push(run.times[row as usize], 0, run.rows[row as usize]) {
+                        kept = Err(error);
+                    }
                 }
                 let (count, last) = (tail.iter().count(), members.of(group).last().copied());
                 let last = last.map_or(i64::MAX, |row| run.times[row as usize]);
@@ -272,6 +282,7 @@ impl<K: ColumnKey> TimedOperator<K> {
             });
         }
         self.sweep(state, groups.len(), now);
+        kept
     }
 
     /// Forgets the run's partitions whose life is over.
@@ -372,7 +383,7 @@ impl<K: ColumnKey> Operator for TimedOperator<K> {
                 let is_late = |row: usize| times[row] <= self.passed.of(hashes[row]);
                 self.groups.group(self.keys.keys(), hashes);
                 let state = self.state.as_mut().expect("an operator is opened before its first frame");
-                state.pending.add(&self.groups, &times, &self.rows, is_late, |_| 0);
+                state.pending.add(&self.groups, &times, &self.rows, is_late, |_| 0)?;
                 let late: Vec<u32> = (0..times.len()).filter(|&row| is_late(row)).map(|row| input.row(row)).collect();
                 emit_late(cx, frame, &late);
             }

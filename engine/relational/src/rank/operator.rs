@@ -5,7 +5,7 @@
 //! 2. A row goes out under its own event time, whether it comes or goes: so windows after it find it where they put it.
 //! 3. With the place as a column (or one place), a place's row is replaced; without, a row comes and goes whatever its place.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
@@ -55,6 +55,31 @@ impl Changes {
         self.kinds.push(kind);
         self.places.push(place as i64 + 1);
         self.times.push(Timestamp(row.time));
+    }
+}
+
+/// Rows that a frame brings into a partition, and those that make way for them.
+#[derive(Default)]
+struct Turned {
+    came: BTreeMap<KeyBytes, RankedRow>,
+    gone: BTreeMap<KeyBytes, RankedRow>,
+}
+
+impl Turned {
+    fn comes(&mut self, place: KeyBytes, row: RankedRow) {
+        self.came.insert(place, row);
+    }
+
+    fn goes(&mut self, place: KeyBytes, row: RankedRow) {
+        if self.came.remove(&place).is_none() {
+            self.gone.insert(place, row);
+        }
+    }
+
+    /// In the order of places, which have no numbers here.
+    fn give(&self, changes: &mut Changes) {
+        self.gone.values().for_each(|row| changes.push(row, RowKind::Delete, 0));
+        self.came.values().for_each(|row| changes.push(row, RowKind::Insert, 0));
     }
 }
 
@@ -148,12 +173,15 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
 
         let times = input.times();
         let mut changes = Changes::default();
+        // A partition is no longer than what comes out of it, and places are not: so what comes and goes is all that changes.
+        let by_row = spec.strategy == RankStrategy::AppendOnly && !spec.rank_column && spec.from == 1 && spec.to > 1;
         let mut ranks = self.ranks.take().expect("an operator is opened before its first frame");
         for run in order.chunk_by(|&a, &b| group_of(a) == group_of(b)) {
             let group = group_of(run[0]) as usize;
             let (key, hash) = (&self.groups.keys[group], self.groups.hashes[group]);
             let mut partition = ranks.open(key, hash, now);
-            let before = partition.first(to);
+            let before = if by_row { Vec::new() } else { partition.first(to) };
+            let mut turned = Turned::default();
             for &at in run {
                 let row = candidates[at as usize];
                 let (sort, bytes) = (self.sort.of(row as usize), self.rows.row(at as usize));
@@ -162,21 +190,26 @@ impl<K: ColumnKey> Operator for RankOperator<K> {
                 match (&spec.strategy, added(row)) {
                     (RankStrategy::Update { .. }, true) => partition.replace(sort, new(self.ids.row(at as usize))),
                     (RankStrategy::Update { .. }, false) => partition.remove_id(self.ids.row(at as usize)),
-                    (RankStrategy::Retract, true) => partition.insert(sort, new(&[])),
+                    (RankStrategy::Retract, true) => _ = partition.insert(sort, new(&[])),
                     (RankStrategy::Retract, false) => partition.remove(bytes),
                     (RankStrategy::AppendOnly, _) => {
                         let is_full = partition.len() >= to;
                         if is_full && partition.last().is_some_and(|last| sort >= last) {
                             continue;
                         }
-                        if is_full {
-                            partition.remove_last();
+                        if is_full && let Some((place, row)) = partition.remove_last() {
+                            turned.goes(place, row);
                         }
-                        partition.insert(sort, new(&[]));
+                        let row = new(&[]);
+                        turned.comes(partition.insert(sort, row.clone()), row);
                     }
                 }
             }
-            compare(&spec, &before, &partition.first(to), &mut changes);
+            if by_row {
+                turned.give(&mut changes);
+            } else {
+                compare(&spec, &before, &partition.first(to), &mut changes);
+            }
             ranks.close(key, hash);
         }
         ranks.sweep(SWEPT.max(self.groups.len()), now);

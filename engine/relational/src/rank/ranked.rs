@@ -235,10 +235,11 @@ impl<K: ColumnKey> Opened<'_, K> {
         (Compound { key: self.key.clone(), sub: place.clone() }, hash)
     }
 
-    /// Puts a row behind its equals.
-    pub(super) fn insert(&mut self, sort: &[u8], row: RankedRow) {
+    /// Puts a row behind its equals. Returns where that is.
+    pub(super) fn insert(&mut self, sort: &[u8], row: RankedRow) -> KeyBytes {
         let place = KeyBytes::new(&[sort, &self.partition.next.to_be_bytes()].concat());
-        self.set(place, row);
+        self.set(place.clone(), row);
+        place
     }
 
     fn set(&mut self, place: KeyBytes, row: RankedRow) {
@@ -247,13 +248,14 @@ impl<K: ColumnKey> Opened<'_, K> {
         self.partition.add(place, row, self.by);
     }
 
-    fn take(&mut self, place: &KeyBytes) {
+    fn take(&mut self, place: &KeyBytes) -> Option<RankedRow> {
         let (record, hash) = self.record(place);
         self.table.remove(&record, hash);
-        let Some(row) = self.partition.rows.remove(place) else { return };
+        let row = self.partition.rows.remove(place)?;
         if let Some(hash) = self.by.hash(&row) {
             self.partition.found.remove(&(hash, place.clone()));
         }
+        Some(row)
     }
 
     /// Where the first row is of those that `is_same` says, all of which have this hash.
@@ -264,14 +266,15 @@ impl<K: ColumnKey> Opened<'_, K> {
 
     /// Puts a row in place of the one that has its id: where that was, if it is ordered as that was.
     pub(super) fn replace(&mut self, sort: &[u8], row: RankedRow) {
-        let Some(place) = self.find_id(&row.id) else { return self.insert(sort, row) };
-        if sort_of(&place) != sort {
-            self.take(&place);
-            return self.insert(sort, row);
-        }
-        // The same row again changes nothing.
-        if self.partition.rows.get(&place) != Some(&row) {
-            self.set(place, row);
+        match self.find_id(&row.id) {
+            None => _ = self.insert(sort, row),
+            Some(place) if sort_of(&place) != sort => {
+                self.take(&place);
+                self.insert(sort, row);
+            }
+            // The same row again changes nothing.
+            Some(place) if self.partition.rows.get(&place) == Some(&row) => {}
+            Some(place) => self.set(place, row),
         }
     }
 
@@ -293,11 +296,11 @@ impl<K: ColumnKey> Opened<'_, K> {
         }
     }
 
-    /// Takes the last row away.
-    pub(super) fn remove_last(&mut self) {
-        if let Some(place) = self.partition.rows.last_key_value().map(|(place, _)| place.clone()) {
-            self.take(&place);
-        }
+    /// Takes the last row away. Returns it, and where it was.
+    pub(super) fn remove_last(&mut self) -> Option<(KeyBytes, RankedRow)> {
+        let place = self.partition.rows.last_key_value().map(|(place, _)| place.clone())?;
+        let row = self.take(&place)?;
+        Some((place, row))
     }
 }
 
@@ -325,7 +328,7 @@ mod tests {
             let hash = seven.hash();
             let row = |n: u32| RankedRow { time: 0, id: KeyBytes::new(&n.to_le_bytes()), row: n.to_le_bytes().into() };
             let mut partition = ranks.open(&seven, hash, 0);
-            (0..1_000).for_each(|n| partition.insert(b"same", row(n)));
+            (0..1_000).for_each(|n| _ = partition.insert(b"same", row(n)));
             ranks.rows.freeze();
             let before = ranks.rows.dirty();
             let mut partition = ranks.open(&seven, hash, 0);

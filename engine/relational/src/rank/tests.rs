@@ -65,6 +65,21 @@ fn without_the_place_a_row_comes_and_goes() {
 }
 
 #[test]
+fn of_rows_that_only_come_in_those_go_out_that_have_come_or_gone() {
+    let mut harness = harness(spec(1, 3, false, RankStrategy::AppendOnly));
+    for (frame, expected) in [
+        ("+I 1 5 1\n+I 1 7 2", "+I 1 7 2 @0\n+I 1 5 1 @0"),
+        // 4 comes and goes within the frame.
+        ("+I 1 4 3\n+I 1 6 4\n+I 2 1 5", "+I 1 6 4 @0\n+I 2 1 5 @0"),
+        ("+I 1 9 6\n+I 1 8 7\n+I 1 2 8", "-D 1 6 4 @0\n-D 1 5 1 @0\n+I 1 9 6 @0\n+I 1 8 7 @0"),
+        ("+I 1 7 9\n+I 1 3 10", ""),
+    ] {
+        harness.push(0, input().frame(frame));
+        assert_eq!(rows(&harness.take()), expected, "{frame}");
+    }
+}
+
+#[test]
 fn an_update_replaces_the_row_of_its_key() {
     let mut harness = harness(spec(1, 1, false, RankStrategy::Update { upsert_key: vec![0, 2] }));
     harness.push(0, input().frame("+I 1 5 1\n+I 1 4 2"));

@@ -1,9 +1,10 @@
 //! Top-n within windows: a partition comes out once, when its window is over.
 //!
-//! Of a window's partition no more rows are kept than come out.
+//! Of a window's partition no more rows are kept than come out. A window's partitions come out in parts, as there is room.
 //!
 //! Invariants:
-//! 1. A row is in a pane until its window is over, out of its partition's first places for good, or late.
+//! 1. A row is in a pane until its window is over and all of it is out, out of its partition's first places for good, or late.
+//! 2. Nothing is put into a window, and no snapshot is taken, while it comes out: the watermark that ends it comes before both.
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(super) struct WindowRankOperator<K: ColumnKey> {
     rows: EncodedRows,
     panes: Option<Panes<K, FirstRows>>,
     passed: Passed,
+    firing: Option<Firing<K>>,
 }
 
 impl<K: ColumnKey> WindowRankOperator<K> {
@@ -52,6 +54,7 @@ impl<K: ColumnKey> WindowRankOperator<K> {
             rows: EncodedRows::default(),
             panes: None,
             passed: Passed::new("passed"),
+            firing: None,
         })
     }
 
@@ -82,27 +85,49 @@ impl<K: ColumnKey> WindowRankOperator<K> {
         kept
     }
 
-    fn fire(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let panes = self.panes.as_mut().expect("an operator is opened before its first watermark");
-        let last = end.saturating_sub(1);
-        let (mut rows, mut places): (Vec<&[u8]>, Vec<i64>) = (Vec::new(), Vec::new());
-        let partitions = panes.get(end).into_iter().flat_map(|pane| pane.iter());
-        for (_, ranked) in partitions.filter(|(key, _)| self.passed.of(key.hash()) < last) {
-            for (at, row) in ranked.0.iter().enumerate().skip(self.from - 1) {
-                rows.push(&row.row);
-                places.push(at as i64 + 1);
-            }
-        }
-        for (rows, places) in rows.chunks(OUTPUT_ROWS).zip(places.chunks(OUTPUT_ROWS)) {
-            let mut arrays = self.codec.decode(rows)?;
-            if self.spec.rank_column {
-                arrays.push(Arc::new(Int64Array::from(places.to_vec())));
-            }
-            emit(cx, &self.spec.schema, arrays, vec![Timestamp(last); rows.len()], Vec::new())?;
-        }
-        panes.drop_namespace(end);
-        Ok(())
+    /// What is to come out of a window that is over.
+    fn begin(&self, end: i64) -> Firing<K> {
+        let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
+        let keys = panes.get(end).into_iter().flat_map(|pane| pane.iter()).map(|(key, _)| key);
+        let keys = keys.filter(|key| self.passed.of(key.hash()) < end.saturating_sub(1)).cloned().collect();
+        Firing { end, keys, at: 0 }
     }
+
+    /// Gives partitions of a window as long as there is room. Returns whether all are out.
+    fn fire(&self, firing: &mut Firing<K>, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        let pane = self.panes.as_ref().and_then(|panes| panes.get(firing.end));
+        while firing.at < firing.keys.len() && cx.has_room() {
+            let (mut rows, mut places): (Vec<&[u8]>, Vec<i64>) = (Vec::new(), Vec::new());
+            while let Some(key) = firing.keys.get(firing.at) {
+                let ranked = pane.and_then(|pane| pane.get(key, key.hash())).map_or(&[][..], |ranked| &ranked.0);
+                if !rows.is_empty() && rows.len() + ranked.len() > OUTPUT_ROWS {
+                    break;
+                }
+                firing.at += 1;
+                for (at, row) in ranked.iter().enumerate().skip(self.from - 1) {
+                    rows.push(&row.row);
+                    places.push(at as i64 + 1);
+                }
+            }
+            for (rows, places) in rows.chunks(OUTPUT_ROWS).zip(places.chunks(OUTPUT_ROWS)) {
+                let mut arrays = self.codec.decode(rows)?;
+                if self.spec.rank_column {
+                    arrays.push(Arc::new(Int64Array::from(places.to_vec())));
+                }
+                let times = vec![Timestamp(firing.end.saturating_sub(1)); rows.len()];
+                emit(cx, &self.spec.schema, arrays, times, Vec::new())?;
+            }
+        }
+        Ok(firing.at == firing.keys.len())
+    }
+}
+
+/// A window that is over, while its partitions come out.
+struct Firing<K> {
+    end: i64,
+    keys: Vec<K>,
+    /// How many are out.
+    at: usize,
 }
 
 impl<K: ColumnKey> Operator for WindowRankOperator<K> {
@@ -155,10 +180,12 @@ impl<K: ColumnKey> Operator for WindowRankOperator<K> {
                 self.passed.advance(watermark.0);
                 return Ok(Progress::Done);
             };
-            if !cx.has_room() {
+            let mut firing = self.firing.take().unwrap_or_else(|| self.begin(end));
+            if !self.fire(&mut firing, cx)? {
+                self.firing = Some(firing);
                 return Ok(Progress::More);
             }
-            self.fire(end, cx)?;
+            self.panes.iter_mut().for_each(|panes| panes.drop_namespace(end));
             self.passed.advance(end.saturating_sub(1));
         }
     }
@@ -182,6 +209,7 @@ impl<K: ColumnKey> Operator for WindowRankOperator<K> {
 #[cfg(test)]
 mod tests {
     use arrow_schema::{DataType, TimeUnit};
+    use yeoul_operator::context::FRAMES_PER_CALL;
 
     use super::super::{Rank, RankStrategy};
     use super::*;
@@ -245,5 +273,33 @@ mod tests {
             true,
             &format!("+I 1 6 0 10 2 @9\n+I 1 6 0 10 3 @9\n+I 1 3 10 20 2 @19\n+I 1 null 10 20 3 @19\n{late}"),
         );
+    }
+
+    #[test]
+    fn a_large_window_comes_out_in_parts() {
+        let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let input = Table::new(&[("k", DataType::Int64), ("v", DataType::Int64), ("end", millis)]);
+        let spec = Arc::new(Rank {
+            partition: vec![0, 2],
+            order: vec![SortKey::descending(1)],
+            from: 1,
+            to: 3,
+            rank_column: false,
+            strategy: RankStrategy::AppendOnly,
+            window_end: Some(2),
+            update_before: false,
+            ttl: None,
+            input_schema: input.schema().clone(),
+            schema: input.schema().clone(),
+        });
+        let mut harness = Harness::of(move || spec.clone().operator(), &[&[0, 2]]);
+        let keys = 2 * FRAMES_PER_CALL * OUTPUT_ROWS / 3;
+        let lines = |v: i64| (0..keys).map(|key| format!("+I {key} {v} 10\n")).collect::<String>();
+        (0..4).for_each(|v| harness.push(0, input.frame(&lines(v))));
+        harness.watermark(9);
+        let out = harness.take();
+        assert_eq!(out.iter().map(Frame::len).sum::<usize>(), 3 * keys);
+        assert!(out.len() > FRAMES_PER_CALL && harness.most_frames <= FRAMES_PER_CALL + 1, "{}", harness.most_frames);
+        assert_eq!(harness.state_entries(), 0);
     }
 }

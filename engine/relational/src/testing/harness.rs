@@ -30,6 +30,8 @@ pub(crate) struct Harness {
     watermark: Timestamp,
     now: Timestamp,
     outputs: BTreeMap<OutputId, Vec<Frame>>,
+    /// The most frames that one call gave.
+    pub(crate) most_frames: usize,
     buffer: LogBuffer,
     history: Vec<Piece>,
     run: RunId,
@@ -125,6 +127,7 @@ impl Harness {
             watermark: from.iter().map(|saved| saved.watermark).min().unwrap_or(Timestamp::MIN),
             now: from.iter().map(|saved| saved.now).max().unwrap_or(Timestamp(0)),
             outputs: BTreeMap::new(),
+            most_frames: 0,
             buffer: LogBuffer::new(options),
             history,
             run,
@@ -228,6 +231,7 @@ impl Harness {
             let mut emitted = Vec::new();
             let mut cx = Context::new(&mut emitted, self.watermark, self.now, &self.pool, &self.counters);
             let progress = f(&mut *self.operator, &mut cx)?;
+            self.most_frames = self.most_frames.max(emitted.len());
             for (output, frame) in emitted {
                 self.outputs.entry(output).or_default().push(frame);
             }
