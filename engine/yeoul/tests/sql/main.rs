@@ -44,6 +44,15 @@ kinds!(
     deduplicate,
     join,
     interval_join,
+    temporal_join,
+    lookup_join,
+    union,
+    unnest,
+    sort,
+    nested,
+    match_recognize,
+    functions,
+    cast,
 );
 
 #[test]
