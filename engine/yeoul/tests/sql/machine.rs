@@ -89,7 +89,8 @@ fn step_to_the_end(
     next: &mut dyn FnMut(u32) -> Next,
 ) -> Result<Option<Outcome>, String> {
     let said = |error: yeoul::JobError| error.to_string();
-    let Attempt { seats, mut coordinator, events, told, .. } = prepare(graph, config, services, watch, seed).map_err(said)?;
+    let Attempt { seats, mut coordinator, events, told, .. } =
+        prepare(graph, config, services, watch, seed).map_err(said)?;
     let (mut shards, mut writers) = (Vec::new(), Vec::new());
     for Seat { seed, parker, bell, writer, chunks, spent, commands } in seats {
         shards.push(Some((seed.open().map_err(said)?, parker, commands)));

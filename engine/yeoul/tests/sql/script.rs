@@ -218,7 +218,10 @@ fn times_in_full(row: &str) -> String {
         full.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let is_time = |clock: &str| {
-            clock.bytes().zip(*b"00:00:00").all(|(found, form)| if form == b':' { found == b':' } else { found.is_ascii_digit() })
+            clock
+                .bytes()
+                .zip(*b"00:00:00")
+                .all(|(found, form)| if form == b':' { found == b':' } else { found.is_ascii_digit() })
         };
         let Some(clock) = after.get(..8).filter(|clock| is_time(clock)) else {
             full.push('@');
@@ -249,7 +252,9 @@ fn scripts_are_read_in_parts() {
     assert_eq!(table.rows, ["1,\"x, y\"", "NULL,2026-01-01 10:00:01.000"]);
     assert_eq!((query.late, query.sort), (2, Sort::None));
     assert_eq!(query.answers, [(String::new(), vec!["1,2026-01-01 09:00:00.5".to_owned()])]);
-    for (wrong, part) in [("querry", "line 1"), ("query\nSELECT 1", "----"), ("query\n@lat 1\n----", "@lat 1"), ("table t (", "no end")] {
+    for (wrong, part) in
+        [("querry", "line 1"), ("query\nSELECT 1", "----"), ("query\n@lat 1\n----", "@lat 1"), ("table t (", "no end")]
+    {
         assert!(parse(wrong).unwrap_err().contains(part), "{wrong}");
     }
 }
