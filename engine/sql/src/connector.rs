@@ -24,6 +24,8 @@ pub struct Connector {
     pub reads: bool,
     /// Which changes tables of it take; none if it cannot be written.
     pub writes: Option<Accepts>,
+    /// Whether INSERT OVERWRITE can replace what is there.
+    pub overwrites: bool,
     /// Whether rows can be looked up by key, for a join as of processing time.
     pub looks_up: bool,
     /// Options that have to be given.
@@ -42,6 +44,7 @@ pub const CONNECTORS: &[Connector] = &[
         name: "filesystem",
         reads: true,
         writes: Some(Accepts::Inserts),
+        overwrites: true,
         looks_up: true,
         required: &["path", "format"],
         optional: &[
@@ -66,6 +69,7 @@ pub const CONNECTORS: &[Connector] = &[
         name: "datagen",
         reads: true,
         writes: None,
+        overwrites: false,
         looks_up: false,
         required: &[],
         optional: &["rows-per-second", "number-of-rows", "seed", "fields.*", "scan.*"],
@@ -75,6 +79,7 @@ pub const CONNECTORS: &[Connector] = &[
         name: "nexmark",
         reads: true,
         writes: None,
+        overwrites: false,
         looks_up: false,
         required: &[],
         optional: &[
@@ -102,6 +107,7 @@ pub const CONNECTORS: &[Connector] = &[
         name: "print",
         reads: false,
         writes: Some(Accepts::Changes),
+        overwrites: false,
         looks_up: false,
         required: &[],
         optional: &["print-identifier", "standard-error", "sink.*"],
@@ -111,6 +117,7 @@ pub const CONNECTORS: &[Connector] = &[
         name: "blackhole",
         reads: false,
         writes: Some(Accepts::Changes),
+        overwrites: false,
         looks_up: false,
         required: &[],
         optional: &["sink.*"],

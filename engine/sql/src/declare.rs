@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_expr::{Expr, Volatility};
 use datafusion_sql::sqlparser::ast::{BinaryOperator, Expr as SqlExpr, Value, ValueWithSpan};
 use datafusion_sql::sqlparser::tokenizer::Location;
 
@@ -91,6 +93,19 @@ pub(crate) fn table(catalog: &Catalog, settings: &Settings, declared: &CreateTab
             Some(Watermark { column: columns.iter().position(|column| column.name == name)?, delay, text })
         }),
     };
+    if let Some(Watermark { column, .. }) = &watermark
+        && let Column { name, source: ColumnSource::Computed { expression, .. }, .. } = &columns[*column]
+        && let Some(function) = changing(expression)
+    {
+        // The source computes it to make watermarks, and the query again: the two would differ.
+        let place = declared.columns.iter().find(|declared| declared.name == *name);
+        return Err(SqlError::new(format!(
+            "the event time '{name}' is computed with {}, which gives another value each time",
+            function.to_uppercase()
+        ))
+        .at(place.map_or(declared.name.location, |column| column.location))
+        .hint("compute it from the record's columns alone; a column AS PROCTIME() is a time without a WATERMARK"));
+    }
     let mut partitioned_by = base.partitioned_by;
     if !declared.partitioned_by.is_empty() {
         partitioned_by.clear();
@@ -138,6 +153,21 @@ pub(crate) fn table(catalog: &Catalog, settings: &Settings, declared: &CreateTab
         connector,
         aside: None,
     })
+}
+
+/// A function in an expression whose value changes though its arguments do not.
+fn changing(expression: &Expr) -> Option<String> {
+    let mut found = None;
+    let _ = expression.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility == Volatility::Volatile
+        {
+            found = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
 }
 
 fn is_computed(column: &Column) -> bool {

@@ -20,7 +20,7 @@ use yeoul_relational::{EvaluationTime, Expression};
 
 use crate::functions::calendar::{DAY, to_wall};
 use crate::functions::{CLOCK, CURRENT_WATERMARK, check_constants};
-use crate::settings::Settings;
+use crate::settings::{Settings, Zone};
 
 /// What a hidden column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +40,22 @@ pub(crate) struct Compiled {
     hidden: Vec<Hidden>,
     data_type: DataType,
     nullable: bool,
-    zone: crate::settings::Zone,
+    zone: Zone,
     text: String,
+    form: String,
 }
 
+/// Tells expressions apart: two columns may have one name.
 impl fmt::Debug for Compiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{} over {:?}", self.form, self.columns)
     }
 }
 
+/// With the columns' names, for people; in the other form (`{:#}`) with a column's place among those that are read, and with all types.
 impl fmt::Display for Compiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(if f.alternate() { &self.form } else { &self.text })
     }
 }
 
@@ -64,9 +67,13 @@ pub(crate) fn slot(index: usize) -> Expr {
 /// The index of a column that [`slot`] made.
 pub(crate) fn slot_of(expr: &Expr) -> Option<usize> {
     match expr {
-        Expr::Column(column) if column.relation.is_none() => column.name.strip_prefix('$')?.parse().ok(),
+        Expr::Column(column) if column.relation.is_none() => slot_number(&column.name),
         _ => None,
     }
+}
+
+fn slot_number(name: &str) -> Option<usize> {
+    name.strip_prefix('$')?.parse().ok()
 }
 
 /// Columns `$0`, `$1`, … of these types.
@@ -80,6 +87,7 @@ pub(crate) fn slots(schema: &Schema) -> Result<DFSchema, DataFusionError> {
 /// Compiles an expression over slots of `schema`.
 pub(crate) fn compile(expr: &Expr, schema: &Schema, settings: &Settings) -> Result<Compiled, DataFusionError> {
     let text = shown(expr, schema);
+    let form = form(expr, settings.zone())?;
     let mut hidden = Vec::new();
     let expr = expr.clone().transform_up(|expr| {
         let Expr::ScalarFunction(function) = &expr else { return Ok(Transformed::no(expr)) };
@@ -101,8 +109,7 @@ pub(crate) fn compile(expr: &Expr, schema: &Schema, settings: &Settings) -> Resu
         Ok(Transformed::yes(Expr::Column(Column::new_unqualified(format!("#{at}")))))
     })?;
     let expr = expr.data;
-    let mut columns: Vec<usize> =
-        expr.column_refs().iter().filter_map(|column| column.name.strip_prefix('$')?.parse().ok()).collect();
+    let mut columns: Vec<usize> = expr.column_refs().iter().filter_map(|column| slot_number(&column.name)).collect();
     columns.sort_unstable();
     columns.dedup();
     let mut fields: Vec<Field> = Vec::new();
@@ -133,7 +140,22 @@ pub(crate) fn compile(expr: &Expr, schema: &Schema, settings: &Settings) -> Resu
         hidden: hidden.into_iter().map(|(kind, _)| kind).collect(),
         zone: settings.zone(),
         text,
+        form,
     })
+}
+
+/// An expression with the places of its columns among those that it reads: it stays the same wherever they stand. The zone is part of
+/// what is computed.
+fn form(expr: &Expr, zone: Zone) -> Result<String, DataFusionError> {
+    let mut read: Vec<usize> = expr.column_refs().iter().filter_map(|column| slot_number(&column.name)).collect();
+    read.sort_unstable();
+    read.dedup();
+    let placed = expr.clone().transform_up(|expr| {
+        let place = slot_of(&expr).and_then(|index| read.binary_search(&index).ok());
+        Ok(place.map_or_else(|| Transformed::no(expr), |place| Transformed::yes(slot(place))))
+    })?;
+    let zone = if zone.is_utc() { String::new() } else { format!(" in {zone:?}") };
+    Ok(format!("{}{zone}", placed.data))
 }
 
 impl Expression for Compiled {

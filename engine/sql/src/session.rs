@@ -202,6 +202,14 @@ impl Session {
                 .at(name.location)
                 .hint(format!("the connector '{}' reads only", table.connector.name)));
         }
+        if insert.overwrite && !table.connector.overwrites {
+            return Err(SqlError::new(format!("the table '{name}' cannot be overwritten")).at(name.location).hint(
+                format!(
+                    "the connector '{}' keeps nothing that could be replaced: write INSERT INTO",
+                    table.connector.name
+                ),
+            ));
+        }
         if !insert.partition.is_empty() {
             return Err(SqlError::unsupported("INSERT … PARTITION (column = value)")
                 .at(name.location)

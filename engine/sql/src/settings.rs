@@ -132,6 +132,17 @@ pub enum Zone {
     Fixed(i32),
 }
 
+impl Zone {
+    /// Whether local time is UTC.
+    #[must_use]
+    pub fn is_utc(self) -> bool {
+        match self {
+            Self::Named(zone) => matches!(zone.name(), "UTC" | "Etc/UTC"),
+            Self::Fixed(seconds) => seconds == 0,
+        }
+    }
+}
+
 /// `UTC`, `Europe/Berlin`, `GMT+02:00`, `+02:00`.
 #[must_use]
 pub fn zone(text: &str) -> Option<Zone> {

@@ -85,6 +85,107 @@ fn windows_after_windows() {
 }
 
 #[test]
+fn what_reads_a_bound_within_the_aggregate_has_it() {
+    // A bound that is more than a key: rows are put into windows before the aggregate, and bring their bounds along.
+    let attached = ["time=[window_start, window_end]", "WindowTableFunction(window=[TUMBLE(1 min)], time=ts) [I]"];
+    for select in [
+        "MAX(window_end) FROM {} GROUP BY window_start, window_end",
+        "COUNT(*) FILTER (WHERE price > 1 AND window_start > ts) FROM {} GROUP BY window_start, window_end",
+        "COUNT(*) FROM {} GROUP BY window_start, window_end, DATE_FORMAT(window_start, 'HH')",
+    ] {
+        plans(&format!("SELECT {}", select.replace("{}", WINDOW)), &attached);
+    }
+    plans(
+        &format!("SELECT window_end, MAX(ts) FROM {WINDOW} GROUP BY window_start, window_end"),
+        &["window=[TUMBLE(1 min)], time=rowtime, select=[MAX(ts)]"],
+    );
+}
+
+#[test]
+fn sessions_are_by_what_they_are_partitioned_by() {
+    plans(
+        "SELECT auction, COUNT(*) FROM TABLE(SESSION(TABLE bid PARTITION BY auction, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
+         GROUP BY auction, window_start, window_end",
+        &["WindowAggregate(groupBy=[auction], window=[SESSION(gap 1 min)]"],
+    );
+    plans(
+        "SELECT COUNT(*) FROM TABLE(SESSION(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
+        &["WindowAggregate(groupBy=[], window=[SESSION(gap 1 min)]"],
+    );
+}
+
+#[test]
+fn windows_over_joined_rows_are_of_the_time_that_is_named() {
+    let joined = "bid AS a JOIN bid AS b ON a.auction = b.auction AND a.ts BETWEEN b.ts - INTERVAL '1' HOUR AND b.ts";
+    plans(
+        &format!("SELECT COUNT(*) FROM {joined} GROUP BY TUMBLE(a.ts, INTERVAL '1' MINUTE)"),
+        &["window=[TUMBLE(1 min)], time=$t, select=[COUNT(*)]", "ts AS $t"],
+    );
+    plans(
+        "SELECT COUNT(*) FROM bid GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
+        &["window=[TUMBLE(1 min)], time=rowtime, select=[COUNT(*)]"],
+    );
+}
+
+#[test]
+fn bounds_of_an_interval_join_keep_their_casts() {
+    let joined = |condition: &str| {
+        format!(
+            "SELECT a.price FROM bid AS a JOIN bid AS b ON a.auction = b.auction AND a.ts >= b.ts - INTERVAL '1' HOUR AND {condition}"
+        )
+    };
+    // The day of a time is no bound of the time.
+    plans(&joined("CAST(a.ts AS DATE) <= CAST(b.ts AS DATE)"), &["Join(type=Inner", "where=["]);
+    plans(
+        &joined("a.ts <= b.ts AND CAST(a.ts AS DATE) <= CAST(b.ts AS DATE)"),
+        &["bounds=[-1 h <= ts - ts <= 0 ms], where=["],
+    );
+    plans(&joined("CAST(a.ts AS TIMESTAMP(3)) <= b.ts"), &["bounds=[-1 h <= ts - ts <= 0 ms]"]);
+}
+
+#[test]
+fn calls_of_one_over_see_the_frame_that_they_name() {
+    let over = "OVER (PARTITION BY auction ORDER BY ts)";
+    let rows = "OVER (PARTITION BY auction ORDER BY ts ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)";
+    for calls in [format!("ROW_NUMBER() {over}, SUM(price) {rows}"), format!("SUM(price) {rows}, ROW_NUMBER() {over}")]
+    {
+        plans(&format!("SELECT {calls} FROM bid"), &["frame=[ROWS 2 PRECEDING]", "SUM(price)", "ROW_NUMBER()"]);
+    }
+    plans(
+        &format!("SELECT ROW_NUMBER() {over}, SUM(price) {over} FROM bid"),
+        &["frame=[RANGE UNBOUNDED PRECEDING]", "ROW_NUMBER()"],
+    );
+}
+
+#[test]
+fn places_that_are_none_have_no_rows() {
+    for condition in ["r <= 0", "r < 1", "r >= 3 AND r <= 2", "r = 0"] {
+        let query = format!(
+            "SELECT auction, r FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price) AS r FROM bid) WHERE {condition}"
+        );
+        let plan = shown(&query);
+        // Whoever finds out first, the optimiser or the lowering.
+        assert!(
+            !plan.contains("Rank(") && (plan.contains("where=[false]") || plan.contains("rows=0")),
+            "{query}:\n{plan}"
+        );
+    }
+}
+
+#[test]
+fn conditions_over_columns_of_one_name_are_told_apart() {
+    let join = |condition: &str| {
+        format!("SELECT a.auction, a.price FROM bid AS a JOIN bid AS b ON a.auction = b.auction AND {condition}")
+    };
+    let plan = shown(&format!(
+        "EXECUTE STATEMENT SET BEGIN INSERT INTO sink {}; INSERT INTO sink {}; END",
+        join("a.price < b.price"),
+        join("b.price < a.price")
+    ));
+    assert_eq!(plan.matches("Join(type=Inner").count(), 2, "{plan}");
+}
+
+#[test]
 fn aggregates_with_and_without_retraction() {
     plans(
         "SELECT auction, AVG(price) FROM bid GROUP BY auction HAVING COUNT(*) > 1",

@@ -28,6 +28,8 @@ struct Grouped {
     attached: Option<(usize, usize)>,
     /// Whether the key is the old form: a row of all bounds.
     legacy: Option<usize>,
+    /// The old form's time.
+    time: Option<usize>,
 }
 
 impl Lowering<'_> {
@@ -45,7 +47,12 @@ impl Lowering<'_> {
                 "a window is over a column with a WATERMARK, or one declared AS PROCTIME(); it stops being one where it is computed with or regularly joined",
             ));
         };
-        let keys = columns[1..].iter().filter_map(slot_of).collect();
+        self.in_utc(order, self.output_schema(&stream)?.field(time).data_type())?;
+        let key = |column: &Expr| {
+            slot_of(column)
+                .ok_or_else(|| SqlError::unsupported("PARTITION BY of SESSION by something that is no column"))
+        };
+        let keys = columns[1..].iter().map(key).collect::<Result<Vec<_>>>()?;
         let aliases = std::mem::take(&mut stream.aliases);
         let base = Base::Windowed { input: Box::new(stream), window: node.window, order, time, keys };
         let schema = self.base_schema(&base)?;
@@ -69,7 +76,15 @@ impl Lowering<'_> {
             columns => (None, columns.to_vec()),
         };
         let groups = groups.iter().map(|group| bind(group, schema)).collect::<Result<Vec<_>>>()?;
-        let grouped = self.grouped(&mut stream, &groups)?;
+        let mut read = Vec::new();
+        for call in &aggregate.aggr_expr {
+            if let Expr::AggregateFunction(AggregateExpr { params, .. }) = unaliased(call) {
+                for expr in params.args.iter().chain(params.filter.as_deref()) {
+                    read.push(bind(expr, schema)?);
+                }
+            }
+        }
+        let grouped = self.grouped(&mut stream, &groups, &read)?;
         // A column for each key, argument and filter; equal ones once.
         let mut columns: Vec<Expr> = Vec::new();
         let mut keys = Vec::new();
@@ -157,26 +172,41 @@ impl Lowering<'_> {
         output
     }
 
-    /// The window among the grouping expressions, if there is one.
-    fn grouped(&mut self, stream: &mut Stream, groups: &[Expr]) -> Result<Option<Grouped>> {
+    /// Windows are cut in UTC, and their bounds are of UTC; local times want both moved.
+    fn in_utc(&self, order: TimeOrder, of: &DataType) -> Result<()> {
+        let local = order == TimeOrder::ProcTime || matches!(of, DataType::Timestamp(_, Some(_)));
+        if !local || self.settings.zone().is_utc() {
+            return Ok(());
+        }
+        let zone = self.settings.get("table.local-time-zone").unwrap_or_default();
+        let time = if order == TimeOrder::ProcTime { "processing time" } else { "TIMESTAMP_LTZ" };
+        Err(SqlError::unsupported(format!("a window over {time} where 'table.local-time-zone' is '{zone}'"))
+            .hint("SET 'table.local-time-zone' = 'UTC', or make the event time a TIMESTAMP of local time"))
+    }
+
+    /// The window among the grouping expressions, if there is one; `read` are arguments and filters.
+    fn grouped(&mut self, stream: &mut Stream, groups: &[Expr], read: &[Expr]) -> Result<Option<Grouped>> {
         for (index, group) in groups.iter().enumerate() {
             if let Expr::ScalarFunction(function) = group
                 && matches!(function.func.name(), "tumble" | "hop" | "session")
             {
                 let (window, time) = legacy_window(function.func.name(), &function.args)?;
-                let order = slot_of(&time).and_then(|slot| self.traits(stream).get(slot)?.time).ok_or_else(|| {
+                let place = slot_of(&time).and_then(|slot| Some((slot, self.traits(stream).get(slot)?.time?)));
+                let (time, order) = place.ok_or_else(|| {
                     SqlError::new(format!(
                         "{} is over something that is no time attribute",
                         function.func.name().to_uppercase()
                     ))
                     .hint("group by a column with a WATERMARK, or one declared AS PROCTIME()")
                 })?;
+                self.in_utc(order, self.output_schema(stream)?.field(time).data_type())?;
                 return Ok(Some(Grouped {
                     window,
                     order,
                     bounds: vec![None; groups.len()],
                     attached: None,
                     legacy: Some(index),
+                    time: Some(time),
                 }));
             }
         }
@@ -190,11 +220,39 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let Some(found) = groups.iter().find_map(of) else { return Ok(None) };
-        // A filter or an argument that reads a bound needs rows that have it.
-        if let Base::Windowed { input, .. } = &stream.base {
+        // A filter, a key or an argument that reads a bound needs rows that have it.
+        if let Base::Windowed { input, keys, .. } = &stream.base {
             let width = input.projection.len();
             let session = matches!(found.window, Window::Session { .. });
-            let reads = stream.filters.iter().any(|filter| slots_of(filter).iter().any(|slot| *slot >= width));
+            let bound = |expr: &Expr| slots_of(expr).iter().any(|slot| *slot >= width);
+            let mut reads = stream.filters.iter().any(bound);
+            let mut beside = Vec::new();
+            for (group, _) in groups.iter().zip(&bounds).filter(|(_, bound)| bound.is_none()) {
+                beside.push(substitute(group, &stream.projection)?);
+            }
+            for expr in read {
+                reads |= bound(&substitute(expr, &stream.projection)?);
+            }
+            reads |= beside.iter().any(bound);
+            if session && reads {
+                return Err(SqlError::unsupported(
+                    "a filter, a key or an argument that reads a bound of SESSION, in the aggregate over it",
+                )
+                .hint("the bounds are known once the session is over: read them in a query over the aggregate"));
+            }
+            if session {
+                let (mut by, mut keys) = (beside.iter().map(slot_of).collect::<Vec<_>>(), keys.clone());
+                by.sort_unstable();
+                by.dedup();
+                keys.sort_unstable();
+                keys.dedup();
+                if by != keys.into_iter().map(Some).collect::<Vec<_>>() {
+                    return Err(SqlError::unsupported(
+                        "an aggregate over SESSION whose PARTITION BY names other columns than GROUP BY",
+                    )
+                    .hint("group by window_start, window_end and just the columns of SESSION's PARTITION BY"));
+                }
+            }
             if let Window::Hop { size, slide, .. } = found.window
                 && size % slide != 0
             {
@@ -203,13 +261,14 @@ impl Lowering<'_> {
                 ))
                 .hint("an aggregate over HOP wants whole slides in a window"));
             }
-            if !reads || session {
+            if !reads {
                 return Ok(Some(Grouped {
                     window: found.window,
                     order: found.order,
                     bounds,
                     attached: None,
                     legacy: None,
+                    time: None,
                 }));
             }
             *stream = self.settled(stream.clone())?;
@@ -218,7 +277,11 @@ impl Lowering<'_> {
             groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
         };
         let attached = place(WindowProperty::Start).zip(place(WindowProperty::End));
-        Ok(Some(Grouped { window: found.window, order: found.order, bounds, attached, legacy: None }))
+        if found.order == TimeOrder::ProcTime {
+            return Err(SqlError::unsupported("an aggregate over rows that are in windows of processing time already")
+                .hint("aggregate straight over the window table function, or use a column with a WATERMARK"));
+        }
+        Ok(Some(Grouped { window: found.window, order: found.order, bounds, attached, legacy: None, time: None }))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
@@ -246,10 +309,10 @@ impl Lowering<'_> {
         }
         // The window's own columns are added by the aggregate: below it there are rows without windows.
         let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
+        // Joined rows have two event times: the one that is meant is a column.
+        let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
         let (stream, late) = match stream.base {
             Base::Windowed { input, time: column, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
-                // Joined rows have two event times: the one that is meant is a column.
-                let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
                 if joins && time == WindowTime::RowTime {
                     time = WindowTime::Column(exprs.len());
                     exprs.push(slot(column));
@@ -261,6 +324,11 @@ impl Lowering<'_> {
             }
             _ => {
                 let mut stream = stream;
+                if let Some(of) = grouped.time.filter(|_| joins && time == WindowTime::RowTime) {
+                    time = WindowTime::Column(columns.len());
+                    columns.push(slot(of));
+                    names.push("$t".to_owned());
+                }
                 let late = self.with_late_columns(&mut stream, &mut columns, &mut names);
                 (self.project(stream, &columns, names)?, late)
             }
@@ -472,6 +540,13 @@ fn grouping_sets(set: &GroupingSet) -> Result<(Vec<Expr>, Vec<Vec<bool>>)> {
             (0..1usize << columns.len()).map(chosen).collect()
         }
     };
-    let within = sets.iter().map(|set| columns.iter().map(|column| set.contains(column)).collect()).collect();
+    let within: Vec<Vec<bool>> =
+        sets.iter().map(|set| columns.iter().map(|column| set.contains(column)).collect()).collect();
+    if (1..within.len()).any(|index| within[..index].contains(&within[index])) {
+        // Their rows would fall into one group: nothing tells the two apart but their place.
+        return Err(
+            SqlError::unsupported("two equal sets in GROUPING SETS, CUBE or ROLLUP").hint("leave one of them out")
+        );
+    }
     Ok((columns, within))
 }

@@ -1,5 +1,6 @@
 //! Bounds of one side's event time by the other's, from comparisons such as `a.t BETWEEN b.t - INTERVAL '1' HOUR AND b.t`.
 
+use arrow_schema::{DataType, Schema, TimeUnit};
 use datafusion_expr::expr::BinaryExpr;
 use datafusion_expr::{Between, Expr, Operator};
 
@@ -15,14 +16,20 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Takes a condition, if it is a bound. `width` is how many columns are left; `is_time` says which are event times.
-    pub(super) fn take(&mut self, condition: &Expr, width: usize, is_time: &dyn Fn(usize) -> bool) -> bool {
+    /// Takes a condition, if it is a bound. `width` is how many columns of `schema` are left; `is_time` says which are event times.
+    pub(super) fn take(
+        &mut self,
+        condition: &Expr,
+        width: usize,
+        schema: &Schema,
+        is_time: &dyn Fn(usize) -> bool,
+    ) -> bool {
         match condition {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compare(left, *op, right, width, is_time),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.compare(left, *op, right, width, schema, is_time),
             Expr::Between(Between { expr, negated: false, low, high }) => {
                 let mut trial = Self { times: self.times, lower: self.lower, upper: self.upper };
-                let taken = trial.compare(expr, Operator::GtEq, low, width, is_time)
-                    && trial.compare(expr, Operator::LtEq, high, width, is_time);
+                let taken = trial.compare(expr, Operator::GtEq, low, width, schema, is_time)
+                    && trial.compare(expr, Operator::LtEq, high, width, schema, is_time);
                 if taken {
                     *self = trial;
                 }
@@ -38,8 +45,16 @@ impl Bounds {
         Some((left, right, self.lower?, self.upper?))
     }
 
-    fn compare(&mut self, a: &Expr, op: Operator, b: &Expr, width: usize, is_time: &dyn Fn(usize) -> bool) -> bool {
-        let (Some((a, a_plus)), Some((b, b_plus))) = (moved(a), moved(b)) else { return false };
+    fn compare(
+        &mut self,
+        a: &Expr,
+        op: Operator,
+        b: &Expr,
+        width: usize,
+        schema: &Schema,
+        is_time: &dyn Fn(usize) -> bool,
+    ) -> bool {
+        let (Some((a, a_plus)), Some((b, b_plus))) = (moved(a, schema), moved(b, schema)) else { return false };
         if !is_time(a) || !is_time(b) || (a < width) == (b < width) {
             return false;
         }
@@ -86,20 +101,31 @@ fn turned(op: Operator) -> Operator {
 }
 
 /// A column plus so many milliseconds.
-fn moved(expr: &Expr) -> Option<(usize, i64)> {
+fn moved(expr: &Expr, schema: &Schema) -> Option<(usize, i64)> {
     if let Some(slot) = slot_of(expr) {
         return Some((slot, 0));
     }
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let ((column, plus), by) = (moved(left)?, interval_millis(right)?);
+            let ((column, plus), by) = (moved(left, schema)?, interval_millis(right)?);
             match op {
                 Operator::Plus => Some((column, plus + by)),
                 Operator::Minus => Some((column, plus - by)),
                 _ => None,
             }
         }
-        Expr::Cast(cast) => moved(&cast.expr),
+        // A cast that changes nothing; one to DATE, say, makes equal what is not.
+        Expr::Cast(cast) => {
+            let (column, plus) = moved(&cast.expr, schema)?;
+            let same = match (schema.fields().get(column)?.data_type(), cast.field.data_type()) {
+                (DataType::Timestamp(from, from_zone), DataType::Timestamp(to, to_zone)) => {
+                    [from, to].iter().all(|unit| **unit == TimeUnit::Millisecond)
+                        && from_zone.is_some() == to_zone.is_some()
+                }
+                _ => false,
+            };
+            same.then_some((column, plus))
+        }
         _ => None,
     }
 }

@@ -48,6 +48,10 @@ impl Lowering<'_> {
         let traits = |node: NodeId| self.plan.nodes[node].traits.clone();
         let (left_traits, right_traits) = (traits(sides.left), traits(sides.right));
         let node = if let Some((left_end, right_end)) = window_ends(&left_traits, &right_traits, &sides) {
+            if left_traits[left_end].window.is_some_and(|of| of.order == TimeOrder::ProcTime) {
+                return Err(SqlError::unsupported("a join of windows of processing time")
+                    .hint("join windows over columns with a WATERMARK"));
+            }
             self.window_join(kind, &sides, residual, left_end, right_end)?
         } else if let Some(found) = self.interval(kind, &sides, &left_traits, &right_traits, join)? {
             found
@@ -157,6 +161,15 @@ impl Lowering<'_> {
         left_end: usize,
         right_end: usize,
     ) -> Result<NodeId> {
+        if let Some(changing) =
+            [sides.left, sides.right].into_iter().find(|node| !self.plan.nodes[*node].changes.inserts_only())
+        {
+            return Err(SqlError::unsupported(format!(
+                "a join of windows over rows that change: {}",
+                self.plan.nodes[changing].changes
+            ))
+            .hint("aggregate over the window before the join"));
+        }
         let schema = Arc::new(self.output(sides, kind));
         let traits = self.both_traits(sides, kind, false);
         let spec = WindowJoin {
@@ -197,12 +210,13 @@ impl Lowering<'_> {
         let rowtime =
             |of: &[ColumnTrait], index: usize| of.get(index).is_some_and(|of| of.time == Some(TimeOrder::RowTime));
         let width = left.len();
+        let schema = self.both(sides);
         let mut found = bounds::Bounds::default();
         let mut rest = Vec::new();
         for condition in join.filter.iter().flat_map(utils::split_conjunction) {
             let bound = self.over_both(join, sides, condition)?;
             let times = |index: usize| if index < width { rowtime(left, index) } else { rowtime(right, index - width) };
-            if !found.take(&bound, width, &times) {
+            if !found.take(&bound, width, &schema, &times) {
                 rest.push(condition.clone());
             }
         }

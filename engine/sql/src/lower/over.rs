@@ -6,7 +6,7 @@ use arrow_schema::{DataType, Field, Schema};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::{BinaryExpr, WindowFunction};
 use datafusion_expr::{
-    Expr, Operator as Compare, Window as WindowPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    Expr, Operator as Compare, Window as WindowPlan, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, lit,
 };
 use yeoul_relational::{
     AggregateCall, AggregateFunction, Deduplicate, OverAggregate, OverCall, OverFrame, Rank, RankStrategy, SortKey,
@@ -15,7 +15,7 @@ use yeoul_relational::{
 
 use super::aggregate::{column, list, unaliased};
 use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
-use super::stream::{Base, Stream, bind, slots_of};
+use super::stream::{Base, Stream, bind, slots_of, substitute};
 use super::{Lowering, kept};
 use crate::error::{Result, SqlError};
 use crate::expression::{slot, slot_of};
@@ -37,10 +37,12 @@ impl Lowering<'_> {
             })
             .collect::<Result<_>>()?;
         let first = calls.first().ok_or_else(|| SqlError::unsupported("OVER without a call"))?;
+        // Places are counted from the partition's first row, whatever the frame.
+        let framed = calls.iter().find(|call| !is_ranking(call)).unwrap_or(first);
         let same = |call: &&WindowFunction| {
             call.params.partition_by == first.params.partition_by
                 && call.params.order_by == first.params.order_by
-                && (call.params.window_frame == first.params.window_frame || is_ranking(call) || is_ranking(first))
+                && (is_ranking(call) || call.params.window_frame == framed.params.window_frame)
         };
         if !calls.iter().all(same) {
             return Err(SqlError::unsupported("two OVER clauses that differ in one SELECT")
@@ -82,7 +84,7 @@ impl Lowering<'_> {
             let projection = (0..width).map(slot).chain([slot(number)]).collect();
             return Ok(Stream { base, filters: Vec::new(), projection, names: output, aliases });
         }
-        let frame = frame(first)?;
+        let frame = frame(framed)?;
         let time = order.first().and_then(|key| traits.get(key.column)?.time).filter(|_| !order[0].descending);
         let node = self.over_aggregate(input, partition, order, time, frame, over)?;
         let number = self.plan.nodes[input].schema.fields().len();
@@ -230,6 +232,12 @@ impl Lowering<'_> {
                 None => filters.push(filter.clone()),
             }
         }
+        if to.is_some_and(|to| to < from) {
+            // No place is asked for, so there are no rows.
+            let by: Vec<Expr> = (0..number).map(slot).chain([lit(0i64)]).collect();
+            let projection = stream.projection.iter().map(|expr| substitute(expr, &by)).collect::<Result<_>>()?;
+            return Ok(Stream { base: Base::Node(input), filters: vec![lit(false)], projection, ..stream });
+        }
         let Some(to) = to.filter(|_| call == OverCall::RowNumber) else {
             if to.is_some() {
                 let name = if call == OverCall::Rank { "RANK" } else { "DENSE_RANK" };
@@ -241,6 +249,10 @@ impl Lowering<'_> {
         };
         let shown = filters.iter().chain(&stream.projection).any(|expr| slots_of(expr).contains(&number));
         let window_end = window_end(&of.traits, &partition);
+        if window_end.is_some_and(|end| of.traits[end].window.is_some_and(|of| of.order == TimeOrder::ProcTime)) {
+            return Err(SqlError::unsupported("ROW_NUMBER within windows of processing time")
+                .hint("use windows over a column with a WATERMARK"));
+        }
         let ttl = self.ttl(&stream.aliases);
         let time = order.first().filter(|_| order.len() == 1).and_then(|key| of.traits[key.column].time);
         let exchange = if partition.is_empty() { Exchange::Single } else { Exchange::Hash(partition.clone()) };

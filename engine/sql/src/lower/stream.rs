@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion_common::DFSchema;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchema, internal_err};
 use datafusion_expr::Expr;
 use yeoul_relational::Expression;
 use yeoul_relational::{
@@ -70,8 +70,11 @@ pub(super) fn bind(expr: &Expr, schema: &DFSchema) -> Result<Expr> {
 
 /// Slots become the expressions that stand at them.
 pub(super) fn substitute(expr: &Expr, by: &[Expr]) -> Result<Expr> {
-    let replaced = expr.clone().transform_down(|expr| match slot_of(&expr).and_then(|index| by.get(index)) {
-        Some(found) => Ok(Transformed::new(found.clone(), true, TreeNodeRecursion::Jump)),
+    let replaced = expr.clone().transform_down(|expr| match slot_of(&expr) {
+        Some(index) => match by.get(index) {
+            Some(found) => Ok(Transformed::new(found.clone(), true, TreeNodeRecursion::Jump)),
+            None => internal_err!("column {index} of {} is read", by.len()),
+        },
         None => Ok(Transformed::no(expr)),
     });
     let simplified = replaced.and_then(|replaced| {
