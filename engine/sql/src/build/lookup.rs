@@ -13,8 +13,8 @@ use crate::error::{Result, SqlError};
 use crate::lower::{LookupJoin, Node};
 
 impl Builder<'_> {
-    /// The operator of a lookup join, and what it does in words.
-    pub(super) fn lookup(&self, join: &LookupJoin, left: &Node) -> Result<(NodeKind, String)> {
+    /// The operator of a lookup join.
+    pub(super) fn lookup(&self, join: &LookupJoin, left: &Node) -> Result<NodeKind> {
         let table = &join.table;
         let computed = |column: &&usize| matches!(table.columns[**column].source, ColumnSource::Computed { .. });
         if let Some(column) = join.columns.iter().find(computed) {
@@ -58,7 +58,6 @@ impl Builder<'_> {
             name: table.name.clone(),
             schema: Arc::new(Schema::new(fields)),
         });
-        let what = spec.to_string();
-        Ok((checked(move || Arc::clone(&spec).operator())?, what))
+        checked(move || Arc::clone(&spec).operator())
     }
 }

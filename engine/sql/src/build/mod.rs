@@ -4,10 +4,11 @@
 //! edges. It knows no runtime: the graph is a recipe. What a table's connector refuses is an error of the script.
 //!
 //! Invariants:
-//! 1. The uid of an operator follows from what it does and not from its place in the script, so that a savepoint fits a script
-//!    in which other things were changed.
+//! 1. The uid of an operator follows from what it computes, from the tables on, and not from its place in the script, so that a
+//!    savepoint fits a script in which other things were changed, and gives no state to another query.
 //! 2. Rows of one key stay in their order: what comes from one instance is not spread over several but by a key.
 
+mod identity;
 mod aside;
 mod lookup;
 mod operator;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use yeoul_frame::hash_bytes;
+use yeoul_frame::{Timestamp, hash_bytes};
 use yeoul_operator::{
     InputId, JobGraph, Node as GraphNode, NodeId as GraphId, NodeKind, OutputId, Partitioning, TableConnectors,
     TableError, TableSink,
@@ -30,6 +31,7 @@ use yeoul_relational::HashColumns;
 use crate::error::{Result, SqlError};
 use crate::lower::{Exchange, Node, NodeId, Operator, Plan, Sink};
 use crate::session::Job;
+use identity::Identity;
 use scan::Scanned;
 
 /// What a plan is built with.
@@ -38,6 +40,10 @@ pub struct Doors<'a> {
     pub connectors: &'a dyn TableConnectors,
     /// Takes what a SELECT gives; its columns are told.
     pub collect: &'a dyn Fn(&SchemaRef) -> std::result::Result<TableSink, TableError>,
+    /// What `collect` makes of them, in a word: one that prints does not go on from what one that writes a file has kept.
+    pub collected: &'a str,
+    /// The time of day: of rows that stand in the query.
+    pub now: Timestamp,
 }
 
 /// What came of a plan.
@@ -46,6 +52,9 @@ pub struct Built {
     pub graph: JobGraph,
     /// Whether it ends by itself: all that it reads does.
     pub bounded: bool,
+    /// What the job computes, as a number: equal where one job is the other, run again. Aliases, options of speed and the text of its
+    /// statements are no part of it; views, and what tables are, are.
+    pub identity: u64,
 }
 
 /// The graph of a job.
@@ -58,7 +67,8 @@ pub fn build(job: &Job, name: &str, doors: &Doors<'_>) -> Result<Built> {
         builder.node(id, node)?;
     }
     builder.graph.check().map_err(SqlError::new)?;
-    Ok(Built { graph: builder.graph, bounded: builder.bounded })
+    let identity = identity::of_job(builder.plan, &builder.identities, doors.collected);
+    Ok(Built { graph: builder.graph, bounded: builder.bounded, identity })
 }
 
 /// Where the rows of a plan's node come out.
@@ -77,6 +87,8 @@ struct Builder<'a> {
     places: Vec<Option<Place>>,
     /// How tables are read.
     scans: BTreeMap<String, Scanned>,
+    /// What each node of the plan computes.
+    identities: Vec<Identity>,
     /// How many operators of a kind do the same.
     uids: HashMap<String, usize>,
     bounded: bool,
@@ -92,6 +104,7 @@ impl<'a> Builder<'a> {
             graph,
             places: vec![None; plan.nodes.len()],
             scans: BTreeMap::new(),
+            identities: identity::identities(plan),
             uids: HashMap::new(),
             bounded: true,
         }
@@ -100,7 +113,7 @@ impl<'a> Builder<'a> {
     fn node(&mut self, id: NodeId, node: &Node) -> Result<()> {
         let place = match &node.operator {
             Operator::Scan(scan) => self.scan(id, node, scan)?,
-            Operator::Values(values) => self.values(node, values)?,
+            Operator::Values(values) => self.values(id, node, values)?,
             // The source gives rows their times.
             Operator::AssignTimes(_) => self.places[node.inputs[0].node],
             Operator::Late(calc) => Some(self.late(node, calc)?),
@@ -109,15 +122,20 @@ impl<'a> Builder<'a> {
                 self.sink(node, sink)?;
                 None
             }
-            _ => Some(self.operator(node)?),
+            _ => Some(self.operator(id, node)?),
         };
         self.places[id] = place;
         Ok(())
     }
 
-    fn operator(&mut self, node: &Node) -> Result<Place> {
+    fn operator(&mut self, id: NodeId, node: &Node) -> Result<Place> {
         let inputs: Vec<&Node> = node.inputs.iter().map(|input| &self.plan.nodes[input.node]).collect();
-        let (kind, what) = self.recipe(node, &inputs)?;
+        let kind = self.recipe(node, &inputs)?;
+        let what = match &node.operator {
+            // It keeps nothing.
+            Operator::Calc(_) => self.identities[node.inputs[0].node].rows(),
+            _ => self.identities[id].text(),
+        };
         let added = self.add(node.operator.name(), &what, self.parallelism(node), kind);
         self.connect(node, added)?;
         Ok(Place { node: added, output: OutputId::MAIN })
@@ -168,7 +186,7 @@ impl<'a> Builder<'a> {
         match sink {
             Sink::Collect => {
                 let made = (self.doors.collect)(&input.schema).map_err(|error| refused(&error))?;
-                let added = self.add("Sink(collect)", "collect", made.parallelism.or(Some(1)), made.kind);
+                let added = self.add("Sink(collect)", self.doors.collected, made.parallelism.or(Some(1)), made.kind);
                 self.connect(node, added)
             }
             Sink::Table { table, columns, overwrite } => self.table_sink(node, input, table, columns, *overwrite),

@@ -10,13 +10,12 @@ use crate::error::{Result, SqlError};
 use crate::lower::{Node, Operator};
 
 impl Builder<'_> {
-    /// How a node's operator is made, and what it does, in words that do not change from run to run.
-    pub(super) fn recipe(&self, node: &Node, inputs: &[&Node]) -> Result<(NodeKind, String)> {
+    /// How a node's operator is made.
+    pub(super) fn recipe(&self, node: &Node, inputs: &[&Node]) -> Result<NodeKind> {
         macro_rules! of {
             ($spec:expr) => {{
                 let spec = Arc::new($spec.clone());
-                let what = spec.to_string();
-                (checked(move || Arc::clone(&spec).operator())?, what)
+                checked(move || Arc::clone(&spec).operator())?
             }};
         }
         Ok(match &node.operator {

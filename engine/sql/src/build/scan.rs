@@ -14,7 +14,7 @@ use yeoul_operator::{
 };
 use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 
-use super::{Builder, Place, checked, refused, times};
+use super::{Builder, Place, checked, identity, refused, times};
 use crate::catalog::{ColumnSource, Table};
 use crate::error::{Result, SqlError};
 use crate::interval::duration_millis;
@@ -42,15 +42,10 @@ pub(super) fn definition(table: &Table, written: &[usize]) -> Result<(TableDefin
     Ok((definition, EngineOptions::read(&mine)?))
 }
 
-/// What stays the same of a table when it is read faster, or otherwise: its name, and what it is of.
-pub(super) fn identity(table: &Table) -> String {
-    let option = |key: &str| table.options.get(key).map_or("", String::as_str);
-    format!("{} {} {}", table.name, option("connector"), option("path"))
-}
-
 /// What options say of a table's watermarks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EngineOptions {
+    /// Some zero turns the setting for all tables off.
     idleness: Option<Duration>,
     every_record: bool,
     alignment: Option<Alignment>,
@@ -65,7 +60,8 @@ impl EngineOptions {
             let duration = || duration_millis(value).ok_or_else(|| wrong("a duration").hint("write '10 s'"));
             match key.as_str() {
                 "scan.watermark.idle-timeout" => {
-                    read.idleness = Some(Duration::from_millis(duration()?.unsigned_abs()));
+                    let idle = u64::try_from(duration()?).map_err(|_| wrong("a duration from 0 on"))?;
+                    read.idleness = Some(Duration::from_millis(idle));
                 }
                 "scan.watermark.emit.strategy" => {
                     read.every_record = match value.as_str() {
@@ -130,7 +126,7 @@ impl Builder<'_> {
             .collect::<Result<Vec<_>>>()?;
         let watermarks = self.watermarks(id, &engine, &paths, &node.schema)?;
         let (parallelism, errors) = (source.parallelism, source.errors.clone());
-        let what = identity(table);
+        let what = identity::scanned(self.plan, table);
         let given = Arc::clone(&source.schema);
         let name = format!("Source({})", table.name);
         let added = self.add(&name, &what, parallelism, source.node(watermarks));
@@ -159,7 +155,7 @@ impl Builder<'_> {
         let idle = self.job.settings.get("table.exec.source.idle-timeout").and_then(duration_millis);
         let idle = idle.filter(|idle| *idle > 0).map(|idle| Duration::from_millis(idle.unsigned_abs()));
         let mut spec = WatermarkSpec {
-            idleness: engine.idleness.or(idle),
+            idleness: engine.idleness.or(idle).filter(|idle| !idle.is_zero()),
             alignment: engine.alignment.clone(),
             ..WatermarkSpec::default()
         };

@@ -10,8 +10,8 @@ use yeoul_frame::Columns;
 use yeoul_operator::{InputId, OperatorError, OutputId, Partitioning};
 use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 
-use super::scan::{definition, identity};
-use super::{Builder, checked, refused};
+use super::scan::definition;
+use super::{Builder, checked, identity, refused};
 use crate::catalog::Table;
 use crate::error::Result;
 use crate::lower::Node;
@@ -31,7 +31,7 @@ impl Builder<'_> {
             definition.options.insert("sink.overwrite".to_owned(), "true".to_owned());
         }
         let sink = self.doors.connectors.sink(&definition).map_err(|error| refused(&error))?;
-        let what = identity(table);
+        let what = identity::of_table(table);
         let name = format!("Sink({})", table.name);
         debug_assert_eq!(input.schema.fields().len(), columns.len(), "a column for each that is given");
         // One writer takes all rows; else they stay where they are, or come by the sink's key.

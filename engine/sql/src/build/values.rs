@@ -12,15 +12,15 @@ use yeoul_relational::EvaluationTime;
 
 use super::{Builder, Place};
 use crate::error::{Result, SqlError};
-use crate::lower::{Node, Values};
+use crate::lower::{Node, NodeId, Values};
 
 /// The name of the state, and what it says once all rows were given.
 const STATE: &str = "given";
 
 impl Builder<'_> {
-    pub(super) fn values(&mut self, node: &Node, values: &Values) -> Result<Option<Place>> {
-        let frame = frame(values, &node.schema)?;
-        let what = format!("{:?}", frame.columns());
+    pub(super) fn values(&mut self, id: NodeId, node: &Node, values: &Values) -> Result<Option<Place>> {
+        let frame = frame(values, &node.schema, self.doors.now)?;
+        let what = self.identities[id].text();
         let kind = NodeKind::Source {
             make: Arc::new(move || Box::new(ValuesSource { frame: frame.clone(), given: false, first: false })),
             watermarks: WatermarkSpec::default(),
@@ -30,11 +30,12 @@ impl Builder<'_> {
     }
 }
 
-fn frame(values: &Values, schema: &SchemaRef) -> Result<Frame> {
+/// The rows as of a time of day: that of the statement's start.
+fn frame(values: &Values, schema: &SchemaRef, now: Timestamp) -> Result<Frame> {
     let wrong = |error: &dyn std::fmt::Display| SqlError::new(format!("VALUES: {error}"));
     let empty = Columns::new(Arc::new(Schema::empty()), Vec::new()).map_err(|error| wrong(&error))?;
     let times = [Timestamp::MIN];
-    let time = EvaluationTime { times: &times, now: Timestamp::MIN, watermark: Timestamp::MIN };
+    let time = EvaluationTime { times: &times, now, watermark: Timestamp::MIN };
     let mut columns = vec![Vec::with_capacity(values.rows.len()); schema.fields().len()];
     for row in &values.rows {
         for (column, value) in columns.iter_mut().zip(row) {

@@ -33,6 +33,8 @@ pub use graph::{
     WindowColumn,
 };
 
+pub(crate) use times::asks as asks_for_times;
+
 use crate::catalog::Table;
 use crate::error::{Result, SqlError};
 use crate::expression::{Compiled, compile, slots};

@@ -27,7 +27,8 @@ pub(super) fn timed_tables(plan: &Plan) -> BTreeSet<String> {
     tables
 }
 
-fn asks(node: &Node) -> bool {
+/// Whether an operator acts by the event times of its rows.
+pub(crate) fn asks(node: &Node) -> bool {
     match &node.operator {
         Operator::WindowAssign(spec) => spec.time != WindowTime::ProcTime,
         Operator::WindowAggregate(spec) => spec.time != WindowTime::ProcTime,

@@ -1,11 +1,13 @@
 //! Where SQL begins and where its jobs are run.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use yeoul_file::FileSink;
 use yeoul_formats::columns::UnfitColumns;
+use yeoul_frame::Timestamp;
 use yeoul_operator::{Accepts, NodeKind, Services, TableConnectors, TableError, TableSink};
 use yeoul_print::PrintColumns;
 use yeoul_runtime::{JobConfig, JobHandle};
@@ -15,6 +17,7 @@ use yeoul_sql::session::{Job, Session, Step};
 use yeoul_sql::statement::Located;
 use yeoul_tables::Connectors;
 
+use super::text_table;
 use crate::environment::Error;
 
 /// The session of a script, and how its jobs are run (Flink's `TableEnvironment`).
@@ -37,6 +40,8 @@ pub struct TableEnvironment {
     connectors: Arc<dyn TableConnectors>,
     config: JobConfig,
     services: Services,
+    /// How many jobs [`execute_sql`](Self::execute_sql) has begun.
+    jobs: usize,
 }
 
 /// Where the rows of a SELECT go.
@@ -68,6 +73,7 @@ impl TableEnvironment {
             connectors: Arc::new(Connectors),
             config: JobConfig::default(),
             services: Services::default(),
+            jobs: 0,
         }
     }
 
@@ -121,7 +127,12 @@ impl TableEnvironment {
     /// A table that its connector refuses, or rows that cannot be shown.
     pub fn build(&self, job: &Job, name: &str, results: &Results) -> Result<Built, SqlError> {
         let collect = |schema: &SchemaRef| collecting(results, schema);
-        build(job, name, &Doors { connectors: &*self.connectors, collect: &collect })
+        let collected = match results {
+            Results::Print | Results::Json => "collect",
+            Results::Changelog(_) => "changelog",
+        };
+        let now = Timestamp(self.services.clock.wall_millis());
+        build(job, name, &Doors { connectors: &*self.connectors, collect: &collect, collected, now })
     }
 
     /// How a job of the script is run.
@@ -150,19 +161,41 @@ impl TableEnvironment {
         yeoul_runtime::spawn(built.graph, config, self.services.clone())
     }
 
-    /// Runs a script to its end: each job after the one before. What a SELECT gives is printed.
+    /// Runs a script to its end: each job after the one before. What a SELECT gives is printed, and what SHOW, DESCRIBE and EXPLAIN do.
+    ///
+    /// If there is a data folder, each job has one of its own in it, by its number in this session: `1`, `2` and so on.
     ///
     /// # Errors
     /// What is wrong with the script, or why a job failed. What came before it was done.
     pub fn execute_sql(&mut self, script: &str) -> Result<(), Error> {
         for statement in yeoul_sql::parse::parse(script).map_err(|error| error.in_script(script))? {
-            let step = self.take(&statement).map_err(|error| error.in_script(script))?;
-            let Step::Job(job) = step else { continue };
-            let built = self.build(&job, "sql", &Results::Print)?;
-            self.start(built, self.config_of(&job)).wait()?;
+            let job = match self.take(&statement).map_err(|error| error.in_script(script))? {
+                Step::Done => continue,
+                Step::Text(text) => {
+                    show(&text);
+                    continue;
+                }
+                Step::Table { head, rows } => {
+                    show(&text_table(&head, &rows));
+                    continue;
+                }
+                Step::Job(job) => job,
+            };
+            let built = self.build(&job, "sql", &Results::Print);
+            let built = built.map_err(|error| error.at(statement.location).in_script(script))?;
+            let mut config = self.config_of(&job);
+            self.jobs += 1;
+            // State of one job is none of another's.
+            config.data = config.data.map(|data| data.join(self.jobs.to_string()));
+            self.start(built, config).wait()?;
         }
         Ok(())
     }
+}
+
+/// A reader that is gone misses what is shown.
+fn show(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
 fn collecting(results: &Results, schema: &SchemaRef) -> Result<TableSink, TableError> {
