@@ -221,6 +221,7 @@ impl<X> Lines<X> {
             self.limit
         ))
         .hint("print fewer rows (in SQL by LIMIT), make checkpoints more often, or write a file in place of printing")
+        .permanent()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the user typed, and what it means.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     pub(crate) final_table: Option<PathBuf>,
 }
 
+/// Where checkpoints live if nothing is said.
+const DATA: &str = ".yeoul";
+
 const HELP: &str = "yeoul: a stateful stream processor for one machine
 
 usage:
@@ -59,6 +63,53 @@ options:
 Ctrl-C stops with a savepoint and prints how to go on from it. Exit status: 0, 1 if a job failed, 2 if a script is wrong.
 ";
 
+/// The arguments as text.
+pub(crate) fn given(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, String> {
+    let text = |argument: OsString| {
+        let wrong = |argument: OsString| format!("the argument '{}' is no UTF-8", argument.to_string_lossy());
+        argument.into_string().map_err(wrong)
+    };
+    arguments.into_iter().map(text).collect()
+}
+
+impl Options {
+    /// The arguments that go on from a savepoint, as a shell takes them.
+    pub(crate) fn resuming(&self, from: &Path) -> String {
+        let mut words = vec!["run".to_owned()];
+        // A name that begins with a dash would be an option.
+        words.extend(
+            self.files.iter().map(|file| if file.starts_with('-') { format!("./{file}") } else { file.clone() }),
+        );
+        words.extend(["--from".to_owned(), from.display().to_string()]);
+        if self.data != Path::new(DATA) {
+            words.extend(["--data".to_owned(), self.data.display().to_string()]);
+        }
+        if let Some(shards) = self.shards {
+            words.extend(["--shards".to_owned(), shards.to_string()]);
+        }
+        for (key, value) in &self.set {
+            words.extend(["--set".to_owned(), format!("{key}={value}")]);
+        }
+        if let Some(to) = &self.final_table {
+            words.extend(["--final".to_owned(), to.display().to_string()]);
+        }
+        for (given, name) in [(self.json, "--json"), (self.quiet, "--quiet")] {
+            words.extend(given.then(|| name.to_owned()));
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./=:,+@%".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// Reads the command line.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut arguments = arguments.into_iter();
@@ -76,7 +127,7 @@ fn run(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
         from: None,
         shards: None,
         set: Vec::new(),
-        data: PathBuf::from(".yeoul"),
+        data: PathBuf::from(DATA),
         fresh: false,
         quiet: false,
         json: false,
@@ -169,6 +220,39 @@ mod tests {
         assert_eq!(first.set, [("k".to_owned(), "v=w".to_owned())]);
         assert_eq!((first.shards, first.quiet, first.json), (Some(3), true, false));
         assert_eq!(options("run x").data, PathBuf::from(".yeoul"));
+    }
+
+    #[test]
+    fn how_to_go_on_is_what_was_given() {
+        let shown = |line: &[&str]| match parse(line.iter().map(|word| (*word).to_owned())) {
+            Ok(Command::Run(options)) => options.resuming(Path::new("d/savepoints/s-1")),
+            other => panic!("{line:?}: {other:?}"),
+        };
+        assert_eq!(shown(&["run", "s.sql", "--fresh"]), "run s.sql --from d/savepoints/s-1");
+        assert_eq!(
+            shown(&[
+                "run",
+                "--set",
+                "A=it's 1",
+                "--json",
+                "--shards=2",
+                "--data",
+                "my d",
+                "--final",
+                "t.csv",
+                "--",
+                "-s.sql"
+            ]),
+            r"run ./-s.sql --from d/savepoints/s-1 --data 'my d' --shards 2 --set 'A=it'\''s 1' --final t.csv --json"
+        );
+        assert_eq!(shown(&["run", "a b.sql", "-q", "--from", "x"]), "run 'a b.sql' --from d/savepoints/s-1 --quiet");
+    }
+
+    #[test]
+    fn an_argument_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let error = given([OsString::from("run"), OsString::from_vec(vec![b'a', 0xff])]).unwrap_err();
+        assert!(error.contains("no UTF-8") && error.contains('a'), "{error}");
     }
 
     #[test]

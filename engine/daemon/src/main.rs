@@ -9,6 +9,7 @@ mod run;
 mod script;
 mod summary;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::Command;
@@ -17,6 +18,12 @@ use arguments::Command;
 const FAILED: u8 = 1;
 /// The command line or a script is wrong.
 const REFUSED: u8 = 2;
+
+/// Puts text out. A reader that is gone misses it, and that is no failure.
+fn show(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
 
 /// Why the program ends with another status than 0.
 #[derive(Debug)]
@@ -28,9 +35,9 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
-    let result = match arguments::parse(std::env::args().skip(1)) {
+    let result = match arguments::given(std::env::args_os().skip(1)).and_then(arguments::parse) {
         Ok(Command::Help(text)) => {
-            print!("{text}");
+            show(&text);
             Ok(())
         }
         Ok(Command::Run(options)) => run::run(&options),

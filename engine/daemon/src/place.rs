@@ -42,15 +42,34 @@ pub(crate) fn write(services: &Services, path: &Path, bytes: &[u8]) -> io::Resul
     storage.sync_dir("")
 }
 
-/// Whether there is something of this path.
-pub(crate) fn exists(services: &Services, path: &Path) -> bool {
-    let found = split(path).and_then(|(folder, name)| services.files.existing(folder)?.entry(name));
-    found.is_ok()
+/// Whether there is something of this path. Not to be able to look is no answer.
+pub(crate) fn exists(services: &Services, path: &Path) -> io::Result<bool> {
+    let (folder, name) = split(path)?;
+    match services.files.existing(folder).and_then(|storage| storage.entry(name)) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file can be made there, found out by making one beside it.
+pub(crate) fn check_writable(services: &Services, path: &Path) -> io::Result<()> {
+    let (folder, name) = split(path)?;
+    let storage = services.files.results(folder)?;
+    if storage.entry(name).is_ok_and(|entry| entry.is_dir) {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+    }
+    let fresh = format!(".{name}.new");
+    match storage.remove(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => drop(storage.create(&fresh)?),
+    }
+    storage.remove(&fresh)
 }
 
 /// Removes a folder and all that is below it, if it is there.
 pub(crate) fn remove_tree(services: &Services, path: &Path) -> io::Result<()> {
-    if !exists(services, path) {
+    if !exists(services, path)? {
         return Ok(());
     }
     let (folder, name) = split(path)?;

@@ -12,14 +12,14 @@ use yeoul::sql::build::Built;
 use yeoul::sql::session::{Job, Step};
 use yeoul::sql::statement::Statement;
 use yeoul::sys::interrupt;
-use yeoul::table::{Results, TableEnvironment, final_table};
+use yeoul::table::{Results, TableEnvironment, final_table, text_table};
 use yeoul::{JobHandle, Outcome, RestartStrategy};
 
 use crate::arguments::Options;
 use crate::folder::{From, Left, ScriptFolder};
 use crate::script::{self, Script};
 use crate::summary::{Ending, Summary};
-use crate::{Failure, place};
+use crate::{Failure, place, show};
 
 /// A failure is met with so many restarts: what is in the data does not mend itself, and someone is waiting.
 const RESTARTS: u32 = 3;
@@ -35,17 +35,32 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let services = Services::default();
     let scripts = script::read(&services, options)?;
-    let folder = ScriptFolder::new(&services, &options.data, &options.files, options.from.as_deref());
+    let folder = ScriptFolder::new(&services, &options.data, &options.files, options.from.as_deref())?;
     let steps = planned(&mut env, options, &scripts, &folder)?;
+    // Held to the end.
+    let runs = options.fresh || steps.iter().any(|step| matches!(step, Planned::Job(_)));
+    let _in_use = if runs { Some(folder.lock()?) } else { None };
+    if let Some(to) = &options.final_table {
+        place::check_writable(&services, to)
+            .map_err(|error| Failure::Refused(format!("--final: '{}' cannot be written: {error}", to.display())))?;
+    }
     interrupt::install();
     if options.fresh {
         folder.remove()?;
     }
-    let mut runner =
-        Runner { env: &env, options, folder: &folder, services, live: Vec::new(), ended: Vec::new(), stopped: false };
+    let mut runner = Runner {
+        env: &env,
+        options,
+        folder: &folder,
+        services,
+        live: Vec::new(),
+        begun: 0,
+        ended: Vec::new(),
+        stopped: false,
+    };
     for step in steps {
         match step {
-            Planned::Shown(text) => println!("{text}"),
+            Planned::Shown(text) => show(&format!("{text}\n")),
             Planned::Job(job) => runner.begin(*job)?,
         }
         if runner.stopped {
@@ -90,7 +105,7 @@ fn planned(
             match env.take(statement).map_err(|error| script.refuses(error))? {
                 Step::Done => {}
                 Step::Text(text) => steps.push(Planned::Shown(text)),
-                Step::Table { head, rows } => steps.push(Planned::Shown(table(&head, &rows))),
+                Step::Table { head, rows } => steps.push(Planned::Shown(text_table(&head, &rows))),
                 Step::Job(job) => {
                     number += 1;
                     let folded = options.final_table.is_some() && last == Some((at, index));
@@ -117,22 +132,6 @@ fn planned(
     Ok(steps)
 }
 
-/// Text in columns, under a head.
-fn table(head: &[String], rows: &[Vec<String>]) -> String {
-    let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
-    let width =
-        |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |row: &[String]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let rule = widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  ");
-    let mut lines = vec![line(head), rule];
-    lines.extend(rows.iter().map(|row| line(row)));
-    lines.join("\n")
-}
-
 /// A job that runs.
 struct Live {
     number: usize,
@@ -153,6 +152,8 @@ struct Runner<'a> {
     folder: &'a ScriptFolder,
     services: Services,
     live: Vec<Live>,
+    /// The number of the last job that was begun.
+    begun: usize,
     /// Jobs that have ended, in this run or before.
     ended: Vec<usize>,
     stopped: bool,
@@ -163,8 +164,9 @@ impl Runner<'_> {
     fn begin(&mut self, planned: PlannedJob) -> Result<(), Failure> {
         let PlannedJob { number, name, statement, job, built, folded } = planned;
         let own = self.folder.job(number);
-        let left = own.begin(&statement)?;
+        let left = own.begin(built.identity, &statement)?;
         let from = self.folder.from(number)?;
+        self.begun = number;
         if left == Left::Finished || from == From::Ended {
             self.ended.push(number);
             self.say(&name, "resumed", "ended in the run before, and is not run again");
@@ -257,7 +259,9 @@ impl Runner<'_> {
                 self.live.iter().for_each(|other| other.handle.cancel());
                 let mut message = format!("{}: {error}", live.name);
                 if live.anew && watch.checkpoints().completed == 0 {
-                    own.forget()?;
+                    if let Err(Failure::Job(also) | Failure::Refused(also)) = own.forget() {
+                        message.push_str(&format!("\n  and {also}"));
+                    }
                 } else {
                     message.push_str(
                         "\n  what was committed is kept: the same command goes on from there, --fresh begins anew",
@@ -270,7 +274,8 @@ impl Runner<'_> {
                 self.ended.push(live.number);
                 folded.and_then(|()| own.finish())
             }
-            Ok(Outcome::Stopped(_)) => own.forget(),
+            // What it kept goes once all jobs of the script are in savepoints.
+            Ok(Outcome::Stopped(_)) => Ok(()),
         };
         if self.options.json {
             eprintln!("{}", summary.json());
@@ -294,7 +299,10 @@ impl Runner<'_> {
     /// Stops all jobs, each with a savepoint, and says how to go on.
     fn stop(&mut self) -> Result<(), Failure> {
         self.stopped = true;
-        self.say(self.folder.name(), "stopping", "stopping with a savepoint; ask twice more to end at once");
+        let into = self.folder.savepoint().display();
+        let what = format!("stopping with a savepoint in '{into}'; ask twice more to end at once");
+        self.say(self.folder.name(), "stopping", &what);
+        let mut saved = Vec::new();
         for live in std::mem::take(&mut self.live) {
             let savepoint = self.folder.savepoint_of(live.number);
             let stopped = live.handle.stop(Some(&savepoint.display().to_string()), false);
@@ -302,20 +310,24 @@ impl Runner<'_> {
                 && !live.handle.has_ended()
             {
                 live.handle.cancel();
-                self.reap(live)?;
-                return Err(Failure::Job(format!("stopping with a savepoint failed: {error}")));
+                // That it was cancelled is no news.
+                let _ = self.reap(live);
+                return Err(Failure::Job(format!(
+                    "stopping with a savepoint failed: {error}\n  what was committed is kept: the same command goes on from there"
+                )));
             }
+            saved.push(live.number);
             self.reap(live)?;
         }
-        for number in std::mem::take(&mut self.ended) {
-            self.folder.note_ended(number)?;
+        // From here on the savepoints are what to go on from.
+        self.folder.note(&self.ended, self.begun)?;
+        for number in saved {
+            self.folder.job(number).forget()?;
         }
-        let files = self.options.files.join(" ");
-        let data = match self.options.data.as_path() {
-            data if data == Path::new(".yeoul") => String::new(),
-            data => format!(" --data {}", data.display()),
-        };
-        let how = format!("go on with: yeoul run {files} --from {}{data}", self.folder.savepoint().display());
+        for number in std::mem::take(&mut self.ended) {
+            self.folder.job(number).remove()?;
+        }
+        let how = format!("go on with: yeoul {}", self.options.resuming(self.folder.savepoint()));
         self.say(self.folder.name(), "stopped", &how);
         Ok(())
     }

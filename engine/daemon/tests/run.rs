@@ -120,8 +120,12 @@ fn what_is_wrong_is_said_and_nothing_is_done() {
         ("run bad.sql --from nix", "nix"),
         ("walk", "'walk'"),
         ("run bad.sql --final x --set parallelism.defalt=1", "parallelism.default"),
+        ("run savepoints.sql", "another name"),
+        ("run good.sql --final good.sql/x", "--final"),
     ] {
-        world.file("bad.sql", &format!("{NUMBERS} SELECT id FROM numbers;"));
+        for name in ["bad.sql", "good.sql", "savepoints.sql"] {
+            world.file(name, &format!("{NUMBERS} SELECT id FROM numbers;"));
+        }
         let (status, _, err) = world.run(arguments);
         assert!(status == 2 && err.contains(part), "{arguments}: {status} {err}");
     }
@@ -268,4 +272,184 @@ fn jobs_of_a_script_run_in_order_and_are_not_repeated() {
     let (status, _, err) = world.run(&format!("{how} --final table.csv --set SLOW=1000000"));
     assert_eq!((status, err.matches("is not run again").count()), (0, 2), "{err}");
     assert_eq!(world.text("table.csv"), "1000\n");
+}
+
+/// How to go on, as it was printed.
+fn how(err: &str) -> String {
+    let (_, how) = err.lines().find_map(|line| line.split_once("go on with: yeoul ")).expect("how to go on");
+    how.to_owned()
+}
+
+/// A table of files.
+fn copy(to: &str) -> String {
+    format!(
+        "CREATE TABLE {to} (id BIGINT) WITH ('connector' = 'filesystem', 'path' = '{to}', 'format' = 'csv', 'sink.single-file' = 'true');"
+    )
+}
+
+#[test]
+fn jobs_that_had_not_begun_begin_after_a_stop() {
+    let world = World::new();
+    let inserts = ["a", "b", "c"].map(|to| format!("INSERT INTO {to} SELECT id FROM numbers;"));
+    let tables = ["a", "b", "c"].map(copy);
+    world.file("s.sql", &format!("{NUMBERS}{}{}", tables.concat(), inserts.concat()));
+    let (status, _, err) =
+        world.interrupted("run s.sql --set ROWS=1000 --set RATE=1000", Duration::from_millis(400), "-INT");
+    assert_eq!(status, 0, "{err}");
+    assert!(!world.exists("b"), "the first job was stopped: {err}");
+    let (status, _, err) = world.run(&format!("{} --set RATE=1000000", how(&err)));
+    assert_eq!(status, 0, "{err}");
+    for name in ["a", "b", "c"] {
+        assert_eq!(world.text(name).lines().count(), 1000, "{name}: {err}");
+    }
+}
+
+#[test]
+fn state_is_given_to_what_made_it_only() {
+    let world = World::new();
+    let script =
+        |view: &str, query: &str| format!("{NUMBERS} CREATE VIEW v AS SELECT id, {view} AS k FROM numbers; {query};");
+    let sum = "SELECT k, SUM(id) AS s FROM v GROUP BY k";
+    world.file("s.sql", &script("k", sum));
+    let arguments = "run s.sql --set RATE=3000 --final table.csv --set execution.checkpointing.interval=5ms";
+    let (status, _, err) = world.interrupted(arguments, Duration::from_millis(300), "-INT");
+    assert_eq!(status, 0, "{err}");
+    let how = format!("{} --set RATE=1000000", how(&err));
+    for (view, query) in [
+        ("MOD(id, 2)", sum),
+        ("k", "SELECT k, SUM(k) AS s FROM v GROUP BY k"),
+        ("k", "SELECT k, SUM(id) AS s FROM v WHERE id > 5 GROUP BY k"),
+    ] {
+        world.file("s.sql", &script(view, query));
+        let (status, _, err) = world.run(&how);
+        assert!(status == 1 && err.contains("which this job does not have"), "{view} {query}: {status} {err}");
+    }
+    // What was written to the final table's file is not what would be printed.
+    world.file("s.sql", &script("k", sum));
+    let (status, _, err) = world.run(&how.replace("--final table.csv", ""));
+    assert!(status == 1 && err.contains("which this job does not have"), "{status} {err}");
+    // Aliases change nothing of what is kept.
+    let all = "0,1501500\n1,1499500\n2,1500500\n".to_owned();
+    world.file("s.sql", &script("k", "SELECT k AS key, SUM(id) AS total FROM v GROUP BY k"));
+    let (status, _, err) = world.run(&how);
+    assert_eq!((status, world.text("table.csv")), (0, all.clone()), "{err}");
+    // After a crash a view that was changed is another job, under the same statement.
+    world.file("s.sql", &script("k", sum));
+    let (status, _, err) = world.interrupted(arguments, Duration::from_millis(300), "-KILL");
+    assert_eq!(status, -1, "{err}");
+    world.file("s.sql", &script("MOD(id, 2)", sum));
+    let (status, _, err) = world.run(arguments);
+    assert!(status == 2 && err.contains("--fresh"), "{status} {err}");
+    // And one that is only written otherwise is the same.
+    world.file("s.sql", &script("k", "SELECT k,   SUM(id) AS s\nFROM v GROUP BY k"));
+    let (status, _, err) = world.run(&format!("{arguments} --set RATE=1000000"));
+    assert_eq!((status, world.text("table.csv")), (0, all), "{err}");
+    assert!(err.contains("cut short"), "{err}");
+}
+
+#[test]
+fn one_run_at_a_time_has_the_folder_of_a_script() {
+    let world = World::new();
+    world.file("s.sql", &format!("{NUMBERS} SELECT COUNT(*) AS n FROM numbers;"));
+    let mut first = world.command("run s.sql --quiet --final table.csv --set RATE=1000");
+    let mut first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while !world.exists(".yeoul/s/1/checkpoints") {
+        assert_eq!(first.try_wait().unwrap(), None, "it takes three seconds");
+        std::thread::yield_now();
+    }
+    for arguments in ["run s.sql", "run s.sql --fresh"] {
+        let (status, out, err) = world.run(arguments);
+        assert!(status == 2 && err.contains("running already"), "{arguments}: {status} {out}{err}");
+    }
+    assert_eq!(ended(&first.wait_with_output().unwrap()), (0, String::new(), String::new()));
+    assert_eq!(world.text("table.csv"), "3000\n");
+    assert_eq!(world.run("run s.sql --quiet --final table.csv").0, 0, "it is free again");
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let world = World::new();
+    world.file("s.sql", &format!("{NUMBERS} SHOW TABLES; DESCRIBE numbers;"));
+    let mut child = world.command("run s.sql").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(ended(&child.wait_with_output().unwrap()), (0, String::new(), String::new()));
+}
+
+#[test]
+fn the_clock_is_that_of_the_statement_s_start() {
+    let world = World::new();
+    let table = "CREATE TABLE t (a INT, d DATE, ts TIMESTAMP_LTZ(3)) WITH ('connector' = 'print');";
+    world.file("s.sql", &format!("{table} INSERT INTO t VALUES (1, CURRENT_DATE, CURRENT_TIMESTAMP);"));
+    let (status, out, err) = world.run("run s.sql");
+    let year = |cell: &str| cell.trim().split('-').next().and_then(|year| year.parse::<i32>().ok());
+    let years: Vec<Option<i32>> = out.trim_start_matches("+I[1, ").split(',').map(year).collect();
+    assert!(status == 0 && years.len() == 2, "{out}{err}");
+    assert!(years.iter().all(|year| year.is_some_and(|year| (2024..2200).contains(&year))), "{out}{err}");
+}
+
+#[test]
+fn calls_of_one_over_have_a_frame_each() {
+    let world = World::new();
+    world.file("v.csv", "2024-01-01 00:00:01,1\n2024-01-01 00:00:02,2\n2024-01-01 00:00:03,3\n2024-01-01 00:00:04,4\n");
+    world.file(
+        "s.sql",
+        "CREATE TABLE v (ts TIMESTAMP(3), v BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = 'v.csv', 'format' = 'csv');
+         SELECT ROW_NUMBER() OVER (ORDER BY ts) AS n, SUM(v) OVER (ORDER BY ts ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS s FROM v;",
+    );
+    let (status, _, err) = world.run("run s.sql --final table.csv");
+    assert_eq!((status, world.text("table.csv").as_str()), (0, "1,1\n2,3\n3,6\n4,9\n"), "{err}");
+}
+
+#[test]
+fn windows_over_joined_rows_are_of_the_time_that_is_named() {
+    let world = World::new();
+    let table = |name: &str| {
+        format!(
+            "CREATE TABLE {name} (k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = '{name}.csv', 'format' = 'csv');"
+        )
+    };
+    world.file("a.csv", "1,2024-01-01 09:59:00\n");
+    world.file("b.csv", "1,2024-01-01 10:01:00\n");
+    let script = |window: &str| {
+        format!(
+            "{}{} SELECT {window}_START(a.ts, INTERVAL '1' HOUR) AS s, COUNT(*) AS n FROM a JOIN b ON a.k = b.k
+               AND a.ts BETWEEN b.ts - INTERVAL '1' HOUR AND b.ts GROUP BY {window}(a.ts, INTERVAL '1' HOUR);",
+            table("a"),
+            table("b")
+        )
+    };
+    for (window, expected) in [("TUMBLE", "2024-01-01 09:00:00.000,1\n"), ("SESSION", "2024-01-01 09:59:00.000,1\n")] {
+        world.file("s.sql", &script(window));
+        let (status, _, err) = world.run("run s.sql --final table.csv");
+        assert_eq!((status, world.text("table.csv").as_str()), (0, expected), "{err}");
+    }
+}
+
+#[test]
+fn a_bound_of_a_window_is_read_within_its_aggregate() {
+    let world = World::new();
+    world.file("t.csv", "2024-01-01 00:00:10,1,2000-01-01 00:00:00\n2024-01-01 00:01:10,2,2000-01-01 00:00:00\n");
+    world.file(
+        "s.sql",
+        "CREATE TABLE t (ts TIMESTAMP(3), u INT, paid_at TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = 't.csv', 'format' = 'csv');
+         SELECT MAX(window_end) AS e, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end;",
+    );
+    let (status, _, err) = world.run("run s.sql --final table.csv");
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(world.text("table.csv"), "2024-01-01 00:01:00.000,1\n2024-01-01 00:02:00.000,1\n", "{err}");
+}
+
+#[test]
+fn a_stop_that_fails_keeps_what_was_committed() {
+    let world = World::new();
+    world.file("s.sql", &format!("{NUMBERS} SELECT COUNT(*) AS n FROM numbers;"));
+    std::fs::create_dir(world.folder.path().join(".yeoul")).unwrap();
+    // Savepoints have no place.
+    world.file(".yeoul/savepoints", "");
+    let arguments = "run s.sql --final table.csv --set RATE=3000 --set execution.checkpointing.interval=5ms";
+    let (status, _, err) = world.interrupted(arguments, Duration::from_millis(400), "-INT");
+    assert!(status == 1 && err.contains("stopping with a savepoint failed"), "{status} {err}");
+    let (status, _, err) = world.run(&format!("{arguments} --set RATE=1000000"));
+    assert!(status == 0 && err.contains("cut short"), "{status} {err}");
+    assert_eq!(world.text("table.csv"), "3000\n");
 }
