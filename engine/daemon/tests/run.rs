@@ -324,6 +324,10 @@ fn state_is_given_to_what_made_it_only() {
         let (status, _, err) = world.run(&how);
         assert!(status == 1 && err.contains("which this job does not have"), "{view} {query}: {status} {err}");
     }
+    // What was written to the final table's file is not what would be printed.
+    world.file("s.sql", &script("k", sum));
+    let (status, _, err) = world.run(&how.replace("--final table.csv", ""));
+    assert!(status == 1 && err.contains("which this job does not have"), "{status} {err}");
     // Aliases change nothing of what is kept.
     let all = "0,1501500\n1,1499500\n2,1500500\n".to_owned();
     world.file("s.sql", &script("k", "SELECT k AS key, SUM(id) AS total FROM v GROUP BY k"));
@@ -347,10 +351,10 @@ fn state_is_given_to_what_made_it_only() {
 fn one_run_at_a_time_has_the_folder_of_a_script() {
     let world = World::new();
     world.file("s.sql", &format!("{NUMBERS} SELECT COUNT(*) AS n FROM numbers;"));
-    let mut first = world.command("run s.sql --quiet --final table.csv --set RATE=1000 --set ROWS=2000");
+    let mut first = world.command("run s.sql --quiet --final table.csv --set RATE=1000");
     let mut first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !world.exists(".yeoul/s/1/checkpoints") {
-        assert_eq!(first.try_wait().unwrap(), None, "it takes two seconds");
+        assert_eq!(first.try_wait().unwrap(), None, "it takes three seconds");
         std::thread::yield_now();
     }
     for arguments in ["run s.sql", "run s.sql --fresh"] {
@@ -358,7 +362,7 @@ fn one_run_at_a_time_has_the_folder_of_a_script() {
         assert!(status == 2 && err.contains("running already"), "{arguments}: {status} {out}{err}");
     }
     assert_eq!(ended(&first.wait_with_output().unwrap()), (0, String::new(), String::new()));
-    assert_eq!(world.text("table.csv"), "2000\n");
+    assert_eq!(world.text("table.csv"), "3000\n");
     assert_eq!(world.run("run s.sql --quiet --final table.csv").0, 0, "it is free again");
 }
 

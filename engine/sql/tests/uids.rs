@@ -50,6 +50,10 @@ fn nowhere() -> TableSink {
 
 /// The last job of a script, built at some time of day.
 fn built_at(script: &str, now: i64) -> Built {
+    built_for(script, "print", now)
+}
+
+fn built_for(script: &str, collected: &str, now: i64) -> Built {
     let mut session = Session::default();
     let mut last: Option<Job> = None;
     session.script(PRELUDE, |_, _| {}).expect("the prelude is good");
@@ -60,7 +64,7 @@ fn built_at(script: &str, now: i64) -> Built {
     });
     taken.unwrap_or_else(|error| panic!("{script}: {error}"));
     let collect = |_: &SchemaRef| Ok(nowhere());
-    let doors = Doors { connectors: &Declared, collect: &collect, now: Timestamp(now) };
+    let doors = Doors { connectors: &Declared, collect: &collect, collected, now: Timestamp(now) };
     build(&last.expect("a job"), "test", &doors).unwrap_or_else(|error| panic!("{script}: {error}"))
 }
 
@@ -135,6 +139,8 @@ fn another_computation_has_another_uid() {
     );
     // The columns have one name on both sides.
     differ("Join", &join, &joined("", "b.price < a.price"));
+    // What was printed is not in the file of a final table.
+    assert_ne!(built_for(sum, "print", 0).identity, built_for(sum, "changelog", 0).identity);
     // Which event time it is.
     let timed = |column: &str| {
         format!(

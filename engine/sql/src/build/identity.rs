@@ -51,7 +51,7 @@ impl Identity {
 }
 
 /// What a job computes: what comes to each of its ends.
-pub(super) fn of_job(plan: &Plan, known: &[Identity]) -> u64 {
+pub(super) fn of_job(plan: &Plan, known: &[Identity], collected: &str) -> u64 {
     let mut ends: Vec<String> = plan
         .sinks()
         .map(|(id, node)| {
@@ -59,7 +59,7 @@ pub(super) fn of_job(plan: &Plan, known: &[Identity]) -> u64 {
                 Operator::Sink(Sink::Table { table, columns, overwrite }) => {
                     format!("{} {columns:?} {overwrite}", of_table(table))
                 }
-                _ => String::new(),
+                _ => collected.to_owned(),
             };
             format!("{} to {end}", known[id].text())
         })

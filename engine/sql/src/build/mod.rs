@@ -40,6 +40,8 @@ pub struct Doors<'a> {
     pub connectors: &'a dyn TableConnectors,
     /// Takes what a SELECT gives; its columns are told.
     pub collect: &'a dyn Fn(&SchemaRef) -> std::result::Result<TableSink, TableError>,
+    /// What `collect` makes of them, in a word: one that prints does not go on from what one that writes a file has kept.
+    pub collected: &'a str,
     /// The time of day: of rows that stand in the query.
     pub now: Timestamp,
 }
@@ -65,7 +67,7 @@ pub fn build(job: &Job, name: &str, doors: &Doors<'_>) -> Result<Built> {
         builder.node(id, node)?;
     }
     builder.graph.check().map_err(SqlError::new)?;
-    let identity = identity::of_job(builder.plan, &builder.identities);
+    let identity = identity::of_job(builder.plan, &builder.identities, doors.collected);
     Ok(Built { graph: builder.graph, bounded: builder.bounded, identity })
 }
 
@@ -184,7 +186,7 @@ impl<'a> Builder<'a> {
         match sink {
             Sink::Collect => {
                 let made = (self.doors.collect)(&input.schema).map_err(|error| refused(&error))?;
-                let added = self.add("Sink(collect)", "collect", made.parallelism.or(Some(1)), made.kind);
+                let added = self.add("Sink(collect)", self.doors.collected, made.parallelism.or(Some(1)), made.kind);
                 self.connect(node, added)
             }
             Sink::Table { table, columns, overwrite } => self.table_sink(node, input, table, columns, *overwrite),

@@ -127,8 +127,12 @@ impl TableEnvironment {
     /// A table that its connector refuses, or rows that cannot be shown.
     pub fn build(&self, job: &Job, name: &str, results: &Results) -> Result<Built, SqlError> {
         let collect = |schema: &SchemaRef| collecting(results, schema);
+        let collected = match results {
+            Results::Print | Results::Json => "collect",
+            Results::Changelog(_) => "changelog",
+        };
         let now = Timestamp(self.services.clock.wall_millis());
-        build(job, name, &Doors { connectors: &*self.connectors, collect: &collect, now })
+        build(job, name, &Doors { connectors: &*self.connectors, collect: &collect, collected, now })
     }
 
     /// How a job of the script is run.

@@ -26,13 +26,13 @@
 
 /// Where a part stands, and what it is.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub(crate) struct Part {
     pub line: usize,
     pub kind: Kind,
 }
 
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub(crate) enum Kind {
     Table(Inline),
     Ok(String),
     /// A statement that is refused, and a part of what is said.
@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// A table that stands in a script.
 #[derive(Debug, Clone)]
-pub struct Inline {
+pub(crate) struct Inline {
     pub name: String,
     /// From its first parenthesis to its last.
     pub columns: String,
@@ -58,7 +58,7 @@ pub struct Inline {
 
 /// How answers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
+pub(crate) enum Sort {
     /// The final table, in any order.
     Rows,
     /// The final table of a query that only adds rows, in the order in which they come.
@@ -69,7 +69,7 @@ pub enum Sort {
 
 /// A query and its answer.
 #[derive(Debug, Clone)]
-pub struct Query {
+pub(crate) struct Query {
     pub sql: String,
     pub sort: Sort,
     /// By table that is written to; a SELECT's own rows are without a name.
@@ -90,7 +90,7 @@ pub struct Query {
 ///
 /// # Errors
 /// The first line that is not understood.
-pub fn parse(text: &str) -> Result<Vec<Part>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut lines = text.lines().map(str::trim_end).zip(1..).peekable();
     while let Some((head, line)) = lines.next() {
