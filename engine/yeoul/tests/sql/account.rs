@@ -28,7 +28,12 @@ const ENDS_EMPTY: &[&str] =
     &["WindowAggregate", "WindowJoin", "WindowRank", "WindowDeduplicate", "IntervalJoin", "TemporalSort"];
 
 /// What a run's counters say against the law. `rows` is how many rows each table has, `late` how many of them are late.
-pub fn faults(graph: &JobGraph, watch: &JobWatch, rows: &HashMap<String, usize>, late: Option<u64>) -> Vec<String> {
+pub(crate) fn faults(
+    graph: &JobGraph,
+    watch: &JobWatch,
+    rows: &HashMap<String, usize>,
+    late: Option<u64>,
+) -> Vec<String> {
     let mut sums = vec![Sum::default(); graph.nodes.len()];
     for of in watch.operators() {
         let (sum, counters) = (&mut sums[of.node.0], &of.counters);

@@ -27,7 +27,7 @@ const AFTERWARDS: u32 = 3;
 ///
 /// # Panics
 /// With everything that is wrong.
-pub fn check(file: &str, text: &str) {
+pub(crate) fn check(file: &str, text: &str) {
     let parts = parse(text).unwrap_or_else(|what| panic!("{file}: {what}"));
     let mut bench = Bench::default();
     let mut wrong = Vec::new();
@@ -292,7 +292,7 @@ fn listed(rows: &[String]) -> String {
 }
 
 /// The scripts that a list has and a folder has not, or the other way.
-pub fn unlisted(folder: &str, listed: &[&str]) -> Vec<String> {
+pub(crate) fn unlisted(folder: &str, listed: &[&str]) -> Vec<String> {
     let there: HashSet<String> = std::fs::read_dir(folder)
         .expect("the folder of scripts")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".slt").map(str::to_owned))

@@ -9,7 +9,7 @@ use crate::inline::Pace;
 
 /// A way of running a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// All rows at once, on one shard; the input ends.
     Bounded,
     /// A row a second, on two shards; the job is stopped and drained.
@@ -21,9 +21,10 @@ pub enum Form {
 }
 
 impl Form {
-    pub const ALL: [Self; 5] = [Self::Bounded, Self::Streaming, Self::Shuffled(1), Self::Shuffled(2), Self::Crashed];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Bounded, Self::Streaming, Self::Shuffled(1), Self::Shuffled(2), Self::Crashed];
 
-    pub fn pace(self) -> Pace {
+    pub(crate) fn pace(self) -> Pace {
         match self {
             Self::Bounded => Pace::AtOnce,
             Self::Shuffled(_) => Pace::ByTheClock(2),
@@ -31,7 +32,7 @@ impl Form {
         }
     }
 
-    pub fn shards(self) -> u16 {
+    pub(crate) fn shards(self) -> u16 {
         match self {
             Self::Bounded => 1,
             Self::Streaming | Self::Crashed => 2,
@@ -42,7 +43,7 @@ impl Form {
 
 /// What is known of a table's order.
 #[derive(Debug, Clone)]
-pub enum Order {
+pub(crate) enum Order {
     /// There is no watermark: any order will do.
     Free,
     /// By row its event time; the watermark is so many milliseconds behind the greatest.
@@ -53,7 +54,7 @@ pub enum Order {
 
 impl Order {
     /// Rows of these times, as far as none of them is late in this order.
-    pub fn of(times: Vec<i64>, delay: i64) -> Self {
+    pub(crate) fn of(times: Vec<i64>, delay: i64) -> Self {
         let mut greatest = i64::MIN;
         let late = times.iter().any(|time| {
             let late = *time <= greatest.saturating_sub(delay);
@@ -64,7 +65,7 @@ impl Order {
     }
 
     /// The rows in another order, by number.
-    pub fn shuffled(&self, rows: usize, seed: u64) -> Vec<usize> {
+    pub(crate) fn shuffled(&self, rows: usize, seed: u64) -> Vec<usize> {
         let mut left: Vec<usize> = (0..rows).collect();
         let mut rng = Rng::new(seed);
         let (times, delay) = match self {

@@ -16,14 +16,14 @@ use yeoul::operator::{
 };
 
 /// From one row to the next of a table that comes by the clock, in milliseconds.
-pub const TICK: i64 = 1000;
+pub(crate) const TICK: i64 = 1000;
 
 const POSITION: &str = "position";
 const SPLIT: SplitId = SplitId(0);
 
 /// How the rows of all tables come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// In one frame; then the table ends.
     AtOnce,
     /// So many a tick; the table has no end.
@@ -32,14 +32,14 @@ pub enum Pace {
 
 /// The rows of a table for one run.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// CSV or JSON, in the order in which they come.
-    pub lines: Vec<String>,
-    pub pace: Pace,
+    pub(crate) lines: Vec<String>,
+    pub(crate) pace: Pace,
 }
 
 /// The tables of a run; what is written goes to `out/NAME`.
-pub struct Tables(pub HashMap<String, Rows>);
+pub(crate) struct Tables(pub(crate) HashMap<String, Rows>);
 
 impl TableConnectors for Tables {
     fn names(&self) -> Vec<&'static str> {

@@ -27,7 +27,7 @@ const MOST_STEPS: usize = 200_000;
 
 /// What happens when all that could be done at a moment is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// The clock goes on.
     Wait,
     /// The user stops the job; event time runs to its end.
@@ -37,19 +37,19 @@ pub enum Next {
 }
 
 /// The clock and the disk, which outlive processes.
-pub struct Machine {
+pub(crate) struct Machine {
     clock: SimClock,
     disk: SimDisk,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = SimClock::new(BEGINNING);
         Self { disk: SimDisk::new(1, clock.clone(), Trace::keeping(0)), clock }
     }
 
     /// What stands in a file.
-    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, path: &str) -> Option<Vec<u8>> {
         self.disk.read(path)
     }
 
@@ -57,7 +57,7 @@ impl Machine {
     ///
     /// # Errors
     /// Why the job failed.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         graph: &JobGraph,
         config: &JobConfig,

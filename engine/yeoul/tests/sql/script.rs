@@ -26,13 +26,13 @@
 
 /// Where a part stands, and what it is.
 #[derive(Debug, Clone)]
-pub struct Part {
-    pub line: usize,
-    pub kind: Kind,
+pub(crate) struct Part {
+    pub(crate) line: usize,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub(crate) enum Kind {
     Table(Inline),
     Ok(String),
     /// A statement that is refused, and a part of what is said.
@@ -46,19 +46,19 @@ pub enum Kind {
 
 /// A table that stands in a script.
 #[derive(Debug, Clone)]
-pub struct Inline {
-    pub name: String,
+pub(crate) struct Inline {
+    pub(crate) name: String,
     /// From its first parenthesis to its last.
-    pub columns: String,
+    pub(crate) columns: String,
     /// As CSV, or as JSON objects.
-    pub rows: Vec<String>,
+    pub(crate) rows: Vec<String>,
     /// It is read at once, whatever the form.
-    pub side: bool,
+    pub(crate) side: bool,
 }
 
 /// How answers are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
+pub(crate) enum Sort {
     /// The final table, in any order.
     Rows,
     /// The final table of a query that only adds rows, in the order in which they come.
@@ -69,28 +69,28 @@ pub enum Sort {
 
 /// A query and its answer.
 #[derive(Debug, Clone)]
-pub struct Query {
-    pub sql: String,
-    pub sort: Sort,
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) sort: Sort,
     /// By table that is written to; a SELECT's own rows are without a name.
-    pub answers: Vec<(String, Vec<String>)>,
+    pub(crate) answers: Vec<(String, Vec<String>)>,
     /// `@late n`: so many rows are late, if all come in the order in which they stand.
-    pub late: u64,
+    pub(crate) late: u64,
     /// `@ordered`: the answer depends on the order of rows beyond what a watermark tells.
-    pub ordered: bool,
+    pub(crate) ordered: bool,
     /// `@only streaming`, `@only bounded`: the answer depends on when rows come.
-    pub only: Option<String>,
+    pub(crate) only: Option<String>,
     /// `@wait n`: seconds for which a streaming job goes on after its last row.
-    pub wait: u32,
+    pub(crate) wait: u32,
     /// `@known reason`: our answer is not Flink's.
-    pub known: Option<String>,
+    pub(crate) known: Option<String>,
 }
 
 /// The parts of a script.
 ///
 /// # Errors
 /// The first line that is not understood.
-pub fn parse(text: &str) -> Result<Vec<Part>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut lines = text.lines().map(str::trim_end).zip(1..).peekable();
     while let Some((head, line)) = lines.next() {
