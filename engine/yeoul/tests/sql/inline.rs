@@ -34,12 +34,16 @@ pub(crate) enum Pace {
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     /// CSV or JSON, in the order in which they come.
-    pub lines: Vec<String>,
-    pub pace: Pace,
+    pub(crate) lines: Vec<String>,
+    pub(crate) pace: Pace,
 }
 
 /// The tables of a run; what is written goes to `out/NAME`.
+<<<<<<< HEAD
 pub(crate) struct Tables(pub HashMap<String, Rows>);
+=======
+pub(crate) struct Tables(pub(crate) HashMap<String, Rows>);
+>>>>>>> slt
 
 impl TableConnectors for Tables {
     fn names(&self) -> Vec<&'static str> {

@@ -39,6 +39,7 @@ kinds!(
     window_rank,
     legacy_window,
     group,
+    retraction,
     over,
     top_n,
     deduplicate,
@@ -53,6 +54,7 @@ kinds!(
     match_recognize,
     functions,
     cast,
+    insert,
 );
 
 #[test]

@@ -27,8 +27,13 @@
 /// Where a part stands, and what it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
+<<<<<<< HEAD
     pub line: usize,
     pub kind: Kind,
+=======
+    pub(crate) line: usize,
+    pub(crate) kind: Kind,
+>>>>>>> slt
 }
 
 #[derive(Debug, Clone)]
@@ -47,13 +52,17 @@ pub(crate) enum Kind {
 /// A table that stands in a script.
 #[derive(Debug, Clone)]
 pub(crate) struct Inline {
+<<<<<<< HEAD
     pub name: String,
+=======
+    pub(crate) name: String,
+>>>>>>> slt
     /// From its first parenthesis to its last.
-    pub columns: String,
+    pub(crate) columns: String,
     /// As CSV, or as JSON objects.
-    pub rows: Vec<String>,
+    pub(crate) rows: Vec<String>,
     /// It is read at once, whatever the form.
-    pub side: bool,
+    pub(crate) side: bool,
 }
 
 /// How answers are compared.
@@ -70,20 +79,25 @@ pub(crate) enum Sort {
 /// A query and its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
+<<<<<<< HEAD
     pub sql: String,
     pub sort: Sort,
+=======
+    pub(crate) sql: String,
+    pub(crate) sort: Sort,
+>>>>>>> slt
     /// By table that is written to; a SELECT's own rows are without a name.
-    pub answers: Vec<(String, Vec<String>)>,
+    pub(crate) answers: Vec<(String, Vec<String>)>,
     /// `@late n`: so many rows are late, if all come in the order in which they stand.
-    pub late: u64,
+    pub(crate) late: u64,
     /// `@ordered`: the answer depends on the order of rows beyond what a watermark tells.
-    pub ordered: bool,
+    pub(crate) ordered: bool,
     /// `@only streaming`, `@only bounded`: the answer depends on when rows come.
-    pub only: Option<String>,
+    pub(crate) only: Option<String>,
     /// `@wait n`: seconds for which a streaming job goes on after its last row.
-    pub wait: u32,
+    pub(crate) wait: u32,
     /// `@known reason`: our answer is not Flink's.
-    pub known: Option<String>,
+    pub(crate) known: Option<String>,
 }
 
 /// The parts of a script.
