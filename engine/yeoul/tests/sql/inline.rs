@@ -39,11 +39,7 @@ pub(crate) struct Rows {
 }
 
 /// The tables of a run; what is written goes to `out/NAME`.
-<<<<<<< HEAD
-pub(crate) struct Tables(pub HashMap<String, Rows>);
-=======
 pub(crate) struct Tables(pub(crate) HashMap<String, Rows>);
->>>>>>> slt
 
 impl TableConnectors for Tables {
     fn names(&self) -> Vec<&'static str> {

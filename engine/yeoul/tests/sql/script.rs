@@ -27,13 +27,8 @@
 /// Where a part stands, and what it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
-<<<<<<< HEAD
-    pub line: usize,
-    pub kind: Kind,
-=======
     pub(crate) line: usize,
     pub(crate) kind: Kind,
->>>>>>> slt
 }
 
 #[derive(Debug, Clone)]
@@ -52,11 +47,7 @@ pub(crate) enum Kind {
 /// A table that stands in a script.
 #[derive(Debug, Clone)]
 pub(crate) struct Inline {
-<<<<<<< HEAD
-    pub name: String,
-=======
     pub(crate) name: String,
->>>>>>> slt
     /// From its first parenthesis to its last.
     pub(crate) columns: String,
     /// As CSV, or as JSON objects.
@@ -79,13 +70,8 @@ pub(crate) enum Sort {
 /// A query and its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
-<<<<<<< HEAD
-    pub sql: String,
-    pub sort: Sort,
-=======
     pub(crate) sql: String,
     pub(crate) sort: Sort,
->>>>>>> slt
     /// By table that is written to; a SELECT's own rows are without a name.
     pub(crate) answers: Vec<(String, Vec<String>)>,
     /// `@late n`: so many rows are late, if all come in the order in which they stand.
