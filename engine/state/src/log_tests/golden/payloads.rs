@@ -176,12 +176,12 @@ fn the_page_is_enough_to_read_keys_and_values_of_tables() {
     };
     check("join-chunk", chunk, "0 3 5000 \"\\0a\"");
     let ranked_key = |r: &mut Reading| {
-        r.unsigned(&[8]);
+        r.unsigned(&[8, 1]);
         let sort = r.number(4) as usize;
         let sort = r.take(sort);
         write!(r.said, "{sort:?}").unwrap();
     };
-    check("ranked-key", ranked_key, "7 [1, 255, 0, 0, 0, 0, 0, 0, 0, 0]");
+    check("ranked-key", ranked_key, "7 0 [1, 255, 0, 0, 0, 0, 0, 0, 0, 0]");
     check("ranked", |r| _ = r.signed(1).sized().rest(), "1000 \"k\" \"\\0a\"");
     check("kept", |r| _ = r.signed(3).rest(), "1000 5000 999 \"\\0a\"");
 }
