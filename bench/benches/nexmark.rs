@@ -143,7 +143,7 @@ fn one(wanted: &Wanted) -> Result<(), Failure> {
         let kind = NodeKind::Operator { make: Arc::new(move || Box::new(Taking(Arc::clone(&tally)))) };
         Ok(TableSink { kind, accepts: Accepts::Changes, parallelism: None })
     };
-    let built = build(&job, query, &Doors { connectors: &fed, collect: &collect })?;
+    let built = build(&job, query, &doors(&fed, &collect))?;
     let data = tempfile::tempdir()?;
     let config = JobConfig {
         shards,
@@ -172,6 +172,12 @@ fn one(wanted: &Wanted) -> Result<(), Failure> {
         tally.0.load(Ordering::Relaxed),
     );
     Ok(())
+}
+
+type Collect<'a> = &'a dyn Fn(&SchemaRef) -> Result<TableSink, TableError>;
+
+fn doors<'a>(connectors: &'a Fed, collect: Collect<'a>) -> Doors<'a> {
+    Doors { connectors, collect, collected: "bench", now: Timestamp(0) }
 }
 
 fn settings(wanted: &Wanted) -> Settings {
@@ -206,7 +212,7 @@ fn digest(env: &TableEnvironment, job: &Job, query: &str, fed: &Fed, shards: u16
         let kind = NodeKind::Sink { make: sink.make(), committer: sink.committer() };
         Ok(TableSink { kind, accepts: Accepts::Changes, parallelism: Some(1) })
     };
-    let built = build(job, query, &Doors { connectors: fed, collect: &collect })?;
+    let built = build(job, query, &doors(fed, &collect))?;
     env.start(built, JobConfig { shards, data: Some(folder.path().join("job")), ..JobConfig::default() }).wait()?;
     Ok(hash_bytes(&final_table(&std::fs::read(changes)?)?).0)
 }
@@ -268,7 +274,7 @@ impl Prepared {
 impl NumberedRows for Prepared {
     fn frame(&self, from: u64, to: u64, _: Timestamp) -> Frame {
         assert!(
-            from % self.block == 0 && (to % self.block == 0 || to == self.end),
+            from.is_multiple_of(self.block) && (to.is_multiple_of(self.block) || to == self.end),
             "whole blocks: nothing is restored"
         );
         self.frames[(from / self.block) as usize].clone()

@@ -11,11 +11,11 @@ use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use yeoul_frame::OperatorId;
 use yeoul_operator::{Operator, OperatorError, Subtask};
 
-use crate::testing::{Harness, Table, printed};
+use crate::testing::{Harness, Table, not_in, printed};
 use crate::{
     AfterMatch, AggregateCall, AggregateFunction, ChangelogNormalize, ColumnValue, Expression, IntervalJoin, JoinKind,
     MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Pick, Rank, RankStrategy, Reference,
-    RegularJoin, SortKey, TemporalJoin, TemporalSort, Uniqueness, Window, WindowAggregate, WindowJoin, WindowTime,
+    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowJoin, WindowTime,
 };
 
 const SHORT: DataType = DataType::Int16;
@@ -114,22 +114,7 @@ fn rows_of_interval_joins_are_as_printed() {
 #[test]
 fn what_not_in_keeps_is_as_printed() {
     let (left, right) = (Table::new(&[("k", SHORT), ("v", SHORT)]), Table::new(&[("k", SHORT)]));
-    let spec = || RegularJoin {
-        kind: JoinKind::Anti,
-        left_keys: vec![0],
-        right_keys: vec![0],
-        null_equals_null: false,
-        null_aware: true,
-        residual: None,
-        left_schema: left.schema().clone(),
-        right_schema: right.schema().clone(),
-        left_unique: Uniqueness::None,
-        right_unique: Uniqueness::None,
-        left_ttl: None,
-        right_ttl: None,
-        update_before: true,
-        schema: left.schema().clone(),
-    };
+    let spec = || not_in(&left, &right);
     let key = |key: Option<i16>| [&NO_COLUMNS[..], &short(key)].concat();
     let mut harness = open(spec(), &[&[], &[]], RegularJoin::operator);
     harness.push(0, left.frame("+I null 7 @1000"));

@@ -157,6 +157,14 @@ fn another_computation_has_another_uid() {
     differ("GroupAggregate", &zoned("UTC"), &zoned("Asia/Shanghai"));
 }
 
+/// Who sends to whom, by uid, where `keeps` holds for who receives.
+fn edges(script: &str, keeps: impl Fn(&str) -> bool) -> BTreeSet<(String, String)> {
+    let graph = built(script).graph;
+    let uid = |node: yeoul_operator::NodeId| graph.nodes[node.0].uid.clone();
+    let all = graph.edges.iter().map(|edge| (uid(edge.from), uid(edge.to)));
+    all.filter(|(_, to)| keeps(to)).collect()
+}
+
 #[test]
 fn operators_that_are_equal_but_for_what_they_read_do_not_change_places() {
     let set = |first: &str, second: &str| {
@@ -165,16 +173,7 @@ fn operators_that_are_equal_but_for_what_they_read_do_not_change_places() {
     let with = |set: &str| format!("CREATE TABLE other (a BIGINT, b BIGINT) WITH ('connector' = 'print'); {set}");
     let (a, b) = ("SELECT auction, COUNT(*) FROM bid GROUP BY auction", "SELECT id, COUNT(*) FROM auction GROUP BY id");
     let (one, other) = (with(&set(a, b)), with(&set(b, a)));
-    let by_edge = |script: &str| -> BTreeSet<(String, String)> {
-        let graph = built(script).graph;
-        let uid = |node: yeoul_operator::NodeId| graph.nodes[node.0].uid.clone();
-        graph
-            .edges
-            .iter()
-            .map(|edge| (uid(edge.from), uid(edge.to)))
-            .filter(|(_, to)| to.starts_with("GroupAggregate"))
-            .collect()
-    };
+    let by_edge = |script: &str| edges(script, |to| to.starts_with("GroupAggregate"));
     assert_eq!(by_edge(&one), by_edge(&other));
     assert_eq!(uids(&one, "GroupAggregate").len(), 2);
     // Two ways to read one table.
@@ -186,17 +185,8 @@ fn operators_that_are_equal_but_for_what_they_read_do_not_change_places() {
         };
         format!("EXECUTE STATEMENT SET BEGIN {}; {}; END", read(first), read(second))
     };
-    let by_table = |script: &str| -> BTreeSet<(String, String)> {
-        let graph = built(script).graph;
-        let uid = |node: yeoul_operator::NodeId| graph.nodes[node.0].uid.clone();
-        // Sinks of one table may change places: what they write goes to the same one.
-        graph
-            .edges
-            .iter()
-            .map(|edge| (uid(edge.from), uid(edge.to)))
-            .filter(|(_, to)| !to.starts_with("Sink"))
-            .collect()
-    };
+    // Sinks of one table may change places: what they write goes to the same one.
+    let by_table = |script: &str| edges(script, |to| !to.starts_with("Sink"));
     assert_eq!(by_table(&scans(1, 2)), by_table(&scans(2, 1)));
     assert_eq!(uids(&scans(1, 2), "Source(bid)").len(), 2);
     assert_eq!(built(&scans(1, 2)).identity, built(&scans(2, 1)).identity);

@@ -287,29 +287,13 @@ mod tests {
     use arrow_schema::DataType;
     use proptest::prelude::*;
 
-    use super::super::{JoinKind, Uniqueness};
     use super::*;
-    use crate::testing::{Fold, Harness, Step, Table, fold, run_with_restores};
+    use crate::testing::{Fold, Harness, Step, Table, fold, not_in, run_with_restores};
 
     fn harness() -> Harness {
         let left = Table::new(&[("k", DataType::Int64), ("v", DataType::Int64)]);
         let right = Table::new(&[("k", DataType::Int64)]);
-        let spec = Arc::new(RegularJoin {
-            kind: JoinKind::Anti,
-            left_keys: vec![0],
-            right_keys: vec![0],
-            null_equals_null: false,
-            null_aware: true,
-            residual: None,
-            left_schema: left.schema().clone(),
-            right_schema: right.schema().clone(),
-            left_unique: Uniqueness::None,
-            right_unique: Uniqueness::None,
-            left_ttl: None,
-            right_ttl: None,
-            update_before: true,
-            schema: left.schema().clone(),
-        });
+        let spec = Arc::new(not_in(&left, &right));
         Harness::of(move || spec.clone().operator(), &[&[], &[]])
     }
 

@@ -8,6 +8,28 @@ pub(crate) use harness::{Harness, Step, run_with_restores};
 pub(crate) use script::check;
 pub(crate) use table::{Fold, Table, fold, rows};
 
+use crate::{JoinKind, RegularJoin, Uniqueness};
+
+/// `left WHERE k NOT IN (right)`, by the first columns.
+pub(crate) fn not_in(left: &Table, right: &Table) -> RegularJoin {
+    RegularJoin {
+        kind: JoinKind::Anti,
+        left_keys: vec![0],
+        right_keys: vec![0],
+        null_equals_null: false,
+        null_aware: true,
+        residual: None,
+        left_schema: left.schema().clone(),
+        right_schema: right.schema().clone(),
+        left_unique: Uniqueness::None,
+        right_unique: Uniqueness::None,
+        left_ttl: None,
+        right_ttl: None,
+        update_before: true,
+        schema: left.schema().clone(),
+    }
+}
+
 /// The bytes that docs/format.md prints under this name.
 pub(crate) fn printed(name: &str) -> Vec<u8> {
     let page = include_str!("../../../../docs/format.md").lines();
