@@ -1,4 +1,4 @@
-//! Which process is killed when: half of the kills at random times, half at labelled points, each label as often as any other.
+//! Which process is killed when: at labelled points until each was hit, three kills of four, then two of three at random times.
 //!
 //! Invariants:
 //! 1. No label is aimed at twice more often than another that the job comes to.
@@ -46,8 +46,11 @@ impl Aim {
 
     /// The next kill of this job, whose run without faults takes `span`. `imports`: the process begins from a savepoint.
     pub fn draw(&mut self, job: Job, imports: bool, span: Duration) -> Kill {
-        let fewest = self.targets.iter().filter(|of| job.reaches(&of.label, imports)).map(|of| of.tries).min();
-        let Some(fewest) = fewest.filter(|_| self.random.one_in(2)) else {
+        let reached = || self.targets.iter().filter(|of| job.reaches(&of.label, imports));
+        let owes = reached().any(|of| of.hits == 0);
+        let fewest = reached().map(|of| of.tries).min();
+        let aims = if owes { !self.random.one_in(4) } else { self.random.one_in(3) };
+        let Some(fewest) = fewest.filter(|_| aims) else {
             return Kill::At(Duration::from_micros(self.random.below(span.as_micros() as u64 + 1)));
         };
         let due: Vec<usize> = (0..self.targets.len())

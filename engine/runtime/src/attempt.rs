@@ -173,7 +173,7 @@ pub fn prepare(
         .map(|_| Doorbell::new().map_err(|cause| JobError::Storage { doing: "making a shard's doorbell", cause }))
         .collect::<Result<_, _>>()?;
     let bells: Vec<Bell> = doorbells.iter().map(|(_, bell)| bell.clone()).collect();
-    let Built { shards: tasks, watched } = build(graph, &plan, config, &bells, epoch);
+    let Built { shards: tasks, watched } = build(graph, &plan, config, &bells, epoch)?;
     let sources = (0..watched.len()).filter(|at| Plan::is_source(graph, watched[*at].node)).collect();
     watch.attempt(watched.clone(), sources);
 

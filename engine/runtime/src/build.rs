@@ -8,8 +8,9 @@ use yeoul_operator::{Counters, JobGraph, NodeId, NodeKind, OutputId, Partitionin
 use yeoul_ring::{Bell, ring};
 
 use crate::alignment::{Drift, Group};
-use crate::chain::{Chain, Slot, Target};
+use crate::chain::{Chain, Slot, Target, guard};
 use crate::config::JobConfig;
+use crate::error::JobError;
 use crate::event_time::EventTime;
 use crate::inbox::{Channel, Inbox};
 use crate::outbox::{Lane, Outbox, Spread};
@@ -36,8 +37,16 @@ pub struct Built {
 }
 
 /// Makes the tasks of all shards. `bells` wakes each of them; `epoch` is the last committed one.
-#[must_use]
-pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], epoch: Epoch) -> Built {
+///
+/// # Errors
+/// A panic of the user's code that makes a source, a watermark generator or an operator.
+pub fn build(
+    graph: &JobGraph,
+    plan: &Plan,
+    config: &JobConfig,
+    bells: &[Bell],
+    epoch: Epoch,
+) -> Result<Built, JobError> {
     let shards = config.shards;
     // Rings first: lanes by (edge, sending subtask), channels by (task, receiving subtask).
     let mut lanes: HashMap<(usize, u16), Vec<Lane>> = HashMap::new();
@@ -121,13 +130,15 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
                             *member += 1;
                             Drift { group, member: *member - 1, max_drift: alignment.max_drift }
                         });
-                        let event_time = EventTime::new(watermarks.clone());
-                        let source = SourceHead::new(node.id(), name, make(), event_time, counters, drift);
+                        let event_time = guard(&name, || Ok(EventTime::new(watermarks.clone())))?;
+                        let source = guard(&name, || Ok(make()))?;
+                        let source = SourceHead::new(node.id(), name, source, event_time, counters, drift);
                         head = Some(Head::Source(Box::new(source)));
                     }
                     NodeKind::Operator { make } | NodeKind::Sink { make, .. } => {
                         let targets = targets.remove(id).unwrap_or_default();
-                        slots.push(Slot::new(node.id(), name, make(), counters, targets));
+                        let operator = guard(&name, || Ok(make()))?;
+                        slots.push(Slot::new(node.id(), name, operator, counters, targets));
                     }
                 }
             }
@@ -145,5 +156,5 @@ pub fn build(graph: &JobGraph, plan: &Plan, config: &JobConfig, bells: &[Bell], 
         }
     }
     debug_assert!(lanes.is_empty() && channels.is_empty(), "every ring has both its ends in a task");
-    built
+    Ok(built)
 }

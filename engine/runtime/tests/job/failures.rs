@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yeoul_operator::{OperatorError, Services};
+use yeoul_operator::{NodeKind, OperatorError, Services};
 use yeoul_runtime::{JobConfig, JobError, RestartStrategy, spawn};
 
 use crate::parts::{Outside, config, graph};
@@ -15,6 +15,21 @@ fn a_panic_in_user_code_fails_the_job_with_the_operators_name() {
     let JobError::Panic { operator, message } = &error else { panic!("{error}") };
     assert!(operator.starts_with("count (") && operator.ends_with("/2)"), "{operator}");
     assert_eq!(message, "division by 0");
+}
+
+#[test]
+fn a_panic_while_an_operator_is_made_fails_the_job_with_its_name() {
+    for (node, name) in [(0, "numbers (1/2)"), (1, "count (1/2)")] {
+        let mut graph = graph(&Outside::default(), Arc::new(|_| Ok(())));
+        match &mut graph.nodes[node].kind {
+            NodeKind::Source { make, .. } => *make = Arc::new(|| panic!("no such file")),
+            NodeKind::Operator { make } | NodeKind::Sink { make, .. } => *make = Arc::new(|| panic!("no such file")),
+        }
+        let config = JobConfig { restart: RestartStrategy::None, ..config(2) };
+        let error = spawn(graph, config, Services::default()).wait().unwrap_err();
+        let JobError::Panic { operator, message } = &error else { panic!("{error}") };
+        assert_eq!((operator.as_str(), message.as_str()), (name, "no such file"));
+    }
 }
 
 #[test]
