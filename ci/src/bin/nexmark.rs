@@ -118,8 +118,9 @@ fn compare(options: &Options) -> std::io::Result<bool> {
             }
         }
         if options.kills > 0 && cells.len() == SHARDS.len() {
-            let given = runner.run_killed(&script, events, 2, options.kills, first, &mut random)?;
-            cells.push(if judge(&given)? { "right" } else { "WRONG" });
+            let all = runner.run_killed(&script, events, 2, options.kills, first, &mut random)?;
+            let judged = all.iter().map(&mut judge).collect::<std::io::Result<Vec<bool>>>()?;
+            cells.push(if judged.into_iter().all(|right| right) { "right" } else { "WRONG" });
         }
         cells.resize(4, "-");
         println!("{query:<8} {:>9} {:>9} {:>9}  {:>11}  {}", cells[0], cells[1], cells[2], cells[3], first.as_millis());

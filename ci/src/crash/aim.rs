@@ -19,13 +19,24 @@ pub enum Kill {
     Label(String, u64),
 }
 
+/// So often a label that was never hit is aimed at before others.
+const MOST_MISSES: u64 = 5;
+
 /// What is known of a label.
 #[derive(Debug, Clone)]
 struct Target {
     label: String,
     tries: u64,
     hits: u64,
+    misses: u64,
     missed: bool,
+}
+
+impl Target {
+    /// Whether it is to be hit before others are hit again. One that is missed at its first arrival time and again is not come to.
+    fn is_owed(&self) -> bool {
+        self.hits == 0 && self.misses < MOST_MISSES
+    }
 }
 
 /// Draws the kills of a campaign.
@@ -39,15 +50,17 @@ impl Aim {
     /// Over these labels.
     #[must_use]
     pub fn new(seed: u64, labels: &[String]) -> Self {
-        let targets =
-            labels.iter().map(|label| Target { label: label.clone(), tries: 0, hits: 0, missed: false }).collect();
+        let targets = labels
+            .iter()
+            .map(|label| Target { label: label.clone(), tries: 0, hits: 0, misses: 0, missed: false })
+            .collect();
         Self { random: Random::new(seed), targets }
     }
 
     /// The next kill of this job, whose run without faults takes `span`. `imports`: the process begins from a savepoint.
     pub fn draw(&mut self, job: Job, imports: bool, span: Duration) -> Kill {
         let reached = || self.targets.iter().filter(|of| job.reaches(&of.label, imports));
-        let owes = reached().any(|of| of.hits == 0);
+        let owes = reached().any(Target::is_owed);
         let fewest = reached().map(|of| of.tries).min();
         let aims = if owes { !self.random.one_in(4) } else { self.random.one_in(3) };
         let Some(fewest) = fewest.filter(|_| aims) else {
@@ -77,9 +90,9 @@ impl Aim {
         let Kill::Label(label, _) = kill else { return };
         let Some(target) = self.targets.iter_mut().find(|of| of.label == *label) else { return };
         target.hits += u64::from(landed);
+        target.misses += u64::from(!landed);
         target.missed = !landed;
-        if !landed && target.hits == 0 {
-            // It is owed its hit.
+        if !landed && target.is_owed() {
             target.tries -= 1;
         }
     }

@@ -31,7 +31,8 @@ fn rows<'a>(events: &'a str, kind: &str) -> impl Iterator<Item = &'a str> {
 pub fn q12(events: &str, table: &str) -> Option<String> {
     let mut expected: BTreeMap<i64, i64> = BTreeMap::new();
     for bid in rows(events, "bid") {
-        *expected.entry(number(bid, "bidder")?).or_default() += 1;
+        let Some(bidder) = number(bid, "bidder") else { return Some(format!("a bid without a bidder: {bid}")) };
+        *expected.entry(bidder).or_default() += 1;
     }
     let mut found: BTreeMap<i64, i64> = BTreeMap::new();
     for line in table.lines() {

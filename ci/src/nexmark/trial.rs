@@ -50,7 +50,8 @@ impl Runner {
         Ok(Given { table: Ok(std::fs::read(self.table())?), took })
     }
 
-    /// Runs a script to its end, killed `kills` times on the way. A run that ended before it was killed begins anew.
+    /// Runs a script to its end, killed `kills` times on the way. After a run that ended before it was killed
+    /// the script begins anew; what each gave is returned.
     ///
     /// # Errors
     /// The binary cannot be run.
@@ -62,10 +63,10 @@ impl Runner {
         kills: u32,
         longest: Duration,
         random: &mut Random,
-    ) -> io::Result<Given> {
+    ) -> io::Result<Vec<Given>> {
         let begun = Instant::now();
         self.forget()?;
-        let mut killed = 0;
+        let (mut killed, mut all) = (0, Vec::new());
         loop {
             let mut child = self.start(script, events, shards)?;
             let at = Instant::now();
@@ -83,19 +84,23 @@ impl Runner {
             };
             match status {
                 None if after.is_none() => {
-                    return Ok(Given { table: Err("it did not end".to_owned()), took: begun.elapsed() });
+                    all.push(Given { table: Err("it did not end".to_owned()), took: begun.elapsed() });
+                    return Ok(all);
                 }
                 None => killed += 1,
                 Some(status) if !status.success() => {
                     let told = child.wait_with_output()?;
                     let said = String::from_utf8_lossy(&told.stderr).into_owned();
                     let table = Err(format!("{status} after {killed} kills: {}", said.trim_end()));
-                    return Ok(Given { table, took: begun.elapsed() });
+                    all.push(Given { table, took: begun.elapsed() });
+                    return Ok(all);
                 }
-                Some(_) if killed >= kills => {
-                    return Ok(Given { table: Ok(std::fs::read(self.table())?), took: begun.elapsed() });
+                Some(_) => {
+                    all.push(Given { table: Ok(std::fs::read(self.table())?), took: begun.elapsed() });
+                    if killed >= kills {
+                        return Ok(all);
+                    }
                 }
-                Some(_) => {}
             }
         }
     }

@@ -70,7 +70,7 @@ impl Passed {
     /// Whether some keys are further than others.
     #[inline]
     pub fn any_ahead(&self) -> bool {
-        !self.ahead.is_empty()
+        self.ahead.iter().any(|(_, passed)| *passed > self.all)
     }
 
     /// For keys of this hash.

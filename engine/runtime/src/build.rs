@@ -39,7 +39,7 @@ pub struct Built {
 /// Makes the tasks of all shards. `bells` wakes each of them; `epoch` is the last committed one.
 ///
 /// # Errors
-/// A panic of the user's code that makes a source, a watermark generator or an operator.
+/// A panic of the user's code that makes a source or an operator.
 pub fn build(
     graph: &JobGraph,
     plan: &Plan,
@@ -130,7 +130,7 @@ pub fn build(
                             *member += 1;
                             Drift { group, member: *member - 1, max_drift: alignment.max_drift }
                         });
-                        let event_time = guard(&name, || Ok(EventTime::new(watermarks.clone())))?;
+                        let event_time = EventTime::new(watermarks.clone());
                         let source = guard(&name, || Ok(make()))?;
                         let source = SourceHead::new(node.id(), name, source, event_time, counters, drift);
                         head = Some(Head::Source(Box::new(source)));

@@ -122,9 +122,9 @@ impl StateMemory {
             let held = held(tasks);
             let surplus = held.saturating_sub(self.limits.evict_above);
             self.evicting |= surplus > 0;
-            let left = if held > self.settled { mapped.len() } else { 0 };
+            let left = if kept(tasks) > self.settled { mapped.len() } else { 0 };
             match &mut self.round {
-                Some(round) => round.surplus = surplus,
+                Some(round) => (round.surplus, round.left) = (surplus, left),
                 None if !self.evicting => self.over = 0,
                 None => self.round = Some(Round { surplus, stage: Stage::Cooling, left }),
             }
@@ -187,11 +187,10 @@ impl StateMemory {
 
     /// All is evicted that can be.
     fn judge(&mut self, tasks: &mut [Task], has_freed: bool) -> Result<(), JobError> {
-        cool_all(tasks);
-        let held = held(tasks);
-        self.settled = if has_freed { 0 } else { self.settled.max(held + held / 16) };
-        self.over = if held > self.limits.shard { self.over + 1 } else { 0 };
-        if self.over > PATIENCE && self.is_confirmed() { Err(self.too_much(tasks, held)) } else { Ok(()) }
+        let kept = kept(tasks);
+        self.settled = if has_freed { 0 } else { self.settled.max(kept + kept / 16) };
+        self.over = if kept > self.limits.shard { self.over + 1 } else { 0 };
+        if self.over > PATIENCE && self.is_confirmed() { Err(self.too_much(tasks, kept)) } else { Ok(()) }
     }
 
     /// Looks now and then between commits, while nothing can be evicted.
@@ -204,19 +203,20 @@ impl StateMemory {
             return Ok(());
         }
         self.looked = look;
-        let mut held = held(tasks);
-        if held > self.limits.shard && self.evicting {
+        if self.evicting && self.round.is_none() {
             // What was read from the log since the last round may go at any time; a walk over evicted state reads all of it.
-            held = held.saturating_sub(cool_all(tasks));
+            let surplus = held(tasks).saturating_sub(self.limits.shard);
+            self.round = (surplus > 0).then_some(Round { surplus, stage: Stage::Cooling, left: 0 });
         }
+        let kept = kept(tasks);
         let most = self.limits.shard.saturating_add(self.limits.shard.max(OVERDRAFT));
-        if held > most && self.is_confirmed() { Err(self.too_much(tasks, held)) } else { Ok(()) }
+        if kept > most && self.is_confirmed() { Err(self.too_much(tasks, kept)) } else { Ok(()) }
     }
 
     /// What a large table holds is estimated from a sample, and shards may have unlike shares of the keys: a job is not ended while the whole
     /// process holds less than its state may.
     fn is_confirmed(&self) -> bool {
-        yeoul_sys::resident_bytes().is_none_or(|bytes| bytes > self.limits.job as u64)
+        yeoul_sys::allocated_bytes().is_none_or(|bytes| bytes > self.limits.job as u64)
     }
 
     #[cold]
@@ -242,19 +242,6 @@ impl StateMemory {
             mib(self.limits.shard),
             mib(self.limits.job),
         ))
-    }
-}
-
-/// Forgets all that was read from the log. Returns the bytes freed.
-fn cool_all(tasks: &mut [Task]) -> usize {
-    let mut all = 0;
-    loop {
-        let mut freed = 0;
-        each_table(tasks, &mut |_, table| freed += table.cool());
-        all += freed;
-        if freed == 0 {
-            return all;
-        }
     }
 }
 
@@ -302,6 +289,13 @@ fn held(tasks: &mut [Task]) -> usize {
     let mut held = 0;
     each_table(tasks, &mut |_, table| held += table.memory_bytes());
     held
+}
+
+/// What tables hold but for what was read from the log, which may be forgotten at any time.
+fn kept(tasks: &mut [Task]) -> usize {
+    let mut kept = 0;
+    each_table(tasks, &mut |_, table| kept += table.memory_bytes().saturating_sub(table.read_bytes()));
+    kept
 }
 
 /// Calls `visit` with each table and the name of its operator.

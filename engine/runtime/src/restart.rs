@@ -72,6 +72,9 @@ impl Restarts {
     /// An attempt failed at `now` (since any fixed origin). Returns how long to wait before the next, or None to give up.
     pub fn failed(&mut self, now: Duration) -> Option<Duration> {
         let last = self.recent.back().copied();
+        if !matches!(self.strategy, RestartStrategy::FailureRate { .. }) {
+            self.recent.clear();
+        }
         self.recent.push_back(now);
         match &self.strategy {
             RestartStrategy::None => None,

@@ -324,17 +324,19 @@ impl Shard {
             flight.outputs = Some(std::mem::take(&mut self.noted.sealed));
             return Ok(true);
         }
-        let mut copied = 0;
-        let left = flight.outputs.iter().flatten().skip(flight.logged);
-        for (sequence, (sink, bytes)) in (flight.logged as u64..).zip(left) {
+        let (before, mut copied) = (flight.logged, 0);
+        let left = flight.outputs.iter().flatten().skip(before);
+        for (sequence, (sink, bytes)) in (before as u64..).zip(left) {
             if copied >= OUTPUT_SLICE {
                 break;
             }
             self.log.sealed_output(*sink, self.id, epoch, sequence, bytes);
             flight.logged += 1;
-            copied += bytes.len();
+            // A piece without bytes takes room, too.
+            copied += bytes.len().max(1);
         }
-        if copied > 0 {
+        // Full chunks go to the writer before the log is sealed.
+        if flight.logged > before {
             return Ok(true);
         }
         let outputs = flight.outputs.take().unwrap_or_default();

@@ -243,6 +243,7 @@ impl SourceHead {
             self.hand_on(chain)?;
         }
         self.start(chain)?;
+        let gave = !self.items.is_empty();
         for item in self.items.drain(..) {
             // Event times and watermarks may be made by user code.
             match item {
@@ -271,7 +272,7 @@ impl SourceHead {
         }
         self.publish();
         self.counters.set_watermark(self.event_time.watermark());
-        let took = self.hand_on(chain)?;
+        let took = self.hand_on(chain)? || gave;
         Ok(match poll {
             SourcePoll::Ready | SourcePoll::End => (true, None),
             SourcePoll::Pending { until } => (took, min_of(until, idle_check)),

@@ -194,6 +194,10 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
         self.panes.values_mut().map(Table::cool).sum()
     }
 
+    fn read_bytes(&self) -> usize {
+        self.panes.values().map(Table::read_bytes).sum()
+    }
+
     fn memory_bytes(&self) -> usize {
         self.panes.values().chain(&self.dying).chain(&self.retiring).map(Table::memory_bytes).sum()
     }

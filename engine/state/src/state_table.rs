@@ -84,6 +84,11 @@ pub trait StateTable: Send {
         0
     }
 
+    /// Bytes that [`cool`](Self::cool) frees, if it is called until it frees none.
+    fn read_bytes(&self) -> usize {
+        0
+    }
+
     /// Bytes of memory held, in all.
     fn memory_bytes(&self) -> usize;
 

@@ -20,7 +20,7 @@ pub mod thread;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::DiskStorage;
-pub use memory::{memory_bytes, resident_bytes};
+pub use memory::{allocated_bytes, memory_bytes};
 pub use prefetch::{prefetch_read, prefetch_read_at, prefetch_write, prefetch_write_at};
 pub use random::Random;
 pub use region::Region;

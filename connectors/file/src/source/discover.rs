@@ -63,13 +63,15 @@ pub(crate) fn list(storage: &dyn Storage, input: &InputPath, watched: bool) -> R
                 Ok(entry) => take(name.clone(), &entry),
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(e)),
                 Err(_) => {
-                    return Err(OperatorError::new(format!("there is no file or folder '{}'", input.text))
-                        .hint(if watched {
-                            "make the folder before the job starts"
-                        } else {
-                            "check the path; it is relative to the folder in which the job was started"
-                        })
-                        .permanent());
+                    let error = OperatorError::new(format!("there is no file or folder '{}'", input.text));
+                    // What is watched may be away for a moment: a mount, a folder that is replaced by another.
+                    return Err(if watched {
+                        error.hint("make the folder: the job looks again when it restarts")
+                    } else {
+                        error
+                            .hint("check the path; it is relative to the folder in which the job was started")
+                            .permanent()
+                    });
                 }
             }
         }

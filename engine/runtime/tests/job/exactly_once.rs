@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use yeoul_operator::{OperatorError, Partitioning, Services};
+use yeoul_frame::Frame;
+use yeoul_operator::{Context, InputId, NodeKind, Operator, OperatorError, Partitioning, Services, Snapshot};
 use yeoul_runtime::{JobConfig, Outcome, spawn};
 
-use crate::parts::{Outside, config, delivered, expected, graph};
+use crate::parts::{Deliver, Lines, Outside, config, delivered, expected, graph};
 
 #[test]
 fn the_result_does_not_depend_on_the_number_of_shards() {
@@ -17,6 +18,35 @@ fn the_result_does_not_depend_on_the_number_of_shards() {
         assert_eq!(job.wait().unwrap(), Outcome::Finished, "{shards} shards");
         assert_eq!(delivered(&outside), expected(), "{shards} shards");
     }
+}
+
+/// Seals as many pieces without bytes as fill more than a chunk of the log by their headers alone, then the lines.
+#[derive(Default)]
+struct Hollow(Lines);
+
+impl Operator for Hollow {
+    fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        self.0.process(input, frame, cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        (0..5_000).for_each(|_| snapshot.seal(Vec::new()));
+        self.0.snapshot(snapshot)
+    }
+}
+
+#[test]
+fn pieces_of_output_may_be_empty() {
+    let (data, outside) = (tempfile::tempdir().unwrap(), Outside::default());
+    let mut graph = graph(&outside, Arc::new(|_| Ok(())));
+    let sink = outside.clone();
+    graph.nodes[2].kind = NodeKind::Sink {
+        make: Arc::new(|| Box::<Hollow>::default()),
+        committer: Arc::new(move || Box::new(Deliver(sink.clone()))),
+    };
+    let config = JobConfig { data: Some(data.path().to_owned()), ..config(2) };
+    assert_eq!(spawn(graph, config, Services::default()).wait().unwrap(), Outcome::Finished);
+    assert_eq!(delivered(&outside), expected());
 }
 
 #[test]

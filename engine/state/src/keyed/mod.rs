@@ -282,6 +282,10 @@ macro_rules! state_table_by {
             self.$field.cool()
         }
 
+        fn read_bytes(&self) -> usize {
+            self.$field.read_bytes()
+        }
+
         fn len(&self) -> usize {
             self.$field.len()
         }

@@ -162,6 +162,10 @@ impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
         either!(self, table => table.cool())
     }
 
+    fn read_bytes(&self) -> usize {
+        either!(self, table => table.read_bytes())
+    }
+
     fn memory_bytes(&self) -> usize {
         either!(self, table => table.memory_bytes())
     }

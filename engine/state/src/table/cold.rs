@@ -135,9 +135,14 @@ impl<V: Value> Cold<V> {
         }
     }
 
-    /// Forgets up to `most` values that were read. Returns the bytes freed, their places in the list of reads included: 0 when nothing is left.
+    /// Bytes that values hold which were read, their places in the list of reads included.
+    pub(super) fn read_bytes(&self) -> usize {
+        self.read.borrow().capacity() * size_of::<u64>() + self.read_bytes.get()
+    }
+
+    /// Forgets up to `most` values that were read. Returns the bytes freed, and at least 1 while there are more.
     pub(super) fn cool(&mut self, most: usize) -> usize {
-        let before = self.read_bytes.get();
+        let before = self.read_bytes();
         let read = self.read.get_mut();
         // What was written since it was read is in the list and no longer here.
         let forgotten = read.len().min(most);
@@ -150,12 +155,16 @@ impl<V: Value> Cold<V> {
             // A value's own size may have been estimated otherwise when it was read.
             self.read_bytes.set(0);
         }
-        before.saturating_sub(self.read_bytes.get()) + forgotten * size_of::<u64>()
+        if read.len() <= read.capacity() / 2 {
+            read.shrink_to(read.len());
+        }
+        let more = usize::from(!read.is_empty());
+        before.saturating_sub(self.read_bytes()).max(more)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         let entries = self.entries.capacity() * (size_of::<(u64, Entry<V>)>() + 1);
-        entries + self.read.borrow().capacity() * size_of::<u64>() + self.read_bytes.get()
+        entries + self.read_bytes()
     }
 }
 

@@ -171,6 +171,11 @@ impl<K: Key, V: Value> Table<K, V> {
         self.cold.cool(COOLED)
     }
 
+    /// Bytes that values hold which were read from the log since they were evicted.
+    pub fn read_bytes(&self) -> usize {
+        self.cold.read_bytes()
+    }
+
     fn check_layout(&self, block: &BlockView<'_>) -> Result<(), Corrupt> {
         let expected = match (self.layout, block.kind()) {
             (Layout::Fixed { key, .. }, BlockKind::Delete) => Layout::Fixed { key, value: 0 },
@@ -355,6 +360,10 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
 
     fn cool(&mut self) -> usize {
         Table::cool(self)
+    }
+
+    fn read_bytes(&self) -> usize {
+        Table::read_bytes(self)
     }
 
     fn memory_bytes(&self) -> usize {

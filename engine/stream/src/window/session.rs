@@ -7,9 +7,12 @@
 //! 1. A key's sessions are disjoint, do not touch, and stand in the order of time.
 //! 2. The timer of each key that has sessions is at or before the first time at which something is due for it.
 //! 3. A record is in a session, in the side output of late records, or counted as late.
+//! 4. For a key, what was due at or before what it has [`Passed`] up to has been done.
 
 use yeoul_frame::{Frame, KeyHash, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
+use yeoul_operator::{
+    Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
+};
 use yeoul_state::{Key, StateTable, Table, Timers};
 
 use crate::TimeWindow;
@@ -22,8 +25,6 @@ use crate::window::assigner::Domain;
 use crate::window::content::Content;
 use crate::window::results::Results;
 
-/// The name of the time up to which sessions have fired, in a snapshot.
-const PROGRESS: &str = "progress";
 /// Keys ahead for which the table is asked to bring the entry.
 const AHEAD: usize = 24;
 
@@ -46,9 +47,7 @@ type Sessions<H> = (i64, Vec<Session<H>>);
 pub(crate) struct SessionWindows<K: Key, C: Content<K>> {
     settings: SessionSettings,
     keys: FrameKeys<K>,
-    /// What was due at or before this time has been done.
-    progress: i64,
-    restored: bool,
+    fired: Passed,
     late: Late,
     opened: Option<(Table<K, Sessions<C::Held>>, Timers<K>)>,
     results: Results<K, C>,
@@ -60,8 +59,7 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
             late: Late::new(settings.late),
             settings,
             keys,
-            progress: i64::MIN,
-            restored: false,
+            fired: Passed::new("fired"),
             opened: None,
             results: Results::new(content),
         }
@@ -95,7 +93,7 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
                 return Ok(Progress::More);
             }
         }
-        self.progress = self.progress.max(target);
+        self.fired.advance(target);
         self.results.flush(cx)?;
         Ok(Progress::Done)
     }
@@ -139,16 +137,18 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         let table = Table::new(cx.operator.table("sessions"), "sessions");
         self.opened = Some((table, Timers::new(cx.operator.table("session timers"), "session timers")));
+        self.fired.open(cx);
         self.results.open(&self.settings.sides, cx)
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { settings, keys, late, results, progress, .. } = self;
+        let Self { settings, keys, late, results, fired, .. } = self;
         let (table, timers) = opened(&mut self.opened);
         let (keys, hashes) = keys.read(frame);
         hashes.iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
         let rows = frame.rows::<C::In>();
-        let now = cx.now().0.max(progress.saturating_add(1));
+        // The clock may go back; what has fired, for whichever key, stays so.
+        let now = cx.now().0.max(fired.furthest().saturating_add(1));
         for (i, (row, record)) in rows.iter().enumerate() {
             if let Some(&hash) = hashes.get(i + AHEAD) {
                 table.prefetch(hash);
@@ -162,8 +162,9 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
                 return Err(no_event_time());
             }
             let (start, end) = (time, time.saturating_add(settings.gap));
+            let fired = fired.of(hash);
             // A record that is too late by itself may belong to a session that is not.
-            if (end - 1).saturating_add(settings.lateness) <= *progress {
+            if (end - 1).saturating_add(settings.lateness) <= fired {
                 let joins = |session: &Session<_>| session.0 <= end && session.1 >= start;
                 if !table.get(key, hash).is_some_and(|sessions| sessions.1.iter().any(joins)) {
                     late.add_row(row);
@@ -173,7 +174,7 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
             let sessions = table.upsert(key, hash, || (i64::MAX, Vec::new()));
             let of = session::<K, C>(&mut sessions.1, start, end, &results.content);
             results.content.add(record, &mut of.3);
-            of.2 = of.1 - 1 <= *progress;
+            of.2 = of.1 - 1 <= fired;
             if of.2 {
                 let window = TimeWindow { start: Timestamp(of.0), end: Timestamp(of.1) };
                 results.fire(key, window, &of.3, cx)?;
@@ -203,25 +204,12 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
-        snapshot.state(PROGRESS, self.progress.to_le_bytes().to_vec());
+        self.fired.snapshot(snapshot);
         Ok(())
     }
 
-    fn restore(&mut self, name: &str, _: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        match bytes.try_into() {
-            Ok(bytes) if name == PROGRESS => {
-                let progress = i64::from_le_bytes(bytes);
-                // Subtasks stood at one watermark. By the clock they may differ a little: the lowest is certain.
-                self.progress = if self.restored { self.progress.min(progress) } else { progress };
-                self.restored = true;
-                Ok(())
-            }
-            _ => {
-                Err(OperatorError::new(format!("{} bytes of state '{name}' are not a session operator's", bytes.len()))
-                    .hint("give the operator that wrote it its old uid, or start from another savepoint")
-                    .permanent())
-            }
-        }
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        self.fired.restore(name, from, bytes)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {

@@ -143,3 +143,28 @@ proptest! {
         assert_eq!(fleet.take_output(), model.output);
     }
 }
+
+#[test]
+fn a_session_fires_once_a_key_over_restores_of_instances_that_were_not_equally_far() {
+    for parallelism in [&[1][..], &[2], &[3, 2], &[2, 1], &[1, 3, 2]] {
+        let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+            let keyed = readings.key_by(|reading| reading.0.to_native());
+            Form::Aggregate.of(&keyed.window(EventTimeSessionWindows::with_gap(ms(10))))
+        });
+        fleet.restart(2, &[], i64::MIN);
+        let readings = || (0..40u64).map(|key| ((key, 1), 5)).collect::<Vec<_>>();
+        fleet.push(&readings());
+        // The sessions of one instance have fired and are gone.
+        fleet.watermark_of(0, 20);
+        let fired: Vec<u64> = fleet.take_output().iter().map(|((key, ..), _)| *key).collect();
+        assert!(!fired.is_empty() && fired.len() < 40);
+        for &parallelism in parallelism {
+            fleet.restart(parallelism, &[], i64::MIN);
+        }
+        fleet.push(&readings());
+        fleet.watermark(20);
+        let expected = (0..40u64).filter(|key| !fired.contains(key)).map(|key| ((key, 5, 15, 2), 14));
+        assert_eq!(fleet.take_output(), expected.collect::<Vec<_>>(), "{parallelism:?}");
+        assert_eq!(fleet.late(), fired.len() as u64, "{parallelism:?}");
+    }
+}

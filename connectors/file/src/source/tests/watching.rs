@@ -48,6 +48,21 @@ fn a_file_is_read_once_when_it_has_settled() {
 }
 
 #[test]
+fn a_watched_folder_that_is_away_for_a_moment_does_not_end_the_job_for_good() {
+    let input = Input::new(&[]);
+    let (folder, away) = (input.folder().join("in"), input.folder().join("away"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a"), "1\n").unwrap();
+    let make = in_frames_of(1, FileSource::lines(input.path("in")).watch(Duration::from_millis(100)));
+    let mut all = Instance::all(&make, 1, &Saved::new()).unwrap();
+    tick(&mut all);
+    std::fs::rename(&folder, &away).unwrap();
+    all[0].now = all[0].now.plus(100);
+    let error = all[0].run_until_idle().unwrap_err();
+    assert!(error.to_string().contains("no file or folder") && !error.is_permanent(), "{error}");
+}
+
+#[test]
 fn done_files_are_not_read_again_after_a_restart() {
     let input = Input::new(&[("a", b"1\n"), ("b", b"2\n")]);
     let make = watching(&input);
