@@ -27,6 +27,9 @@ use yeoul_bench::process::{cpu_time, most_resident};
 use yeoul_datagen::{NumberedRows, NumberedSource};
 use yeoul_nexmark::{EventTable, Events, NexmarkSource, Settings};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failure = Box<dyn std::error::Error>;
 
 /// What is asked for.

@@ -59,16 +59,23 @@ impl Aim {
 
     /// The next kill of this job, whose run without faults takes `span`. `imports`: the process begins from a savepoint.
     pub fn draw(&mut self, job: Job, imports: bool, span: Duration) -> Kill {
-        let reached = || self.targets.iter().filter(|of| job.reaches(&of.label, imports));
-        let owes = reached().any(Target::is_owed);
-        let fewest = reached().map(|of| of.tries).min();
-        let aims = if owes { !self.random.one_in(4) } else { self.random.one_in(3) };
+        let is_import = |of: &Target| IMPORT.contains(&&*of.label);
+        let reached: Vec<usize> =
+            (0..self.targets.len()).filter(|at| job.reaches(&self.targets[*at].label, imports)).collect();
+        let owed = |at: &usize| self.targets[*at].is_owed();
+        // A process that begins from a savepoint is rare: its own points come first.
+        let rare: Vec<usize> = reached.iter().copied().filter(|at| is_import(&self.targets[*at]) && owed(at)).collect();
+        let aims = match (rare.is_empty(), reached.iter().any(owed)) {
+            (false, _) => true,
+            (true, true) => !self.random.one_in(4),
+            (true, false) => self.random.one_in(3),
+        };
+        let among = if rare.is_empty() { reached } else { rare };
+        let fewest = among.iter().map(|at| self.targets[*at].tries).min();
         let Some(fewest) = fewest.filter(|_| aims) else {
             return Kill::At(Duration::from_micros(self.random.below(span.as_micros() as u64 + 1)));
         };
-        let due: Vec<usize> = (0..self.targets.len())
-            .filter(|at| self.targets[*at].tries == fewest && job.reaches(&self.targets[*at].label, imports))
-            .collect();
+        let due: Vec<usize> = among.into_iter().filter(|at| self.targets[*at].tries == fewest).collect();
         let at = due[self.random.below(due.len() as u64) as usize];
         // Mostly soon, at times late in the run.
         let most = if self.random.one_in(3) { 40 } else { 5 };
@@ -76,7 +83,7 @@ impl Aim {
         let target = &mut self.targets[at];
         target.tries += 1;
         // Imports are few, and pass some of their points once.
-        let is_first = target.missed || IMPORT.contains(&&*target.label);
+        let is_first = target.missed || is_import(target);
         Kill::Label(target.label.clone(), if is_first { 1 } else { hit })
     }
 

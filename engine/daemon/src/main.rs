@@ -14,6 +14,9 @@ use std::process::ExitCode;
 
 use arguments::Command;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A job failed.
 const FAILED: u8 = 1;
 /// The command line or a script is wrong.
