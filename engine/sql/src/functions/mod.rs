@@ -5,6 +5,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod calendar;
+pub(crate) mod cast;
 mod condition;
 pub(crate) mod decimal;
 mod json;
@@ -221,22 +222,21 @@ impl Call<'_> {
         self.args[index].to_array(self.rows)
     }
 
-    /// Argument `index` as text.
+    /// Argument `index` as text; a value of another type as a CAST writes it.
     fn text(&self, index: usize) -> Result<Text> {
         match &self.args[index] {
             ColumnarValue::Scalar(value) => match value.try_as_str() {
                 Some(text) => Ok(Text::One(text.map(str::to_owned))),
                 None if value.is_null() => Ok(Text::One(None)),
-                None => Err(DataFusionError::Internal(format!("{value} is no text"))),
+                None => {
+                    let written = cast::to_text(&value.to_array()?, self.zone)?;
+                    Ok(Text::One(Some(written.value(0).to_owned())))
+                }
             },
-            ColumnarValue::Array(array) => {
-                let array = match array.data_type() {
-                    DataType::Utf8View => Arc::clone(array),
-                    _ => arrow_cast::cast(array, &DataType::Utf8View)?,
-                };
-                let array = array.as_any().downcast_ref::<StringViewArray>().cloned();
-                array.map(Text::Many).ok_or_else(|| DataFusionError::Internal("text is no view".into()))
-            }
+            ColumnarValue::Array(array) => match array.as_any().downcast_ref::<StringViewArray>() {
+                Some(texts) => Ok(Text::Many(texts.clone())),
+                None => cast::to_text(array, self.zone).map(Text::Many),
+            },
         }
     }
 
