@@ -22,13 +22,15 @@ use super::refusal::refuse;
 use super::window_node::VersionedNode;
 use crate::error::SqlError;
 use crate::functions::cast::{self, Fails};
-use crate::functions::{self, decimal};
+use crate::functions::{self, UNIX_NOW, decimal};
 use crate::types::{Kind, SqlType};
 
 /// The call that keeps the time of a versioned table in its join: true, of the left's time and a right column.
 pub(crate) const AS_OF: &str = "as_of";
 /// The function of an expression's type.
 const TYPEOF: &str = "typeof";
+/// Without an argument it is of the clock.
+const UNIX_TIMESTAMP: &str = "unix_timestamp";
 
 /// A plan with its types resolved.
 pub(super) fn analyzed(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
@@ -127,6 +129,10 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == TYPEOF && args.len() == 1 => {
             let text = sql_type(&args[0], schema)?.to_string();
             Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(Some(text)), None)))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == UNIX_TIMESTAMP && args.is_empty() => {
+            let now = functions::scalar(UNIX_NOW).ok_or_else(|| DataFusionError::Internal(UNIX_NOW.into()))?;
+            Ok(Transformed::yes(now.call(Vec::new())))
         }
         other => Ok(Transformed::no(other)),
     }
