@@ -204,7 +204,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                         end => place(end).min(length),
                     },
                 };
-                Some(places.skip(start as usize - 1).take((end - start + 1).max(0) as usize).collect())
+                Some(
+                    places
+                        .skip(start as usize - 1)
+                        .take(end.saturating_sub(start).saturating_add(1).max(0) as usize)
+                        .collect(),
+                )
             })
         },
     ),

@@ -126,9 +126,19 @@ fn lossless(from: &DataType, to: &Kind) -> bool {
     }
 }
 
+/// The greatest length to which values are filled.
+const PADDED: u32 = 1 << 20;
+
 /// A hint if there is no such cast.
 fn refusal(from: &Kind, to: &Kind) -> Option<Option<&'static str>> {
     use Family as F;
+    if let Kind::Char(length) | Kind::Binary(length) = to
+        && *length > PADDED
+    {
+        return Some(Some(
+            "write VARCHAR or VARBINARY for what is so long: values are filled to the length of CHAR and BINARY",
+        ));
+    }
     let possible = match (family(from), family(to)) {
         (_, F::Text) => true,
         (F::Text, F::Nested | F::Interval) => false,

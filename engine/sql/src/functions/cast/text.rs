@@ -75,7 +75,7 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             shown!(array.as_boolean(), |value, out| out.push_str(if value { "TRUE" } else { "FALSE" }))
         }
         DataType::Float32 => shown!(array.as_primitive::<Float32Type>(), |value, out| {
-            scientific(value.to_string(), format!("{value:e}"), value.abs().into(), out);
+            scientific(&value.to_string(), &format!("{value:e}"), value.abs().into(), out);
         }),
         DataType::Float64 => shown!(array.as_primitive::<Float64Type>(), |value, out| double(value, out)),
         DataType::Decimal128(_, scale) => {
@@ -186,22 +186,22 @@ fn listed(
 
 /// A DOUBLE as Java writes it.
 pub(in crate::functions) fn double(value: f64, out: &mut String) {
-    scientific(value.to_string(), format!("{value:e}"), value.abs(), out);
+    scientific(&value.to_string(), &format!("{value:e}"), value.abs(), out);
 }
 
 /// Java writes a power of ten below a thousandth and from ten million on, and always a digit behind the point.
-fn scientific(plain: String, powered: String, magnitude: f64, out: &mut String) {
+fn scientific(plain: &str, powered: &str, magnitude: f64, out: &mut String) {
     if magnitude.is_nan() {
         out.push_str("NaN");
     } else if magnitude.is_infinite() {
         out.push_str(if plain.starts_with('-') { "-Infinity" } else { "Infinity" });
     } else if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
-        out.push_str(&plain);
+        out.push_str(plain);
         if !plain.contains('.') {
             out.push_str(".0");
         }
     } else {
-        let (digits, power) = powered.split_once('e').unwrap_or((&powered, "0"));
+        let (digits, power) = powered.split_once('e').unwrap_or((powered, "0"));
         out.push_str(digits);
         if !digits.contains('.') {
             out.push_str(".0");

@@ -1,6 +1,7 @@
 //! Values as JSON: JSON_STRING, JSON_OBJECT and JSON_ARRAY.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use arrow_array::types::{Date32Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, cast::AsArray};
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::text_of;
-use crate::functions::cast::{Written, written};
+use crate::functions::cast::{Written, to_text, written};
 use crate::functions::{Call, Definition, Result, TEXT, calendar, function};
 use crate::settings::Zone;
 
@@ -76,8 +77,10 @@ impl Values {
     fn of(call: &Call<'_>, words: impl Iterator<Item = usize>) -> Result<Self> {
         let (mut arrays, mut raw) = (Vec::new(), Vec::new());
         for word in words {
-            raw.push(call.text(word)?.one() == Some("JSON"));
-            arrays.push(call.array(word + 1)?);
+            let is_json = call.text(word)?.one() == Some("JSON");
+            let array = call.array(word + 1)?;
+            raw.push(is_json);
+            arrays.push(if is_json { Arc::new(to_text(&array, call.zone)?) } else { array });
         }
         Ok(Self { arrays, raw, absent: call.text(0)?.one() == Some("ABSENT") })
     }
