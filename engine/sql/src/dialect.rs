@@ -3,6 +3,8 @@
 //! Expressions that the parser's tree has no place for become calls of functions whose names no user can write
 //! (`TABLE_ARGUMENT` and its like), or types under the name `FLINK`; the planner reads both back.
 
+mod json;
+
 use datafusion_sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
     ObjectName, Value,
@@ -12,7 +14,9 @@ use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_sql::sqlparser::tokenizer::Token;
 
+use crate::functions::MAP_OF;
 use crate::parse::types::parse_type;
+use crate::types::SqlType;
 
 /// Flink's SQL.
 #[derive(Debug, Default, Clone, Copy)]
@@ -63,19 +67,28 @@ impl Dialect for FlinkDialect {
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<std::result::Result<Expr, ParserError>> {
         let (first, second) = (parser.peek_token().token, parser.peek_nth_token(1).token);
         let Token::Word(word) = first else { return None };
-        match (word.keyword, &second) {
-            (Keyword::TABLE, Token::Word(_)) => Some(table_argument(parser)),
-            (Keyword::CAST, Token::LParen) => Some(cast(parser, CastKind::Cast)),
-            (Keyword::TRY_CAST, Token::LParen) => Some(cast(parser, CastKind::TryCast)),
-            (Keyword::MAP, Token::LBracket) if word.quote_style.is_none() => Some(map(parser)),
-            _ if word.quote_style.is_none()
-                && word.value.eq_ignore_ascii_case("JSON_VALUE")
-                && second == Token::LParen =>
-            {
-                Some(json_value(parser))
-            }
-            _ => None,
-        }
+        let parsed = match (word.keyword, &second) {
+            (Keyword::TABLE, Token::Word(_)) => return Some(table_argument(parser)),
+            (Keyword::CAST, Token::LParen) => cast(parser, CastKind::Cast),
+            (Keyword::TRY_CAST, Token::LParen) => cast(parser, CastKind::TryCast),
+            (Keyword::MAP, Token::LBracket) if word.quote_style.is_none() => map(parser),
+            _ if word.quote_style.is_none() && second == Token::LParen => json::function(&word.value)?(parser),
+            _ => return None,
+        };
+        // The parser looks for parts of what it has read itself only.
+        Some(match (parsed, parser.peek_token().token) {
+            (Ok(expr), Token::LBracket | Token::Period) => parser.parse_compound_expr(expr, Vec::new()),
+            (parsed, _) => parsed,
+        })
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<std::result::Result<Expr, ParserError>> {
+        json::is_json(parser, expr).map(Ok)
     }
 }
 
@@ -137,8 +150,11 @@ fn cast(parser: &mut Parser<'_>, kind: CastKind) -> std::result::Result<Expr, Pa
 }
 
 fn data_type(parser: &mut Parser<'_>) -> std::result::Result<DataType, ParserError> {
-    let of = parse_type(parser)?;
-    Ok(DataType::Custom(ObjectName::from(vec![Ident::new(FLINK_TYPE)]), vec![of.to_string()]))
+    Ok(flink_type(&parse_type(parser)?))
+}
+
+fn flink_type(of: &SqlType) -> DataType {
+    DataType::Custom(ObjectName::from(vec![Ident::new(FLINK_TYPE)]), vec![of.to_string()])
 }
 
 /// `MAP[k, v, …]`
@@ -147,45 +163,5 @@ fn map(parser: &mut Parser<'_>) -> std::result::Result<Expr, ParserError> {
     parser.expect_token(&Token::LBracket)?;
     let arguments = parser.parse_comma_separated0(Parser::parse_expr, Token::RBracket)?;
     parser.expect_token(&Token::RBracket)?;
-    Ok(call("map", arguments))
-}
-
-/// `JSON_VALUE(json, path [RETURNING type] [{NULL | ERROR | DEFAULT e} ON EMPTY] [… ON ERROR])`, as a call with the two
-/// behaviours as text and their defaults after them.
-fn json_value(parser: &mut Parser<'_>) -> std::result::Result<Expr, ParserError> {
-    parser.next_token();
-    parser.expect_token(&Token::LParen)?;
-    let json = parser.parse_expr()?;
-    parser.expect_token(&Token::Comma)?;
-    let path = parser.parse_expr()?;
-    let null = || Expr::value(Value::Null);
-    let (mut returning, mut empty, mut error) = (None, ("NULL", null()), ("NULL", null()));
-    if parser.parse_keyword(Keyword::RETURNING) {
-        returning = Some(data_type(parser)?);
-    }
-    while parser.peek_token().token != Token::RParen {
-        let behaviour = if parser.parse_keyword(Keyword::NULL) {
-            ("NULL", null())
-        } else if parser.parse_keyword(Keyword::ERROR) {
-            ("ERROR", null())
-        } else {
-            parser.expect_keyword(Keyword::DEFAULT)?;
-            ("DEFAULT", parser.parse_expr()?)
-        };
-        parser.expect_keyword(Keyword::ON)?;
-        if parser.parse_keyword(Keyword::EMPTY) {
-            empty = behaviour;
-        } else {
-            parser.expect_keyword(Keyword::ERROR)?;
-            error = behaviour;
-        }
-    }
-    parser.expect_token(&Token::RParen)?;
-    let value = call("json_value", vec![json, path, text(empty.0), empty.1, text(error.0), error.1]);
-    Ok(match returning {
-        None => value,
-        Some(data_type) => {
-            Expr::Cast { kind: CastKind::TryCast, expr: Box::new(value), data_type, array: false, format: None }
-        }
-    })
+    Ok(call(MAP_OF, arguments))
 }

@@ -5,7 +5,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Date32Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
+use arrow_array::{
+    ArrayRef, Date32Array, Int64Array, RecordBatch, RecordBatchOptions, Time32MillisecondArray,
+    TimestampMillisecondArray,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -19,7 +22,7 @@ use yeoul_operator::OperatorError;
 use yeoul_relational::{EvaluationTime, Expression};
 
 use crate::functions::calendar::{DAY, to_wall};
-use crate::functions::{CLOCK, CURRENT_WATERMARK, check_constants};
+use crate::functions::{CLOCK, CURRENT_WATERMARK, UNIX_NOW, check_constants};
 use crate::settings::{Settings, Zone};
 
 /// What a hidden column holds.
@@ -28,6 +31,8 @@ enum Hidden {
     Now,
     LocalNow,
     Today,
+    TimeOfDay,
+    Seconds,
     Watermark,
 }
 
@@ -96,6 +101,8 @@ pub(crate) fn compile(expr: &Expr, schema: &Schema, settings: &Settings) -> Resu
         let kind = match function.func.name() {
             "localtimestamp" => Hidden::LocalNow,
             "current_date" => Hidden::Today,
+            "current_time" | "localtime" => Hidden::TimeOfDay,
+            UNIX_NOW => Hidden::Seconds,
             CURRENT_WATERMARK => Hidden::Watermark,
             name if CLOCK.contains(&name) => Hidden::Now,
             _ => return Ok(Transformed::no(expr)),
@@ -206,6 +213,12 @@ impl Compiled {
         let local = || to_wall(now, self.zone);
         match kind {
             Hidden::Today => Ok(Arc::new(Date32Array::from_value(local().div_euclid(DAY) as i32, rows))),
+            // Of whole seconds, as TIME(0) has them.
+            Hidden::TimeOfDay => {
+                let millis = local().rem_euclid(DAY) / 1000 * 1000;
+                Ok(Arc::new(Time32MillisecondArray::from_value(millis as i32, rows)))
+            }
+            Hidden::Seconds => Ok(Arc::new(Int64Array::from_value(now.div_euclid(1000), rows))),
             Hidden::Watermark if time.watermark == Timestamp::MIN => Ok(arrow_array::new_null_array(of, rows)),
             _ => {
                 let millis = match kind {

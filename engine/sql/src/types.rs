@@ -1,7 +1,7 @@
 //! Flink's types, and the Arrow types that hold them.
 //!
-//! A length of CHAR and VARCHAR, and a precision of TIMESTAMP beside its unit, are known of declared columns only: Arrow
-//! has no place for them, so they are checked where a column is declared and at sinks.
+//! A length of CHAR and VARCHAR, and a precision of TIMESTAMP beside its unit, are known of declared columns and of a CAST
+//! only: Arrow has no place for them, so values are cut by the CAST, and at sinks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -137,6 +137,33 @@ impl SqlType {
             _ => Kind::String,
         };
         Self { kind, nullable }
+    }
+
+    /// The same type with NULL as a value of it and of its parts.
+    #[must_use]
+    pub fn with_nulls(self) -> Self {
+        let boxed = |of: Box<Self>| Box::new(of.with_nulls());
+        Self::of(match self.kind {
+            Kind::Array(element) => Kind::Array(boxed(element)),
+            Kind::Map(key, value) => Kind::Map(boxed(key), boxed(value)),
+            Kind::Multiset(element) => Kind::Multiset(boxed(element)),
+            Kind::Row(fields) => Kind::Row(fields.into_iter().map(|(name, of)| (name, of.with_nulls())).collect()),
+            other => other,
+        })
+    }
+
+    /// Whether the Arrow type that holds it has values that are none of it: longer ones, or of more digits.
+    #[must_use]
+    pub fn is_narrower_than_arrow(&self) -> bool {
+        match &self.kind {
+            Kind::Char(_) | Kind::Varchar(_) | Kind::Binary(_) | Kind::Varbinary(_) => true,
+            Kind::Time(digits) => *digits < 3,
+            Kind::Timestamp(digits) | Kind::TimestampLtz(digits) => !matches!(digits, 3 | 9),
+            Kind::Array(element) | Kind::Multiset(element) => element.is_narrower_than_arrow(),
+            Kind::Map(key, value) => key.is_narrower_than_arrow() || value.is_narrower_than_arrow(),
+            Kind::Row(fields) => fields.iter().any(|(_, of)| of.is_narrower_than_arrow()),
+            _ => false,
+        }
     }
 
     /// Whether a value of this type is a time that can be an event time.

@@ -288,6 +288,11 @@ pub(crate) fn parse(pattern: &str, text: &str) -> Option<i64> {
 
 /// Text as SQL writes times: a date, then perhaps a time with up to nine decimals, with a blank or a T between.
 pub(crate) fn parse_sql(text: &str) -> Option<i64> {
+    parse_nanos(text).map(|(millis, _)| millis)
+}
+
+/// As [`parse_sql`], with the nanoseconds of the last millisecond.
+pub(crate) fn parse_nanos(text: &str) -> Option<(i64, i64)> {
     let text = text.trim();
     let (date, time) = match text.split_once([' ', 'T']) {
         Some((date, time)) => (date, Some(time.trim_start())),
@@ -299,19 +304,31 @@ pub(crate) fn parse_sql(text: &str) -> Option<i64> {
         return None;
     }
     let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-    let Some(time) = time else { return Some(millis_of(date.and_hms_opt(0, 0, 0)?)) };
-    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let start = millis_of(date.and_hms_opt(0, 0, 0)?);
+    let Some(time) = time else { return Some((start, 0)) };
+    let (millis, nanos) = clock(time)?;
+    Some((start + millis, nanos))
+}
+
+/// The milliseconds of a time of day.
+pub(crate) fn parse_clock(text: &str) -> Option<i64> {
+    clock(text).map(|(millis, _)| millis)
+}
+
+/// `hour:minute[:second[.fraction]]` in milliseconds, and the nanoseconds of the last one.
+fn clock(text: &str) -> Option<(i64, i64)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let mut parts = clock.split(':').map(str::parse::<u32>);
-    let (hour, minute) = (parts.next()?.ok()?, parts.next()?.ok()?);
-    let second = parts.next().map_or(Some(0), Result::ok)?;
-    if parts.next().is_some() {
+    let mut parts = whole.split(':').map(|part| part.parse::<u32>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let millis: u32 = format!("{fraction:0<3}")[..3].parse().ok()?;
-    Some(millis_of(date.and_hms_milli_opt(hour, minute, second, millis)?))
+    let nanos: i64 = format!("{fraction:0<9}").parse().ok()?;
+    let seconds = i64::from((hour * 60 + minute) * 60 + second);
+    Some((seconds * 1000 + nanos / 1_000_000, nanos % 1_000_000))
 }
 
 const MONTHS: [&str; 12] = [

@@ -1,4 +1,4 @@
-//! COALESCE, GREATEST, LEAST, and tests of text.
+//! COALESCE, GREATEST, LEAST, TYPEOF, and tests of text.
 
 use arrow_array::{Array, BooleanArray};
 use arrow_ord::cmp;
@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 use arrow_select::zip::zip;
 use datafusion_expr::type_coercion::binary::comparison_coercion;
 
-use super::{Definition, function, texts_to};
+use super::{Definition, TEXT, function, texts_to};
 
 /// One type for all, as a comparison would find it.
 fn one_type(given: &[DataType]) -> Option<DataType> {
@@ -68,6 +68,20 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     characters!("is_alpha", |text| !text.is_empty() && text.chars().all(char::is_alphabetic)),
     characters!("is_digit", |text| !text.is_empty() && text.chars().all(char::is_numeric)),
     characters!("is_decimal", |text| text.trim().parse::<f64>().is_ok_and(f64::is_finite)),
+    function(
+        "typeof",
+        |given| match given {
+            [of] => Ok((vec![of.clone()], TEXT)),
+            _ => Err("TYPEOF(value)"),
+        },
+        // The planner knows more of the type and says it there; this is what is left without it.
+        |call| {
+            call.texts(|_, out| {
+                out.push_str(&crate::types::type_name(&call.args[0].data_type()));
+                true
+            })
+        },
+    ),
     function(
         "not_distinct",
         |given| match given {

@@ -154,13 +154,18 @@ impl Arithmetic {
                 }
             }
         };
-        let limit = 10i128.pow(u32::from(self.precision));
+        let limit = limit(self.precision);
         Ok(value.filter(|value| value.abs() < limit))
     }
 }
 
+/// The least number that has no room in so many digits.
+pub(super) fn limit(precision: u8) -> i128 {
+    10i128.pow(u32::from(precision))
+}
+
 /// A value at another scale, rounded half away from zero.
-fn rescale(value: i128, from: i32, to: i32) -> Option<i128> {
+pub(super) fn rescale(value: i128, from: i32, to: i32) -> Option<i128> {
     let unit = 10i128.checked_pow(from.abs_diff(to))?;
     if to >= from {
         return value.checked_mul(unit);

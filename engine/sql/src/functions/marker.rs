@@ -12,6 +12,8 @@ use crate::types::LTZ;
 const INTERVAL: DataType = DataType::Interval(arrow_schema::IntervalUnit::MonthDayNano);
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
+const TIME: DataType = DataType::Time32(TimeUnit::Millisecond);
+
 fn ltz() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some(LTZ.into()))
 }
@@ -21,8 +23,19 @@ pub(crate) const PROCTIME: &str = "proctime";
 /// The current watermark.
 pub(crate) const CURRENT_WATERMARK: &str = "current_watermark";
 /// Functions of the clock, which are computed from it.
-pub(crate) const CLOCK: &[&str] =
-    &[PROCTIME, "now", "current_timestamp", "current_row_timestamp", "localtimestamp", "current_date"];
+pub(crate) const CLOCK: &[&str] = &[
+    PROCTIME,
+    "now",
+    "current_timestamp",
+    "current_row_timestamp",
+    "localtimestamp",
+    "current_date",
+    "current_time",
+    "localtime",
+    UNIX_NOW,
+];
+/// UNIX_TIMESTAMP without arguments.
+pub(crate) const UNIX_NOW: &str = "unix_now";
 
 fn replaced(call: &super::Call<'_>) -> super::Result<arrow_array::ArrayRef> {
     Err(DataFusionError::Internal(format!("a function of the planner's of {} arguments is evaluated", call.args.len())))
@@ -87,6 +100,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     volatile("current_row_timestamp", |given| nothing(given, ltz()), replaced),
     volatile("localtimestamp", |given| nothing(given, TIMESTAMP), replaced),
     volatile("current_date", |given| nothing(given, DataType::Date32), replaced),
+    volatile("current_time", |given| nothing(given, TIME), replaced),
+    volatile("localtime", |given| nothing(given, TIME), replaced),
+    volatile(UNIX_NOW, |given| nothing(given, DataType::Int64), replaced),
     Definition {
         name: CURRENT_WATERMARK,
         types: |given| match given {

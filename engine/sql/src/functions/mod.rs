@@ -4,10 +4,15 @@
 //! evaluated over whole columns. NULL for any argument is NULL, unless a function says otherwise.
 
 pub(crate) mod aggregate;
+mod array;
 pub(crate) mod calendar;
+pub(crate) mod cast;
 mod condition;
 pub(crate) mod decimal;
+mod digest;
+mod encode;
 mod json;
+mod map;
 mod marker;
 mod number;
 pub(crate) mod ranking;
@@ -15,8 +20,11 @@ mod regexp;
 pub(crate) mod row;
 mod string;
 mod time;
+mod url;
 
-pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME};
+pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
+pub(crate) use map::MAP_OF;
+pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME, UNIX_NOW};
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -58,11 +66,16 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
     [
         string::FUNCTIONS,
         regexp::FUNCTIONS,
+        encode::FUNCTIONS,
+        digest::FUNCTIONS,
+        url::FUNCTIONS,
         time::FUNCTIONS,
         number::FUNCTIONS,
         condition::FUNCTIONS,
         json::FUNCTIONS,
         row::FUNCTIONS,
+        array::FUNCTIONS,
+        map::FUNCTIONS,
         marker::FUNCTIONS,
     ]
     .into_iter()
@@ -85,7 +98,7 @@ pub(crate) fn check_constants(
     let check: fn(&str) -> std::result::Result<(), crate::error::SqlError> = match name {
         "date_format" => time::check,
         "regexp" | "regexp_extract" | "regexp_replace" => regexp::check,
-        "json_value" | "json_exists" | "json_query" => json::check,
+        "json_value" | "json_exists" | "json_query" | JSON_QUERY_ARRAY => json::check,
         _ => return Ok(()),
     };
     match args.get(1) {
@@ -96,8 +109,21 @@ pub(crate) fn check_constants(
 
 /// All names that a script may use, in capitals.
 pub(crate) fn names() -> Vec<String> {
-    const INTERNAL: &[&str] =
-        &[row::GET_FIELD, "window_row", "as_of", "floor_to", "ceil_to", "array_of", "item_of", "not_distinct", "btrim"];
+    const INTERNAL: &[&str] = &[
+        row::GET_FIELD,
+        "window_row",
+        "as_of",
+        "floor_to",
+        "ceil_to",
+        "array_of",
+        "item_of",
+        "not_distinct",
+        "similar_to",
+        MAP_OF,
+        IS_JSON,
+        JSON_QUERY_ARRAY,
+        UNIX_NOW,
+    ];
     let mut names: Vec<String> = definitions()
         .map(|definition| definition.name)
         .filter(|name| !INTERNAL.contains(name))
@@ -170,7 +196,7 @@ impl ScalarUDFImpl for Function {
 
     fn return_field_from_args(&self, args: datafusion_expr::ReturnFieldArgs<'_>) -> Result<arrow_schema::FieldRef> {
         let given: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        let of = match row::field_type(self.definition.name, &given, args.scalar_arguments) {
+        let of = match type_by_values(self.definition.name, &given, args.scalar_arguments) {
             Some(found) => found?,
             None => self.return_type(&given)?,
         };
@@ -207,6 +233,13 @@ impl Function {
     }
 }
 
+/// The type of a call whose type depends on the values of its constants: a field's name, a number of digits, a unit.
+fn type_by_values(name: &str, given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<Result<DataType>> {
+    row::field_type(name, given, values)
+        .or_else(|| number::cut_type(name, given, values).map(Ok))
+        .or_else(|| time::added_type(name, given, values).map(Ok))
+}
+
 /// The arguments of one call.
 pub(crate) struct Call<'a> {
     args: &'a [ColumnarValue],
@@ -221,22 +254,21 @@ impl Call<'_> {
         self.args[index].to_array(self.rows)
     }
 
-    /// Argument `index` as text.
+    /// Argument `index` as text; a value of another type as a CAST writes it.
     fn text(&self, index: usize) -> Result<Text> {
         match &self.args[index] {
             ColumnarValue::Scalar(value) => match value.try_as_str() {
                 Some(text) => Ok(Text::One(text.map(str::to_owned))),
                 None if value.is_null() => Ok(Text::One(None)),
-                None => Err(DataFusionError::Internal(format!("{value} is no text"))),
+                None => {
+                    let written = cast::to_text(&value.to_array()?, self.zone)?;
+                    Ok(Text::One(Some(written.value(0).to_owned())))
+                }
             },
-            ColumnarValue::Array(array) => {
-                let array = match array.data_type() {
-                    DataType::Utf8View => Arc::clone(array),
-                    _ => arrow_cast::cast(array, &DataType::Utf8View)?,
-                };
-                let array = array.as_any().downcast_ref::<StringViewArray>().cloned();
-                array.map(Text::Many).ok_or_else(|| DataFusionError::Internal("text is no view".into()))
-            }
+            ColumnarValue::Array(array) => match array.as_any().downcast_ref::<StringViewArray>() {
+                Some(texts) => Ok(Text::Many(texts.clone())),
+                None => cast::to_text(array, self.zone).map(Text::Many),
+            },
         }
     }
 
@@ -330,6 +362,11 @@ fn is_timestamp(of: &DataType) -> bool {
 }
 
 const TEXT: DataType = DataType::Utf8View;
+
+/// An array of this.
+fn list_of(of: DataType) -> DataType {
+    DataType::List(Arc::new(arrow_schema::Field::new("item", of, true)))
+}
 
 /// The parts of `types` functions: this many texts, give that.
 fn texts_to(

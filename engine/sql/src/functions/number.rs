@@ -1,12 +1,13 @@
-//! Functions of numbers.
+//! Functions of numbers. What is rounded to fewer digits has fewer: a DECIMAL's scale follows from a constant number of them.
 
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, cast::AsArray, types};
 use arrow_schema::DataType;
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 
 use super::{Call, Definition, function, is_int};
+use crate::types::DECIMAL_DIGITS;
 
 macro_rules! float {
     ($name:literal, |$x:ident| $body:expr) => {
@@ -26,6 +27,39 @@ macro_rules! float {
     };
 }
 
+macro_rules! floats {
+    ($name:literal, $form:literal, |$x:ident, $y:ident| $body:expr) => {
+        function(
+            $name,
+            |given| match given {
+                [x, y] if [x, y].iter().all(|of| of.is_numeric() || **of == DataType::Null) => {
+                    Ok((vec![DataType::Float64; 2], DataType::Float64))
+                }
+                _ => Err($form),
+            },
+            |call| {
+                let (x, y) = (call.array(0)?, call.array(1)?);
+                let (x, y) = (x.as_primitive::<types::Float64Type>(), y.as_primitive::<types::Float64Type>());
+                let each = |(x, y): (Option<f64>, Option<f64>)| {
+                    let ($x, $y) = (x?, y?);
+                    Some($body)
+                };
+                Ok(Arc::new(x.iter().zip(y).map(each).collect::<Float64Array>()))
+            },
+        )
+    };
+}
+
+macro_rules! constant {
+    ($name:literal, $value:expr) => {
+        function(
+            $name,
+            |given| if given.is_empty() { Ok((Vec::new(), DataType::Float64)) } else { Err(concat!($name, "()")) },
+            |call| Ok(Arc::new(Float64Array::from_value($value, call.rows))),
+        )
+    };
+}
+
 pub(super) const FUNCTIONS: &[Definition] = &[
     float!("sqrt", |x| x.sqrt()),
     float!("exp", |x| x.exp()),
@@ -38,18 +72,33 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     float!("asin", |x| x.asin()),
     float!("acos", |x| x.acos()),
     float!("atan", |x| x.atan()),
+    float!("sinh", |x| x.sinh()),
+    float!("cosh", |x| x.cosh()),
+    float!("tanh", |x| x.tanh()),
+    float!("cot", |x| 1.0 / x.tan()),
     float!("degrees", |x| x.to_degrees()),
     float!("radians", |x| x.to_radians()),
+    floats!("power", "POWER(base, exponent)", |x, y| x.powf(y)),
+    floats!("atan2", "ATAN2(y, x)", |y, x| y.atan2(x)),
+    constant!("pi", std::f64::consts::PI),
+    constant!("e", std::f64::consts::E),
     function(
-        "power",
+        "log",
         |given| match given {
-            [x, y] if x.is_numeric() && y.is_numeric() => Ok((vec![DataType::Float64; 2], DataType::Float64)),
-            _ => Err("POWER(base, exponent)"),
+            [_] | [_, _] if given.iter().all(|of| of.is_numeric() || *of == DataType::Null) => {
+                Ok((vec![DataType::Float64; given.len()], DataType::Float64))
+            }
+            _ => Err("LOG(number) or LOG(base, number)"),
         },
         |call| {
-            let (x, y) = (call.array(0)?, call.array(1)?);
-            let (x, y) = (x.as_primitive::<types::Float64Type>(), y.as_primitive::<types::Float64Type>());
-            let result: Float64Array = x.iter().zip(y).map(|(x, y)| Some(x?.powf(y?))).collect();
+            let last = call.array(call.args.len() - 1)?;
+            let numbers = last.as_primitive::<types::Float64Type>();
+            if call.args.len() == 1 {
+                return Ok(Arc::new(numbers.unary::<_, types::Float64Type>(f64::ln)));
+            }
+            let bases = call.array(0)?;
+            let bases = bases.as_primitive::<types::Float64Type>();
+            let result: Float64Array = bases.iter().zip(numbers).map(|(base, x)| Some(x?.ln() / base?.ln())).collect();
             Ok(Arc::new(result))
         },
     ),
@@ -131,10 +180,36 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         })
     }),
     function("floor", whole, |call| rounded(call, f64::floor, |value, unit| value.div_euclid(unit))),
-    function("ceil", whole, |call| rounded(call, f64::ceil, |value, unit| -(-value).div_euclid(unit))),
+    function("ceil", whole, ceiling),
+    function("ceiling", whole, ceiling),
     function("round", digits, |call| cut(call, true)),
     function("truncate", digits, |call| cut(call, false)),
 ];
+
+fn ceiling(call: &Call<'_>) -> Result<ArrayRef> {
+    rounded(call, f64::ceil, |value, unit| -(-value).div_euclid(unit))
+}
+
+/// The type of ROUND and TRUNCATE of a DECIMAL, which depends on how many digits are kept, if that is a constant.
+pub(super) fn cut_type(name: &str, given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<DataType> {
+    let (DataType::Decimal128(precision, scale), "round" | "truncate") = (given.first()?, name) else { return None };
+    let (precision, scale) = (i64::from(*precision), i64::from(*scale));
+    let digits = match values {
+        [_] => 0,
+        [_, Some(digits)] => match digits.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(Some(digits))) => digits,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    if digits >= scale {
+        return None;
+    }
+    let digits = digits.max(0);
+    // A nine that is rounded up needs a digit more.
+    let precision = (1 + precision - scale + digits).min(i64::from(DECIMAL_DIGITS));
+    Some(DataType::Decimal128(u8::try_from(precision).ok()?, i8::try_from(digits).ok()?))
+}
 
 /// INT, BIGINT, DOUBLE or a DECIMAL, and the same as result.
 fn same(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
@@ -214,11 +289,17 @@ fn cut(call: &Call<'_>, half_up: bool) -> Result<ArrayRef> {
             };
             Arc::new(values.iter().enumerate().map(each).collect::<Float64Array>())
         }
-        DataType::Decimal128(precision, scale) => {
+        DataType::Decimal128(_, scale) => {
+            let DataType::Decimal128(precision, new) = call.returns else {
+                return Err(DataFusionError::Internal(format!("{} is no DECIMAL", call.returns)));
+            };
             let values = array.as_primitive::<types::Decimal128Type>();
-            let each = |(row, value): (usize, Option<i128>)| Some(exact(value?, i64::from(*scale), digits(row)?));
+            // What goes with the scale is zero by now.
+            let gone = 10i128.pow(u32::from((scale - new).unsigned_abs()));
+            let each =
+                |(row, value): (usize, Option<i128>)| Some(exact(value?, i64::from(*scale), digits(row)?) / gone);
             let result: Decimal128Array = values.iter().enumerate().map(each).collect();
-            Arc::new(result.with_precision_and_scale(*precision, *scale)?)
+            Arc::new(result.with_precision_and_scale(*precision, *new)?)
         }
         _ => {
             let wide = arrow_cast::cast(&array, &DataType::Int64)?;

@@ -1,8 +1,9 @@
-//! Regular expressions. Patterns are those of the `regex` crate: Java's without look-around and back-references.
+//! Regular expressions, and SIMILAR TO. Patterns are those of the `regex` crate: Java's without look-around and back-references.
 
 use std::collections::HashMap;
 
-use arrow_array::BooleanArray;
+use arrow_array::builder::{ListBuilder, StringViewBuilder};
+use arrow_array::{BooleanArray, Int32Array};
 use arrow_schema::DataType;
 use datafusion_common::{DataFusionError, Result};
 use regex::Regex;
@@ -71,7 +72,141 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             })
         },
     ),
+    function(
+        "regexp_count",
+        |given| texts_to(given, 2..=2, DataType::Int32, "REGEXP_COUNT(string, pattern)"),
+        |call| {
+            let (texts, patterns) = (call.text(0)?, call.text(1)?);
+            let mut compiled = Compiled::default();
+            call.values::<i32, Int32Array>(|row| {
+                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
+                Some(compiled.of(pattern)?.find_iter(text).count() as i32)
+            })
+        },
+    ),
+    function(
+        "regexp_instr",
+        |given| texts_to(given, 2..=2, DataType::Int32, "REGEXP_INSTR(string, pattern)"),
+        |call| {
+            let (texts, patterns) = (call.text(0)?, call.text(1)?);
+            let mut compiled = Compiled::default();
+            call.values::<i32, Int32Array>(|row| {
+                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
+                let found = compiled.of(pattern)?.find(text);
+                Some(found.map_or(0, |found| text[..found.start()].chars().count() as i32 + 1))
+            })
+        },
+    ),
+    function(
+        "regexp_substr",
+        |given| texts_to(given, 2..=2, TEXT, "REGEXP_SUBSTR(string, pattern)"),
+        |call| {
+            let (texts, patterns) = (call.text(0)?, call.text(1)?);
+            let mut compiled = Compiled::default();
+            call.texts(|row, out| {
+                let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else { return false };
+                let found = compiled.of(pattern).and_then(|regex| regex.find(text));
+                found.map(|found| out.push_str(found.as_str())).is_some()
+            })
+        },
+    ),
+    function(
+        "regexp_extract_all",
+        |given| match given {
+            [text, pattern] if is_text(text) && is_text(pattern) => Ok((vec![TEXT, TEXT], super::list_of(TEXT))),
+            [text, pattern, group] if is_text(text) && is_text(pattern) && is_int(group) => {
+                Ok((vec![TEXT, TEXT, DataType::Int32], super::list_of(TEXT)))
+            }
+            _ => Err("REGEXP_EXTRACT_ALL(string, pattern [, group])"),
+        },
+        |call| {
+            let (texts, patterns) = (call.text(0)?, call.text(1)?);
+            let groups = if call.args.len() > 2 { Some(call.int(2)?) } else { None };
+            let mut compiled = Compiled::default();
+            let mut built = ListBuilder::new(StringViewBuilder::new());
+            for row in 0..call.rows {
+                let group = groups.as_ref().map_or(Some(1), |groups| groups.get(row));
+                let group = group.and_then(|group| usize::try_from(group).ok());
+                let regex = patterns.get(row).and_then(|pattern| compiled.of(pattern));
+                match (texts.get(row), group, regex) {
+                    (Some(text), Some(group), Some(regex)) if group < regex.captures_len() => {
+                        for found in regex.captures_iter(text) {
+                            built.values().append_option(found.get(group).map(|found| found.as_str()));
+                        }
+                        built.append(true);
+                    }
+                    _ => built.append(false),
+                }
+            }
+            Ok(std::sync::Arc::new(built.finish()))
+        },
+    ),
+    function(
+        "similar_to",
+        |given| texts_to(given, 2..=3, DataType::Boolean, "string SIMILAR TO 'pattern' [ESCAPE 'c']"),
+        |call| {
+            let (texts, patterns) = (call.text(0)?, call.text(1)?);
+            let escapes = if call.args.len() > 2 { Some(call.text(2)?) } else { None };
+            let mut known: HashMap<String, Regex> = HashMap::new();
+            let mut wrong = None;
+            let found = call.values::<bool, BooleanArray>(|row| {
+                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
+                let escape = match &escapes {
+                    Some(escapes) => Some(escapes.get(row)?.chars().next()?),
+                    None => None,
+                };
+                if !known.contains_key(pattern) {
+                    match similar(pattern, escape).ok_or(()).and_then(|regex| Regex::new(&regex).map_err(|_| ())) {
+                        Ok(regex) => known.insert(pattern.to_owned(), regex),
+                        Err(()) => {
+                            wrong.get_or_insert_with(|| pattern.to_owned());
+                            return None;
+                        }
+                    };
+                }
+                known.get(pattern).map(|regex| regex.is_match(text))
+            });
+            match wrong {
+                None => found,
+                Some(pattern) => Err(DataFusionError::External(Box::new(
+                    SqlError::new(format!("'{pattern}' is no pattern of SIMILAR TO"))
+                        .hint("write % and _ as with LIKE, and ( | ) [ ] * + ? {n} as in a regular expression"),
+                ))),
+            }
+        },
+    ),
 ];
+
+/// A pattern of SIMILAR TO as a regular expression for all of a text.
+fn similar(pattern: &str, escape: Option<char>) -> Option<String> {
+    let mut regex = String::from("^(?s:");
+    let mut letters = pattern.chars();
+    let mut within = false;
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            regex.push_str(&regex::escape(letters.next()?.encode_utf8(&mut [0; 4])));
+            continue;
+        }
+        match letter {
+            '[' => {
+                within = true;
+                regex.push('[');
+            }
+            ']' => {
+                within = false;
+                regex.push(']');
+            }
+            _ if within => regex.push(letter),
+            '%' => regex.push_str(".*"),
+            '_' => regex.push('.'),
+            '(' => regex.push_str("(?:"),
+            '|' | '*' | '+' | '?' | '{' | '}' | ')' => regex.push(letter),
+            other => regex.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    regex.push_str(")$");
+    Some(regex)
+}
 
 /// Patterns that were compiled in this call.
 #[derive(Default)]

@@ -151,6 +151,42 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         },
     ),
     function(
+        "translate",
+        |given| texts_to(given, 3..=3, TEXT, "TRANSLATE(string, letters, by)"),
+        |call| {
+            let (texts, from, to) = (call.text(0)?, call.text(1)?, call.text(2)?);
+            call.texts(|row, out| {
+                let (Some(text), Some(from), Some(to)) = (texts.get(row), from.get(row), to.get(row)) else {
+                    return false;
+                };
+                // What has no counterpart is left out.
+                out.extend(text.chars().filter_map(|letter| match from.chars().position(|known| known == letter) {
+                    Some(at) => to.chars().nth(at),
+                    None => Some(letter),
+                }));
+                true
+            })
+        },
+    ),
+    function(
+        "elt",
+        |given| match given {
+            [index, texts @ ..] if is_int(index) && !texts.is_empty() && texts.iter().all(is_text) => {
+                Ok(([vec![DataType::Int64], vec![TEXT; texts.len()]].concat(), TEXT))
+            }
+            _ => Err("ELT(index, string, …)"),
+        },
+        |call| {
+            let indexes = call.int(0)?;
+            let texts = (1..call.args.len()).map(|index| call.text(index)).collect::<super::Result<Vec<_>>>()?;
+            call.texts(|row, out| {
+                let at = indexes.get(row).and_then(|index| usize::try_from(index).ok()?.checked_sub(1));
+                let text = at.and_then(|at| texts.get(at)?.get(row));
+                text.map(|text| out.push_str(text)).is_some()
+            })
+        },
+    ),
+    function(
         "concat",
         |given| texts_of_any(given, 1, "CONCAT(string, …)"),
         |call| {
@@ -374,13 +410,13 @@ fn padded(call: &super::Call<'_>, left: bool) -> super::Result<arrow_array::Arra
     })
 }
 
-/// Values of any type are turned into text.
+/// Values of any type are taken as a CAST writes them.
 fn texts_of_any(
     given: &[DataType],
     least: usize,
     form: &'static str,
 ) -> Result<(Vec<DataType>, DataType), &'static str> {
-    if given.len() < least { Err(form) } else { Ok((vec![TEXT; given.len()], TEXT)) }
+    if given.len() < least { Err(form) } else { Ok((given.to_vec(), TEXT)) }
 }
 
 /// From `start`, counted from 1, or from the end if it is negative; 0 is the first too.

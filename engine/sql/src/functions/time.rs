@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, TimestampMillisecondArray, types};
 use arrow_schema::{DataType, TimeUnit};
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 
 use super::calendar::{self, from_wall, to_wall};
 use super::{Call, Definition, TEXT, function, is_int, is_text, texts_to};
@@ -161,7 +161,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         "timestampadd",
         |given| match given {
             [unit, count, time] if is_text(unit) && is_int(count) => {
-                let time = time_like(time).ok_or("TIMESTAMPADD(unit, count, time)")?;
+                // A DATE stays one, unless the unit is shorter than a day: see `added_type`.
+                let time = if *time == DataType::Date32 { Some(DataType::Date32) } else { time_like(time) };
+                let time = time.ok_or("TIMESTAMPADD(unit, count, time)")?;
                 Ok((vec![TEXT, DataType::Int64, time.clone()], time))
             }
             _ => Err("TIMESTAMPADD(unit, count, time)"),
@@ -202,13 +204,27 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             [number, precision] if is_int(number) && is_int(precision) => {
                 Ok((vec![DataType::Int64, DataType::Int32], ltz()))
             }
-            [text] if is_text(text) => Ok((vec![TEXT], ltz())),
-            _ => Err("TO_TIMESTAMP_LTZ(number [, 0 or 3]) or TO_TIMESTAMP_LTZ(string)"),
+            [_] | [_, _] | [_, _, _] if given.iter().all(is_text) => Ok((vec![TEXT; given.len()], ltz())),
+            _ => Err("TO_TIMESTAMP_LTZ(number [, 0 or 3]) or TO_TIMESTAMP_LTZ(string [, pattern [, zone]])"),
         },
         |call| {
             if is_text(&call.args[0].data_type()) {
                 let texts = call.text(0)?;
-                return call.times(|row| calendar::parse_sql(texts.get(row)?));
+                let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
+                let zones = if call.args.len() > 2 { Some(call.text(2)?) } else { None };
+                return call.times(|row| {
+                    let wall = match &patterns {
+                        None => calendar::parse_sql(texts.get(row)?)?,
+                        Some(patterns) => calendar::parse(patterns.get(row)?, texts.get(row)?)?,
+                    };
+                    match &zones {
+                        None => Some(wall),
+                        // `times` takes what it is given for the session's wall clock.
+                        Some(zones) => {
+                            Some(to_wall(from_wall(wall, crate::settings::zone(zones.get(row)?)?), call.zone))
+                        }
+                    }
+                });
             }
             let numbers = call.int(0)?;
             let precisions = if call.args.len() > 1 { Some(call.int(1)?) } else { None };
@@ -263,7 +279,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     ),
     function(
         "unix_timestamp",
-        |given| texts_to(given, 1..=2, DataType::Int64, "UNIX_TIMESTAMP(string [, pattern])"),
+        // Without arguments it is the clock's, and is replaced before it is evaluated.
+        |given| texts_to(given, 0..=2, DataType::Int64, "UNIX_TIMESTAMP(string [, pattern])"),
         |call| {
             let texts = call.text(0)?;
             let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
@@ -277,6 +294,13 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         },
     ),
 ];
+
+/// The type of a DATE plus hours, minutes or seconds.
+pub(super) fn added_type(name: &str, given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<DataType> {
+    let unit = values.first().copied().flatten()?.try_as_str().flatten()?;
+    let short = !matches!(unit, "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DAY");
+    (name == "timestampadd" && given.get(2) == Some(&DataType::Date32) && short).then_some(TIMESTAMP)
+}
 
 /// Whether a constant is a pattern.
 pub(super) fn check(pattern: &str) -> std::result::Result<(), crate::error::SqlError> {

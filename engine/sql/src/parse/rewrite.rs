@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
-    TrimWhereField, Value, ValueWithSpan, VisitMut, VisitorMut,
+    TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
@@ -136,8 +136,11 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
             arguments.extend(overlay_for.take().map(|length| *length));
             call("overlay", arguments)
         }
-        Expr::SimilarTo { .. } => {
-            return Err(SqlError::unsupported("SIMILAR TO").hint("write REGEXP(s, 'pattern') or LIKE"));
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let mut arguments = vec![taken(expr), taken(pattern)];
+            arguments.extend(escape_char.take().map(|escape| Expr::value(escape.value)));
+            let similar = call("similar_to", arguments);
+            if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(similar) } } else { similar }
         }
         Expr::AtTimeZone { .. } => {
             return Err(SqlError::unsupported("AT TIME ZONE").hint("write CONVERT_TZ, or SET 'table.local-time-zone'"));

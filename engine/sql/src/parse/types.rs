@@ -103,13 +103,14 @@ fn parse_kind(parser: &mut Parser<'_>, closing: &mut usize) -> Parsed<Kind> {
             let length = argument(parser, 1, u64::from(u32::MAX))?.unwrap_or(1);
             Kind::Char(u32::try_from(length).unwrap_or(u32::MAX))
         }
-        "VARCHAR" => match argument(parser, 1, i32::MAX as u64)?.unwrap_or(1) {
+        // Without a length it is of any, as Flink's type system has it.
+        "VARCHAR" => match argument(parser, 1, i32::MAX as u64)?.unwrap_or(i32::MAX as u64) {
             length if length == i32::MAX as u64 => Kind::String,
             length => Kind::Varchar(u32::try_from(length).unwrap_or(u32::MAX)),
         },
         "STRING" => Kind::String,
         "BINARY" => Kind::Binary(u32::try_from(argument(parser, 1, i32::MAX as u64)?.unwrap_or(1)).unwrap_or(1)),
-        "VARBINARY" => match argument(parser, 1, i32::MAX as u64)?.unwrap_or(1) {
+        "VARBINARY" => match argument(parser, 1, i32::MAX as u64)?.unwrap_or(i32::MAX as u64) {
             length if length == i32::MAX as u64 => Kind::Bytes,
             length => Kind::Varbinary(u32::try_from(length).unwrap_or(u32::MAX)),
         },

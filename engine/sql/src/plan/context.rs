@@ -14,7 +14,8 @@ use datafusion_expr::planner::{
     ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawWindowExpr, RelationPlanner, TypePlanner,
 };
 use datafusion_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowFunctionDefinition, WindowUDF, lit,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowFunctionDefinition,
+    WindowUDF, lit,
 };
 use datafusion_sql::sqlparser::ast::DataType as SqlDataType;
 use datafusion_sql::sqlparser::tokenizer::Location;
@@ -25,7 +26,7 @@ use crate::catalog::{Catalog, Entry, Table, bare};
 use crate::connector::connector_of;
 use crate::dialect::FLINK_TYPE;
 use crate::error::SqlError;
-use crate::functions::{self, aggregate, row};
+use crate::functions::{self, aggregate, cast, row};
 use crate::lex::{Hint, MARK};
 use crate::parse::types::type_of_text;
 use crate::settings::Settings;
@@ -250,19 +251,26 @@ impl ExprPlanner for FlinkExpressions {
     fn plan_field_access(
         &self,
         expr: datafusion_expr::planner::RawFieldAccessExpr,
-        _schema: &datafusion_common::DFSchema,
+        schema: &datafusion_common::DFSchema,
     ) -> Result<PlannerResult<datafusion_expr::planner::RawFieldAccessExpr>> {
         use datafusion_expr::GetFieldAccess;
         use datafusion_expr::planner::RawFieldAccessExpr;
+        let item = |expr, key| {
+            let item = functions::scalar("item_of").map(|item| item.call(vec![expr, key]));
+            item.map(PlannerResult::Planned).ok_or_else(|| DataFusionError::Internal("item_of".into()))
+        };
         match expr {
+            // A constant in brackets is a map's key, where it is no field's name.
+            RawFieldAccessExpr { field_access: GetFieldAccess::NamedStructField { name }, expr }
+                if matches!(expr.get_type(schema), Ok(DataType::Map(..))) =>
+            {
+                item(expr, lit(name))
+            }
             RawFieldAccessExpr { field_access: GetFieldAccess::NamedStructField { name }, expr } => {
                 let name = name.try_as_str().flatten().unwrap_or_default().to_owned();
                 Ok(PlannerResult::Planned(row::get_field(expr, &name)))
             }
-            RawFieldAccessExpr { field_access: GetFieldAccess::ListIndex { key }, expr } => {
-                let item = functions::scalar("item_of").map(|item| item.call(vec![expr, *key]));
-                item.map(PlannerResult::Planned).ok_or_else(|| DataFusionError::Internal("item_of".into()))
-            }
+            RawFieldAccessExpr { field_access: GetFieldAccess::ListIndex { key }, expr } => item(expr, *key),
             other => Ok(PlannerResult::Original(other)),
         }
     }
@@ -320,6 +328,10 @@ impl TypePlanner for FlinkTypes {
             other => other.to_string(),
         };
         let of = type_of_text(&text).map_err(|error| DataFusionError::Plan(error.to_string()))?;
-        Ok(Some(Arc::new(Field::new("", of.arrow(), true))))
+        let field = match sql_type {
+            SqlDataType::Custom(..) => cast::target(&of),
+            _ => Field::new("", of.arrow(), true),
+        };
+        Ok(Some(Arc::new(field)))
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! - A whole number is INT if it fits, a string is a view string.
 //! - Arithmetic with a DECIMAL has Flink's precision and scale; a result that does not fit is NULL.
+//! - A CAST is Flink's where it differs from Arrow's; TYPEOF is a constant.
 //! - A join with a versioned table gets a condition that names both sides, so that the time column stays in the plan.
 
 use arrow_schema::DataType;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion_expr::expr::BinaryExpr;
+use datafusion_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
-use datafusion_expr::{Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, utils};
+use datafusion_expr::{Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, TryCast, utils};
 use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::{Analyzer, AnalyzerRule};
@@ -20,10 +21,16 @@ use super::context::Source;
 use super::refusal::refuse;
 use super::window_node::VersionedNode;
 use crate::error::SqlError;
-use crate::functions::{self, decimal};
+use crate::functions::cast::{self, Fails};
+use crate::functions::{self, UNIX_NOW, decimal};
+use crate::types::{Kind, SqlType};
 
 /// The call that keeps the time of a versioned table in its join: true, of the left's time and a right column.
 pub(crate) const AS_OF: &str = "as_of";
+/// The function of an expression's type.
+const TYPEOF: &str = "typeof";
+/// Without an argument it is of the clock.
+const UNIX_TIMESTAMP: &str = "unix_timestamp";
 
 /// A plan with its types resolved.
 pub(super) fn analyzed(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
@@ -105,8 +112,45 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
         }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
+            let (of_left, of_right) = (sql_type(&left, schema)?, sql_type(&right, schema)?);
+            let left = Box::new(cast::planned_text(*left, &of_left)?);
+            let right = Box::new(cast::planned_text(*right, &of_right)?);
+            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right })))
+        }
+        Expr::Cast(Cast { expr, field }) => {
+            let cast = cast::planned(&expr, &sql_type(&expr, schema)?, &field, Fails::Job)?;
+            Ok(cast.map_or_else(|| Transformed::no(Expr::Cast(Cast { expr, field })), Transformed::yes))
+        }
+        Expr::TryCast(TryCast { expr, field }) => {
+            let cast = cast::planned(&expr, &sql_type(&expr, schema)?, &field, Fails::Null)?;
+            Ok(cast.map_or_else(|| Transformed::no(Expr::TryCast(TryCast { expr, field })), Transformed::yes))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == TYPEOF && args.len() == 1 => {
+            let text = sql_type(&args[0], schema)?.to_string();
+            Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(Some(text)), None)))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == UNIX_TIMESTAMP && args.is_empty() => {
+            let now = functions::scalar(UNIX_NOW).ok_or_else(|| DataFusionError::Internal(UNIX_NOW.into()))?;
+            Ok(Transformed::yes(now.call(Vec::new())))
+        }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// The type of an expression in Flink's words: with the length or precision that a CAST gave it.
+fn sql_type(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
+    let nullable = expr.nullable(schema)?;
+    if let Some(of) = cast::cast_type(expr) {
+        return Ok(SqlType { nullable, ..of.clone() });
+    }
+    if let Expr::Literal(value, _) = expr
+        && let Some(Some(text)) = value.try_as_str()
+    {
+        let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        return Ok(SqlType { kind: Kind::Char(length), nullable: false });
+    }
+    Ok(SqlType::from_arrow(&expr.get_type(schema)?, nullable))
 }
 
 /// Binds the time of a versioned table on the right.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use yeoul::operator::Services;
 use yeoul::runtime::{JobWatch, Outcome};
 use yeoul::sql::build::Built;
 use yeoul::sql::catalog::Entry;
@@ -11,11 +12,12 @@ use yeoul::sql::session::{Job, Step};
 use yeoul::sql::statement::Located;
 use yeoul::table::{Results, final_table};
 use yeoul::{JobConfig, RestartStrategy, TableEnvironment};
+use yeoul_sim::clock::SimClock;
 
 use crate::account;
 use crate::form::{Form, Order};
 use crate::inline::{Pace, Rows, TICK, Tables};
-use crate::machine::{Machine, Next};
+use crate::machine::{BEGINNING, Machine, Next};
 use crate::script::{Inline, Kind, Query, Sort, parse};
 
 /// Ticks between two checkpoints.
@@ -116,7 +118,9 @@ impl Bench {
 
     fn built(&self, job: &Job, form: Form) -> Result<(Built, HashMap<String, usize>), String> {
         let (rows, counts) = self.rows(form);
-        let env = TableEnvironment::new().with_connectors(Arc::new(Tables(rows)));
+        // The time of VALUES is that of the start, on the clock by which the job will run.
+        let services = Services { clock: Arc::new(SimClock::new(BEGINNING)), ..Services::default() };
+        let env = TableEnvironment::new().with_services(services).with_connectors(Arc::new(Tables(rows)));
         let built = env.build(job, "case", &Results::Changelog("out/changes".to_owned()));
         Ok((built.map_err(|error| error.to_string())?, counts))
     }

@@ -21,7 +21,7 @@ use yeoul_sim::trace::Trace;
 use crate::inline::TICK;
 
 /// 2026-01-01 00:00:00 UTC.
-const BEGINNING: i64 = 1_767_225_600_000;
+pub(crate) const BEGINNING: i64 = 1_767_225_600_000;
 /// A job that has not ended by then will not.
 const MOST_STEPS: usize = 200_000;
 
