@@ -12,15 +12,16 @@ use crate::input::Input;
 use crate::output::emit;
 use crate::word::{width, words_to_array};
 
-/// Repeats rows once for each grouping set, with the columns that are not in it as null and the set's GROUPING_ID last.
+/// Repeats rows once for each grouping set, with the columns that are not in it as null and the set's number last.
 #[derive(Debug, Clone)]
 pub struct Expand {
     /// For each set, which of `columns` are in it.
     pub sets: Vec<Vec<bool>>,
+    /// The number of each set.
+    pub ids: Vec<u64>,
     /// The grouping columns.
     pub columns: Vec<usize>,
-    /// What comes out: the input's columns, then the GROUPING_ID: a bit for each of `columns`, the first the highest, 1 if it is not in the
-    /// set.
+    /// What comes out: the input's columns, then the number.
     pub schema: SchemaRef,
 }
 
@@ -38,18 +39,14 @@ impl Expand {
     /// An instance.
     ///
     /// # Errors
-    /// Sets that do not say for each column whether it is in them, or a schema without a column for the GROUPING_ID.
+    /// Sets that do not say for each column whether it is in them, or that have no number, or a schema without a column for it.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
-        let fits = self.sets.iter().all(|set| set.len() == self.columns.len()) && self.columns.len() <= 64;
+        let fits = self.sets.iter().all(|set| set.len() == self.columns.len()) && self.sets.len() == self.ids.len();
         let id = self.schema.fields().last().map(|field| field.data_type());
         if !fits || !id.is_some_and(|id| id.is_integer() && width(id).is_some()) {
             return Err(OperatorError::new(format!("{self} over {:?} does not give {:?}", self.columns, self.schema)));
         }
         Ok(Box::new(ExpandOperator(self)))
-    }
-
-    fn id(&self, set: &[bool]) -> u64 {
-        set.iter().fold(0, |id, within| id << 1 | u64::from(!within))
     }
 }
 
@@ -61,12 +58,12 @@ impl Operator for ExpandOperator {
         let input = Input::of(frame)?;
         let (columns, rows) = (input.all_columns()?, input.rows());
         let (times, kinds) = (input.times(), input.kinds());
-        for set in &spec.sets {
+        for (set, id) in spec.sets.iter().zip(&spec.ids) {
             let mut arrays: Vec<ArrayRef> = columns.clone();
             for (&column, _) in spec.columns.iter().zip(set).filter(|(_, within)| !**within) {
                 arrays[column] = new_null_array(columns[column].data_type(), rows);
             }
-            let id = vec![spec.id(set); rows];
+            let id = vec![*id; rows];
             arrays.push(words_to_array(spec.schema.field(columns.len()).data_type(), id, None));
             let kinds = kinds.as_ref().map(|kinds| kinds.to_vec()).unwrap_or_default();
             emit(cx, &spec.schema, arrays, times.to_vec(), kinds)?;
@@ -93,6 +90,7 @@ mod tests {
         ]);
         let spec = Arc::new(Expand {
             sets: vec![vec![true, true], vec![true, false], vec![false, false]],
+            ids: vec![0, 1, 3],
             columns: vec![0, 1],
             schema: schema.schema().clone(),
         });

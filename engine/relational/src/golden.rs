@@ -15,7 +15,7 @@ use crate::testing::{Harness, Table, not_in, printed};
 use crate::{
     AfterMatch, AggregateCall, AggregateFunction, ChangelogNormalize, ColumnValue, Expression, IntervalJoin, JoinKind,
     MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Pick, Rank, RankStrategy, Reference,
-    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowJoin, WindowTime,
+    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowAssign, WindowJoin, WindowTime,
 };
 
 const SHORT: DataType = DataType::Int16;
@@ -86,6 +86,22 @@ fn rows_of_window_joins_are_as_printed() {
     harness.push(0, rows.frame("+I null 1000"));
     let row = [1, 0, 0, 0xe8, 3, 0, 0, 0, 0, 0, 0];
     check(&mut harness, "left", &[(1000, sized(&row), "window-join")], &["passed"]);
+}
+
+#[test]
+fn rows_of_sessions_are_as_printed() {
+    let rows = Table::new(&[("k", SHORT), ("t", MILLIS)]);
+    let given = Table::new(&[("k", SHORT), ("t", MILLIS), ("start", MILLIS), ("end", MILLIS), ("time", MILLIS)]);
+    let spec = WindowAssign {
+        window: Window::Session { gap: 1000 },
+        time: WindowTime::Column(1),
+        keys: vec![0],
+        input_schema: rows.schema().clone(),
+        schema: given.schema().clone(),
+    };
+    let mut harness = open(spec, &[&[0]], WindowAssign::operator);
+    harness.push(0, rows.frame("+I 1 1000"));
+    check(&mut harness, "session rows", &[(0, short(Some(1)), "session-rows")], &["fired"]);
 }
 
 #[test]

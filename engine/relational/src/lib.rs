@@ -22,6 +22,7 @@ pub mod time_order;
 
 pub mod calc;
 pub mod assign_times;
+pub mod shift_times;
 pub mod union;
 pub mod unnest;
 pub mod expand;
@@ -53,6 +54,7 @@ pub use key::HashColumns;
 pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
 pub use over::{OverAggregate, OverCall, OverFrame};
 pub use rank::{Rank, RankStrategy};
+pub use shift_times::{Clock, ShiftTimes};
 pub use sort_key::SortKey;
 pub use sort_limit::SortLimit;
 pub use temporal_sort::TemporalSort;

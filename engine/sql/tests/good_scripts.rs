@@ -233,6 +233,43 @@ fn joins_of_each_kind() {
 }
 
 #[test]
+fn arrays_sets_and_values_of_subqueries() {
+    // The array itself is not repeated where nobody reads it.
+    plans(
+        "SELECT auction, x FROM bid CROSS JOIN UNNEST(ARRAY[price, 1]) AS u (x)",
+        &["Unnest(array=[unnested])", "Calc(select=[auction, array_of(price"],
+    );
+    // A multiset's values with their counts, then as often as they count.
+    plans(
+        "CREATE TABLE bags (id INT, bag MULTISET<STRING>) WITH ('connector' = 'datagen'); \
+         SELECT id, x FROM bags LEFT JOIN UNNEST(bag) AS u (x) ON TRUE",
+        &["Unnest(array=[count])", "Unnest(array=[unnested])"],
+    );
+    plans(
+        "SELECT auction FROM bid EXCEPT ALL SELECT id FROM auction",
+        &["Unnest(array=[", "GroupAggregate(groupBy=[", "Union(all)"],
+    );
+    plans("SELECT a.price FROM bid AS a, bid AS b", &["Join(type=Inner, on=[]", "Exchange(single)"]);
+    plans(
+        "SELECT auction FROM bid WHERE price = (SELECT MAX(price) FROM bid)",
+        &["Join(type=Inner, on=[price = ", "GroupAggregate(groupBy=[], select=[MAX(price)])"],
+    );
+    let session = "TABLE(SESSION(TABLE bid PARTITION BY bidder, DESCRIPTOR(ts), INTERVAL '1' MINUTE))";
+    plans(
+        &format!("SELECT auction, COUNT(*) FROM {session} GROUP BY auction, window_start, window_end"),
+        &[
+            "WindowAggregate(groupBy=[auction]",
+            "WindowTableFunction(window=[SESSION(gap 1 min)]",
+            "Exchange(hash[bidder])",
+        ],
+    );
+    plans(
+        &format!("SELECT auction, COUNT(*) FROM {WINDOW} GROUP BY window_start, window_end, ROLLUP (auction)"),
+        &["Expand(sets=[(), (auction)])", "window=[TUMBLE(1 min)], time=rowtime", "[I]"],
+    );
+}
+
+#[test]
 fn first_and_last_rows() {
     let ranked = |order: &str, most: u32| {
         format!(

@@ -23,6 +23,10 @@ use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::emit_late;
 
+/// How long after its end a window of the clock that rows bring along is waited for, in ms: until all shards' clocks have shown its end,
+/// and what they gave then has come.
+const GRACE: i64 = 200;
+
 /// What a namespace of the panes is.
 #[derive(Clone, Copy)]
 enum Panework {
@@ -72,6 +76,11 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             split: Vec::new(),
             late: Vec::new(),
         })
+    }
+
+    /// Whether rows bring windows of processing time along.
+    fn is_given_by_clock(&self) -> bool {
+        matches!(self.spec.time, WindowTime::Windowed { by_clock: true, .. })
     }
 
     /// The times by which rows are sorted into panes.
@@ -134,6 +143,9 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         if first > last {
             // In a gap between windows that begin further apart than they are long.
             return Ok(());
+        }
+        if self.is_given_by_clock() {
+            return self.fold(frame, pane, cx);
         }
         if last.saturating_sub(1) <= self.fired.all() {
             self.late.extend(frame.indices());
@@ -215,14 +227,20 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
                 Panework::Each(_) | Panework::Given => panes.namespaces().next(),
             };
             let Some(end) = next.filter(|end| end.saturating_sub(1) <= target) else {
-                self.settle(target);
+                if !self.is_given_by_clock() {
+                    self.settle(target);
+                }
                 return Ok(Progress::Done);
             };
             if !cx.has_room() {
                 return Ok(Progress::More);
             }
             self.fire(end, cx)?;
-            self.settle(end.saturating_sub(1));
+            if self.is_given_by_clock() {
+                self.forget(end);
+            } else {
+                self.settle(end.saturating_sub(1));
+            }
         }
     }
 
@@ -249,7 +267,8 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         }
         let panes = self.panes.as_ref().expect("an operator is opened before its first watermark");
         let fired = &self.fired;
-        let takes = |hash: KeyHash| !fired.any_ahead() || fired.of(hash) < end.saturating_sub(1);
+        let by_clock = self.is_given_by_clock();
+        let takes = |hash: KeyHash| by_clock || !fired.any_ahead() || fired.of(hash) < end.saturating_sub(1);
         self.merged.clear();
         let (start, windows) = match self.work {
             Panework::Shared(grid) => (grid.start_of(end), grid.start_of(end)..end),
@@ -282,10 +301,14 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             if last.saturating_sub(1) > self.fired.all() {
                 return;
             }
+            self.forget(pane);
+        }
+    }
+
+    fn forget(&mut self, pane: i64) {
+        if let (Some(panes), Some(distincts)) = (&mut self.panes, &mut self.distincts) {
             panes.drop_namespace(pane);
-            if let Some(distincts) = &mut self.distincts {
-                distincts.drop_namespace(pane);
-            }
+            distincts.drop_namespace(pane);
         }
     }
 }
@@ -317,12 +340,18 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
     fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         match self.spec.time {
             // The input has ended: what its windows hold is not left behind.
-            WindowTime::ProcTime if watermark != Timestamp::MAX => Ok(Progress::Done),
+            WindowTime::ProcTime | WindowTime::Windowed { by_clock: true, .. } if watermark != Timestamp::MAX => {
+                Ok(Progress::Done)
+            }
             _ => self.advance(watermark.0, cx),
         }
     }
 
     fn next_processing_time(&self) -> Option<Timestamp> {
+        if self.is_given_by_clock() {
+            let first = self.panes.as_ref()?.namespaces().next()?;
+            return Some(Timestamp(first.saturating_add(GRACE)));
+        }
         if self.spec.time != WindowTime::ProcTime {
             return None;
         }
@@ -334,7 +363,8 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
     }
 
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
-        self.advance(now.0.saturating_sub(1), cx)
+        let grace = if self.is_given_by_clock() { GRACE } else { 0 };
+        self.advance(now.0.saturating_sub(grace + 1), cx)
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {

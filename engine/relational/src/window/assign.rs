@@ -1,7 +1,7 @@
 //! Rows with the bounds of their windows, one row a window.
 //!
-//! Nothing is kept: a row goes out as often as there are windows that it is in, late or not, and its event time is then the window's
-//! last millisecond.
+//! A row's event time is then its window's last millisecond. Nothing is kept: a row goes out as often as there are windows that it is in,
+//! late or not. But a session's rows wait until it is over.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, Operator, OperatorError};
 
 use super::grid::Grid;
+use super::session_rows::SessionRowsOperator;
 use super::{Window, WindowTime, is_millis};
 use crate::assign_times::event_times;
 use crate::input::{Input, gather};
+use crate::key::{KeyForm, by_key_form};
 use crate::output::{OUTPUT_ROWS, emit};
 use crate::word::words_to_array;
 
-/// Adds window columns to rows, one row a window. Windows that rows bring along, and sessions, are none of its business.
+/// Adds window columns to rows, one row a window. Windows that rows bring along are none of its business.
 #[derive(Debug, Clone)]
 pub struct WindowAssign {
     /// How time is cut.
@@ -43,12 +45,12 @@ impl WindowAssign {
     /// An instance.
     ///
     /// # Errors
-    /// A window that is none, a session, or a schema that is not that of the result.
+    /// A window that is none, one that rows bring along, or a schema that is not that of the result.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
         super::check_lengths(self.window)?;
-        let Some(grid) = Grid::of(self.window).filter(|_| !matches!(self.time, WindowTime::Windowed { .. })) else {
-            return crate::refusal::not_supported(&format!("{self} without an aggregate over it"));
-        };
+        if matches!(self.time, WindowTime::Windowed { .. }) {
+            return crate::refusal::not_supported(&format!("{self} over rows that are in windows"));
+        }
         let types =
             |schema: &SchemaRef| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
         let (given, input) = (types(&self.schema), types(&self.input_schema));
@@ -56,6 +58,11 @@ impl WindowAssign {
             return Err(OperatorError::new(format!("{self} does not give {:?}", self.schema))
                 .hint("the input's columns, then the window's start, end and time as timestamps in milliseconds"));
         }
+        if let Window::Session { gap } = self.window {
+            let form = KeyForm::of(&self.input_schema, &self.keys);
+            return by_key_form!(form, K => Ok(Box::new(SessionRowsOperator::<K>::new(self, gap)?)));
+        }
+        let grid = Grid::of(self.window).expect("only sessions are not aligned");
         Ok(Box::new(AssignOperator { spec: self, grid }))
     }
 }
@@ -159,8 +166,9 @@ mod tests {
                 .schema()
                 .clone(),
         });
-        let session = Arc::new(WindowAssign { window: Window::Session { gap: 5 }, ..spec.as_ref().clone() });
-        assert!(session.operator().err().unwrap().to_string().contains("not supported yet"));
+        let windowed = WindowTime::Windowed { start: 1, end: 2, by_clock: false };
+        let given = Arc::new(WindowAssign { time: windowed, ..spec.as_ref().clone() });
+        assert!(given.operator().err().unwrap().to_string().contains("not supported yet"));
         let mut harness = Harness::of(move || spec.clone().operator(), &[]);
         let error = harness.try_push(0, table.frame(&format!("+I 1 @{}", i64::MIN))).unwrap_err();
         assert!(error.to_string().contains("event time"), "{error}");

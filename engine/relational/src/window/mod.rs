@@ -9,6 +9,7 @@ mod merged;
 mod give;
 mod aligned;
 mod session;
+mod session_rows;
 #[cfg(test)]
 mod tests;
 
@@ -71,12 +72,14 @@ pub enum WindowTime {
     Column(usize),
     /// The time at which they come.
     ProcTime,
-    /// Rows are in windows already: a window ends with the watermark, and `Window` is not looked at.
+    /// Rows are in windows already, and `Window` is not looked at: a window ends with the watermark, or a little after it by the clock.
     Windowed {
         /// The column of the window's start.
         start: usize,
         /// The column of the window's end.
         end: usize,
+        /// Whether windows are of processing time: then no row is late, and what comes after its window makes another row of it.
+        by_clock: bool,
     },
 }
 
@@ -132,7 +135,7 @@ impl fmt::Display for WindowAggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WindowAggregate(groupBy=[{}], window=[", columns(&self.keys))?;
         match self.time {
-            WindowTime::Windowed { start, end } => write!(f, "win_start=[${start}], win_end=[${end}]")?,
+            WindowTime::Windowed { start, end, .. } => write!(f, "win_start=[${start}], win_end=[${end}]")?,
             _ => write!(f, "{}", self.window)?,
         }
         write!(f, "], select=[{}])", list(&self.calls))
@@ -148,7 +151,7 @@ impl WindowAggregate {
 
     fn state_keys(&self) -> Vec<usize> {
         let mut keys = self.keys.clone();
-        if let WindowTime::Windowed { start, end } = self.time {
+        if let WindowTime::Windowed { start, end, .. } = self.time {
             keys.extend([start, end]);
         }
         keys
@@ -219,6 +222,6 @@ fn no_event_time() -> OperatorError {
         .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()")
 }
 
-fn is_millis(data_type: &DataType) -> bool {
+pub(crate) fn is_millis(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(TimeUnit::Millisecond, _))
 }

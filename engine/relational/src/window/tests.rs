@@ -72,6 +72,27 @@ fn windows_fire_with_the_watermark_and_late_rows_come_out_at_the_side() {
 }
 
 #[test]
+fn windows_of_the_clock_that_rows_bring_along_are_waited_for_and_take_what_comes_after() {
+    let spec = spec(Window::Tumble { size: 10, offset: 0 }, true);
+    let time = WindowTime::Windowed { start: 2, end: 3, by_clock: true };
+    let mut harness = harness(WindowAggregate { time, ..spec });
+    harness.push(0, input().frame("+I 1 7 0 10 @9\n+I 1 7 10 20 @19"));
+    harness.watermark(15);
+    harness.processing_time(209);
+    assert_eq!(rows(&harness.take()), "");
+    harness.push(0, input().frame("+I 1 9 0 10 @9"));
+    harness.processing_time(210);
+    assert_eq!(rows(&harness.take()), "+I 1 2 9 2 0 10 @9");
+    harness.push(0, input().frame("+I 1 5 0 10 @9"));
+    harness.processing_time(211);
+    assert_eq!(rows(&harness.take()), "+I 1 1 5 1 0 10 @9");
+    assert_eq!(harness.counters.late.get(), 0);
+    harness.finish();
+    assert_eq!(rows(&harness.take()), "+I 1 1 7 1 10 20 @19");
+    assert_eq!(harness.state_entries(), 0);
+}
+
+#[test]
 fn sessions_join_and_a_late_row_may_still_belong_to_one() {
     let mut harness = harness(spec(Window::Session { gap: 10 }, false));
     harness.push(0, input().frame("+I 1 1 0 0 @0\n+I 1 2 0 0 @25\n+I 2 3 0 0 @100"));
@@ -299,7 +320,7 @@ proptest! {
         let given = which == 4;
         let distinct = !plain && (given || !matches!(window, Window::Session { .. }));
         let spec = spec(window, distinct);
-        let time = if given { WindowTime::Windowed { start: 2, end: 3 } } else { WindowTime::RowTime };
+        let time = if given { WindowTime::Windowed { start: 2, end: 3, by_clock: false } } else { WindowTime::RowTime };
         let spec = WindowAggregate { time, ..spec };
         let (mut steps, mut lines) = (vec![], vec![]);
         let mut rows_in = 0;

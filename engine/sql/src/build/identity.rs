@@ -13,8 +13,8 @@ use arrow_schema::Schema;
 use yeoul_frame::hash_bytes;
 use yeoul_relational::{
     AggregateCall, Calc, ChangelogNormalize, Deduplicate, Expand, Expression, GroupAggregate, IntervalJoin,
-    MatchRecognize, OverAggregate, OverCall, Projected, Rank, RegularJoin, SortLimit, TemporalJoin, TemporalSort,
-    Unnest, WindowAggregate, WindowAssign, WindowJoin,
+    MatchRecognize, OverAggregate, OverCall, Projected, Rank, RegularJoin, ShiftTimes, SortLimit, TemporalJoin,
+    TemporalSort, Unnest, WindowAggregate, WindowAssign, WindowJoin, WindowTime,
 };
 
 use crate::catalog::Table;
@@ -205,6 +205,14 @@ fn calls(calls: &[AggregateCall]) -> String {
     calls.iter().map(call).collect::<Vec<_>>().join(", ")
 }
 
+/// Windows that rows bring along are as they were before there were some of the clock.
+fn of_time(time: WindowTime) -> String {
+    match time {
+        WindowTime::Windowed { start, end, by_clock: false } => format!("Windowed {{ start: {start}, end: {end} }}"),
+        other => format!("{other:?}"),
+    }
+}
+
 /// What an operator is told, by columns' numbers in its inputs. Each field of a specification is named here, so that a new one
 /// cannot be forgotten.
 fn words(operator: &Operator) -> String {
@@ -227,7 +235,7 @@ fn words(operator: &Operator) -> String {
             input_schema: _,
             retracting_input,
             schema: _,
-        }) => format!("{window:?} {time:?} {keys:?} {} {properties:?} {retracting_input}", calls(of)),
+        }) => format!("{window:?} {} {keys:?} {} {properties:?} {retracting_input}", of_time(*time), calls(of)),
         Operator::RegularJoin(RegularJoin {
             kind,
             left_keys,
@@ -341,10 +349,18 @@ fn words(operator: &Operator) -> String {
             format!("{order:?} {offset} {limit} {retracting_input} {update_before}")
         }
         Operator::TemporalSort(TemporalSort { time, order, schema: _ }) => format!("{time:?} {order:?}"),
-        Operator::Expand(Expand { sets, columns, schema: _ }) => format!("{sets:?} {columns:?}"),
+        Operator::Expand(Expand { sets, ids, columns, schema: _ }) => {
+            // The numbers of sets that differ follow from them.
+            let bits = |set: &Vec<bool>| set.iter().fold(0u64, |bits, within| bits << 1 | u64::from(!within));
+            if sets.iter().map(bits).eq(ids.iter().copied()) {
+                return format!("{sets:?} {columns:?}");
+            }
+            format!("{sets:?} {ids:?} {columns:?}")
+        }
         Operator::Unnest(Unnest { column, keep_empty, ordinality, input_schema: _, schema: _ }) => {
             format!("{column} {keep_empty} {ordinality}")
         }
+        Operator::ShiftTimes(ShiftTimes { clock, from, to, schema: _ }) => format!("{clock} {from:?} {to:?}"),
         Operator::WindowAssign(WindowAssign { window, time, keys, input_schema: _, schema: _ }) => {
             format!("{window:?} {time:?} {keys:?}")
         }

@@ -26,6 +26,7 @@ impl Builder<'_> {
             Operator::Rank(spec) => of!(spec),
             Operator::Deduplicate(spec) => of!(spec),
             Operator::Union(spec) => of!(spec),
+            Operator::ShiftTimes(spec) => of!(spec),
             Operator::WindowAssign(spec) => of!(spec),
             Operator::Expand(spec) => of!(spec),
             Operator::IntervalJoin(spec) => of!(spec),

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
 use datafusion_expr::expr::AggregateFunction as AggregateExpr;
-use datafusion_expr::{Aggregate, Expr, GroupingSet};
+use datafusion_expr::{Aggregate, Expr};
 use yeoul_relational::{
-    AggregateCall, AggregateFunction, Expand, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty,
-    WindowTime,
+    AggregateCall, AggregateFunction, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty, WindowTime,
 };
 
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, Operator, State};
+use super::grouping::Sets;
 use super::stream::{Base, Stream, bind, slots_of, substitute, window_traits};
 use super::{Lowering, kept};
 use crate::error::{Result, SqlError};
@@ -30,6 +30,19 @@ struct Grouped {
     legacy: Option<usize>,
     /// The old form's time.
     time: Option<usize>,
+    /// Whether windows are cut by the clock of a zone.
+    local: bool,
+}
+
+/// What an aggregate is of.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    /// Where the groups stand; none: in the window.
+    keys: &'a [Option<usize>],
+    calls: &'a [AggregateCall],
+    /// The plan's columns.
+    fields: &'a [Arc<Field>],
+    sets: Option<&'a Sets>,
 }
 
 impl Lowering<'_> {
@@ -47,7 +60,7 @@ impl Lowering<'_> {
                 "a window is over a column with a WATERMARK, or one declared AS PROCTIME(); it stops being one where it is computed with or regularly joined",
             ));
         };
-        self.in_utc(order, self.output_schema(&stream)?.field(time).data_type())?;
+        self.by_utc(order)?;
         let key = |column: &Expr| {
             slot_of(column)
                 .ok_or_else(|| SqlError::unsupported("PARTITION BY of SESSION by something that is no column"))
@@ -70,7 +83,7 @@ impl Lowering<'_> {
         let schema = aggregate.input.schema();
         let (sets, groups) = match aggregate.group_expr.as_slice() {
             [Expr::GroupingSet(set)] => {
-                let (columns, sets) = grouping_sets(set)?;
+                let (sets, columns) = Sets::of(set)?;
                 (Some(sets), columns)
             }
             columns => (None, columns.to_vec()),
@@ -84,7 +97,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        let grouped = self.grouped(&mut stream, &groups, &read)?;
+        let grouped = self.grouped(&mut stream, &groups, &read, sets.as_ref())?;
         // A column for each key, argument and filter; equal ones once.
         let mut columns: Vec<Expr> = Vec::new();
         let mut keys = Vec::new();
@@ -115,19 +128,17 @@ impl Lowering<'_> {
         let aliases = stream.aliases.clone();
         let fields: Vec<Arc<Field>> = aggregate.schema.fields().iter().cloned().collect();
         if let Some(grouped) = grouped {
-            if sets.is_some() {
-                return Err(SqlError::unsupported("GROUPING SETS, CUBE or ROLLUP over a window")
-                    .hint("aggregate each set in a query of its own, and put them together with UNION ALL"));
-            }
-            return self.window_aggregate(stream, &grouped, &keys, columns, names, &calls, &fields, aliases);
+            let parts = Parts { keys: &keys, calls: &calls, fields: &fields, sets: sets.as_ref() };
+            return self.window_aggregate(stream, &grouped, &parts, columns, names, aliases);
         }
         let stream = self.project(stream, &columns, names)?;
         let mut input = self.materialise(stream)?;
-        let mut keys: Vec<usize> = keys.into_iter().flatten().collect();
+        let mut columns: Vec<usize> = keys.iter().copied().flatten().collect();
         if let Some(sets) = sets {
-            input = self.expand(input, &keys, sets, &fields[keys.len()])?;
-            keys.push(self.plan.nodes[input].schema.fields().len() - 1);
+            input = self.expand(input, &keys, &sets, &fields[keys.len()]);
+            columns.push(self.plan.nodes[input].schema.fields().len() - 1);
         }
+        let keys = columns;
         let ttl = self.ttl(&aliases);
         let of = self.plan.nodes[input].clone();
         let output: Vec<Field> = self.named(&keys, &calls, &of.schema, &fields);
@@ -172,25 +183,37 @@ impl Lowering<'_> {
         output
     }
 
-    /// Windows are cut in UTC, and their bounds are of UTC; local times want both moved.
-    fn in_utc(&self, order: TimeOrder, of: &DataType) -> Result<()> {
-        let local = order == TimeOrder::ProcTime || matches!(of, DataType::Timestamp(_, Some(_)));
-        if !local || self.settings.zone().is_utc() {
+    /// Windows of the clock are cut by UTC's.
+    fn by_utc(&self, order: TimeOrder) -> Result<()> {
+        if order != TimeOrder::ProcTime || self.settings.zone().is_utc() {
             return Ok(());
         }
         let zone = self.settings.get("table.local-time-zone").unwrap_or_default();
-        let time = if order == TimeOrder::ProcTime { "processing time" } else { "TIMESTAMP_LTZ" };
-        Err(SqlError::unsupported(format!("a window over {time} where 'table.local-time-zone' is '{zone}'"))
-            .hint("SET 'table.local-time-zone' = 'UTC', or make the event time a TIMESTAMP of local time"))
+        Err(SqlError::unsupported(format!("a window over processing time where 'table.local-time-zone' is '{zone}'"))
+            .hint("SET 'table.local-time-zone' = 'UTC', or use a column with a WATERMARK"))
     }
 
     /// The window among the grouping expressions, if there is one; `read` are arguments and filters.
-    fn grouped(&mut self, stream: &mut Stream, groups: &[Expr], read: &[Expr]) -> Result<Option<Grouped>> {
+    fn grouped(
+        &mut self,
+        stream: &mut Stream,
+        groups: &[Expr],
+        read: &[Expr],
+        sets: Option<&Sets>,
+    ) -> Result<Option<Grouped>> {
+        let in_all = |index: usize| sets.is_none_or(|sets| sets.all_have(index));
         for (index, group) in groups.iter().enumerate() {
             if let Expr::ScalarFunction(function) = group
                 && matches!(function.func.name(), "tumble" | "hop" | "session")
             {
                 let (window, time) = legacy_window(function.func.name(), &function.args)?;
+                if !in_all(index) {
+                    return Err(SqlError::unsupported(format!(
+                        "a grouping set without {}, which others have",
+                        function.func.name().to_uppercase()
+                    ))
+                    .hint("name the window in each of the sets"));
+                }
                 let place = slot_of(&time).and_then(|slot| Some((slot, self.traits(stream).get(slot)?.time?)));
                 let (time, order) = place.ok_or_else(|| {
                     SqlError::new(format!(
@@ -199,7 +222,8 @@ impl Lowering<'_> {
                     ))
                     .hint("group by a column with a WATERMARK, or one declared AS PROCTIME()")
                 })?;
-                self.in_utc(order, self.output_schema(stream)?.field(time).data_type())?;
+                self.by_utc(order)?;
+                let local = self.is_local(order, self.output_schema(stream)?.field(time).data_type());
                 return Ok(Some(Grouped {
                     window,
                     order,
@@ -207,6 +231,7 @@ impl Lowering<'_> {
                     attached: None,
                     legacy: Some(index),
                     time: Some(time),
+                    local,
                 }));
             }
         }
@@ -214,6 +239,10 @@ impl Lowering<'_> {
         let of = |group: &Expr| slot_of(group).and_then(|slot| traits.get(slot)?.window);
         let bounds: Vec<Option<WindowProperty>> =
             groups.iter().map(|group| of(group).map(|window| window.property)).collect();
+        if (0..groups.len()).any(|index| bounds[index].is_some() && !in_all(index)) {
+            // A set without the window is one of all windows: bounds are plain columns.
+            return Ok(None);
+        }
         let has = |wanted| bounds.contains(&Some(wanted));
         if !has(WindowProperty::Start) || !has(WindowProperty::End) {
             // Bounds that are not both grouped by are plain columns.
@@ -221,9 +250,10 @@ impl Lowering<'_> {
         }
         let Some(found) = groups.iter().find_map(of) else { return Ok(None) };
         // A filter, a key or an argument that reads a bound needs rows that have it.
-        if let Base::Windowed { input, keys, .. } = &stream.base {
+        if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
             let width = input.projection.len();
             let session = matches!(found.window, Window::Session { .. });
+            let local = self.is_local(*order, self.output_schema(input)?.field(*time).data_type());
             let bound = |expr: &Expr| slots_of(expr).iter().any(|slot| *slot >= width);
             let mut reads = stream.filters.iter().any(bound);
             let mut beside = Vec::new();
@@ -234,24 +264,14 @@ impl Lowering<'_> {
                 reads |= bound(&substitute(expr, &stream.projection)?);
             }
             reads |= beside.iter().any(bound);
-            if session && reads {
-                return Err(SqlError::unsupported(
-                    "a filter, a key or an argument that reads a bound of SESSION, in the aggregate over it",
-                )
-                .hint("the bounds are known once the session is over: read them in a query over the aggregate"));
-            }
             if session {
+                // Sessions are by their own keys: where groups are others, rows get their session first.
                 let (mut by, mut keys) = (beside.iter().map(slot_of).collect::<Vec<_>>(), keys.clone());
                 by.sort_unstable();
                 by.dedup();
                 keys.sort_unstable();
                 keys.dedup();
-                if by != keys.into_iter().map(Some).collect::<Vec<_>>() {
-                    return Err(SqlError::unsupported(
-                        "an aggregate over SESSION whose PARTITION BY names other columns than GROUP BY",
-                    )
-                    .hint("group by window_start, window_end and just the columns of SESSION's PARTITION BY"));
-                }
+                reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
             }
             if let Window::Hop { size, slide, .. } = found.window
                 && size % slide != 0
@@ -269,33 +289,32 @@ impl Lowering<'_> {
                     attached: None,
                     legacy: None,
                     time: None,
+                    local,
                 }));
             }
             *stream = self.settled(stream.clone())?;
+            if local {
+                return Ok(None);
+            }
         }
         let place = |wanted| {
             groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
         };
         let attached = place(WindowProperty::Start).zip(place(WindowProperty::End));
-        if found.order == TimeOrder::ProcTime {
-            return Err(SqlError::unsupported("an aggregate over rows that are in windows of processing time already")
-                .hint("aggregate straight over the window table function, or use a column with a WATERMARK"));
-        }
-        Ok(Some(Grouped { window: found.window, order: found.order, bounds, attached, legacy: None, time: None }))
+        let (window, order) = (found.window, found.order);
+        Ok(Some(Grouped { window, order, bounds, attached, legacy: None, time: None, local: false }))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one aggregate")]
     fn window_aggregate(
         &mut self,
         stream: Stream,
         grouped: &Grouped,
-        keys: &[Option<usize>],
+        parts: &Parts<'_>,
         mut columns: Vec<Expr>,
         mut names: Vec<String>,
-        calls: &[AggregateCall],
-        fields: &[Arc<Field>],
         aliases: Vec<String>,
     ) -> Result<Stream> {
+        let Parts { keys, calls, fields, sets } = *parts;
         let rowtime = match grouped.order {
             TimeOrder::RowTime => WindowTime::RowTime,
             TimeOrder::ProcTime => WindowTime::ProcTime,
@@ -305,7 +324,7 @@ impl Lowering<'_> {
             let width = columns.len();
             let (start, end) = (column(&mut columns, slot(start)), column(&mut columns, slot(end)));
             names.extend((width..columns.len()).map(|index| format!("$w{index}")));
-            time = WindowTime::Windowed { start, end };
+            time = WindowTime::Windowed { start, end, by_clock: grouped.order == TimeOrder::ProcTime };
         }
         // The window's own columns are added by the aggregate: below it there are rows without windows.
         let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
@@ -334,20 +353,35 @@ impl Lowering<'_> {
             }
         };
         let of_window = |index: &usize| grouped.bounds[*index].is_some() || grouped.legacy == Some(*index);
-        let input = self.materialise(stream)?;
-        let of = self.plan.nodes[input].clone();
+        let mut input = self.materialise(stream)?;
         let plain: Vec<usize> = (0..keys.len()).filter(|index| !of_window(index)).collect();
-        let key_columns: Vec<usize> = plain.iter().filter_map(|index| keys[*index]).collect();
+        let mut key_columns: Vec<usize> = plain.iter().filter_map(|index| keys[*index]).collect();
+        let number = sets.map(|_| keys.len());
+        if let Some(sets) = sets {
+            if late.is_some() {
+                return Err(SqlError::unsupported("late rows of an aggregate over GROUPING SETS, CUBE or ROLLUP")
+                    .hint("each row is late in every set: read them in a query over one of the sets"));
+            }
+            input = self.expand(input, keys, sets, &fields[keys.len()]);
+            key_columns.push(self.plan.nodes[input].schema.fields().len() - 1);
+        }
+        if grouped.local {
+            let from = if let WindowTime::Column(column) = time { Some(column) } else { None };
+            input = self.by_wall(input, from);
+            time = WindowTime::RowTime;
+        }
+        let of = self.plan.nodes[input].clone();
         let mut properties = vec![WindowProperty::Start, WindowProperty::End];
         if grouped.legacy.is_some() || grouped.bounds.contains(&Some(WindowProperty::Time)) {
             properties.push(WindowProperty::Time);
         }
         let mut output: Vec<Field> = plain
             .iter()
+            .chain(&number)
             .zip(&key_columns)
             .map(|(index, column)| of.schema.field(*column).clone().with_name(fields[*index].name()))
             .collect();
-        for (call, field) in calls.iter().zip(&fields[keys.len()..]) {
+        for (call, field) in calls.iter().zip(&fields[keys.len() + number.iter().len()..]) {
             output.push(Field::new(field.name(), call.result.clone(), field.is_nullable()));
         }
         let timestamp = DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
@@ -363,7 +397,7 @@ impl Lowering<'_> {
         upsert.extend([first, first + 1]);
         // Rows that bring their window along are kept by it, too.
         let mut kept_by = key_columns.clone();
-        if let WindowTime::Windowed { start, end } = time {
+        if let WindowTime::Windowed { start, end, .. } = time {
             kept_by.extend([start, end]);
         }
         let exchange = if kept_by.is_empty() { Exchange::Single } else { Exchange::Hash(kept_by) };
@@ -385,8 +419,12 @@ impl Lowering<'_> {
             traits,
             state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
         };
-        let node = self.add(node);
+        let mut node = self.add(node);
         self.meets_late(late, node);
+        if grouped.local {
+            let of_time = properties.iter().position(|property| *property == WindowProperty::Time);
+            node = self.by_instants(node, of_time.map(|place| first + place));
+        }
         // The plan's order: groups as they were written, then calls.
         let bound = |property: WindowProperty| {
             properties.iter().position(|known| *known == property).map(|index| slot(first + index))
@@ -401,7 +439,8 @@ impl Lowering<'_> {
                 slot(plain.iter().position(|plain| *plain == index).unwrap_or(0))
             });
         }
-        projection.extend((0..calls.len()).map(|index| slot(plain.len() + index)));
+        // The number of the set, then the calls.
+        projection.extend((plain.len()..first).map(slot));
         let names = fields.iter().map(|field| field.name().clone()).collect();
         Ok(Stream { projection, names, aliases, ..self.read(node) })
     }
@@ -417,23 +456,6 @@ impl Lowering<'_> {
             return part.data_type().clone();
         }
         DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None)
-    }
-
-    fn expand(&mut self, input: NodeId, keys: &[usize], sets: Vec<Vec<bool>>, id: &Arc<Field>) -> Result<NodeId> {
-        let of = self.plan.nodes[input].clone();
-        let mut fields: Vec<Field> = of.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
-        for key in keys {
-            fields[*key] = fields[*key].clone().with_nullable(true);
-        }
-        fields.push(id.as_ref().clone());
-        let schema = Arc::new(Schema::new(fields));
-        let spec = Expand { sets, columns: keys.to_vec(), schema: Arc::clone(&schema) };
-        let mut node =
-            Node::over(Operator::Expand(spec), vec![Input { node: input, exchange: Exchange::Forward }], &of);
-        node.schema = schema;
-        node.upsert_keys.clear();
-        node.traits.push(ColumnTrait::default());
-        Ok(self.add(node))
     }
 
     fn call(
@@ -521,32 +543,4 @@ fn legacy_window(name: &str, args: &[Expr]) -> Result<(Window, Expr)> {
 fn legacy_row(first: usize) -> Result<Expr> {
     let call = crate::functions::scalar("window_row").ok_or_else(|| SqlError::new("no window_row"))?;
     Ok(call.call(vec![slot(first), slot(first + 1), slot(first + 2)]))
-}
-
-/// The columns of all sets, and for each set which are in it.
-fn grouping_sets(set: &GroupingSet) -> Result<(Vec<Expr>, Vec<Vec<bool>>)> {
-    let columns: Vec<Expr> = set.distinct_expr().into_iter().cloned().collect();
-    let sets: Vec<Vec<Expr>> = match set {
-        GroupingSet::GroupingSets(sets) => sets.clone(),
-        GroupingSet::Rollup(columns) => (0..=columns.len()).rev().map(|length| columns[..length].to_vec()).collect(),
-        GroupingSet::Cube(columns) => {
-            if columns.len() > 10 {
-                return Err(SqlError::new(format!("CUBE of {} columns has more than a thousand sets", columns.len())));
-            }
-            let chosen = |bits: usize| {
-                let at = |(index, column): (usize, &Expr)| ((bits >> index) & 1 == 0).then(|| column.clone());
-                columns.iter().enumerate().filter_map(at).collect()
-            };
-            (0..1usize << columns.len()).map(chosen).collect()
-        }
-    };
-    let within: Vec<Vec<bool>> =
-        sets.iter().map(|set| columns.iter().map(|column| set.contains(column)).collect()).collect();
-    if (1..within.len()).any(|index| within[..index].contains(&within[index])) {
-        // Their rows would fall into one group: nothing tells the two apart but their place.
-        return Err(
-            SqlError::unsupported("two equal sets in GROUPING SETS, CUBE or ROLLUP").hint("leave one of them out")
-        );
-    }
-    Ok((columns, within))
 }

@@ -87,7 +87,7 @@ fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
         }
         Operator::Rank(rank) => !matches!(rank.strategy, RankStrategy::Update { .. }),
         Operator::ChangelogNormalize(_) => false,
-        Operator::Union(_) | Operator::AssignTimes(_) | Operator::LookupJoin(_) => before,
+        Operator::Union(_) | Operator::AssignTimes(_) | Operator::ShiftTimes(_) | Operator::LookupJoin(_) => before,
         _ => true,
     }
 }

@@ -150,6 +150,7 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
         Operator::AssignTimes(times) => {
             format!("rowtime=[{}], watermark=[{0} - {}]", columns(&[times.column]), millis(times.delay))
         }
+        Operator::ShiftTimes(spec) => spec.clock.to_string(),
         Operator::WindowAssign(spec) => format!("window=[{}], time={}", spec.window, time(&spec.time, input)),
         Operator::Expand(spec) => {
             let sets: Vec<String> = spec
@@ -323,7 +324,7 @@ fn time(time: &WindowTime, input: Option<&Schema>) -> String {
         WindowTime::RowTime => "rowtime".to_owned(),
         WindowTime::Column(column) => input.map_or_else(String::new, |schema| list(schema, &[*column])),
         WindowTime::ProcTime => "proctime".to_owned(),
-        WindowTime::Windowed { start, end } => {
+        WindowTime::Windowed { start, end, .. } => {
             input.map_or_else(String::new, |schema| format!("[{}]", list(schema, &[*start, *end])))
         }
     }

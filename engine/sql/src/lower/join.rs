@@ -272,10 +272,6 @@ impl Lowering<'_> {
         left_aliases: &[String],
         right_aliases: &[String],
     ) -> Result<NodeId> {
-        if sides.left_keys.is_empty() && residual.is_none() && kind == JoinKind::Inner {
-            // Flink plans this too, on one shard; it is nearly never meant.
-            return Err(SqlError::unsupported("a join without a condition").hint("write JOIN … ON a.key = b.key"));
-        }
         let (left_ttl, right_ttl) = (self.ttl(left_aliases), self.ttl(right_aliases));
         let (left, right) = (self.plan.nodes[sides.left].clone(), self.plan.nodes[sides.right].clone());
         let inner = matches!(kind, JoinKind::Inner | JoinKind::Semi);

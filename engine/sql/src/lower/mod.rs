@@ -10,7 +10,9 @@ mod bounds;
 mod changes;
 mod explain;
 mod graph;
+mod grouping;
 mod join;
+mod local;
 mod lookup;
 mod matching;
 mod over;
@@ -18,6 +20,7 @@ mod scan;
 mod sort;
 mod stream;
 mod times;
+mod unnest;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,7 +41,7 @@ pub(crate) use times::asks as asks_for_times;
 use crate::catalog::Table;
 use crate::error::{Result, SqlError};
 use crate::expression::{Compiled, compile, slots};
-use crate::plan::{self, MatchNode, VersionedNode, WindowNode};
+use crate::plan::{self, MatchNode, UnnestNode, VersionedNode, WindowNode};
 use crate::settings::Settings;
 use stream::{Base, Stream};
 
@@ -173,8 +176,11 @@ impl<'a> Lowering<'a> {
             }
             LogicalPlan::Filter(filter) => {
                 let stream = self.lower(&filter.input)?;
-                let predicate = self.bound(std::slice::from_ref(&filter.predicate), filter.input.schema())?;
-                self.filter(stream, &predicate)
+                // The optimiser may put what keeps a versioned table's time where it is true and says nothing.
+                let parts = datafusion_expr::utils::split_conjunction(&filter.predicate).into_iter();
+                let parts: Vec<Expr> = parts.filter(|part| !plan::is_as_of(part)).cloned().collect();
+                let predicates = self.bound(&parts, filter.input.schema())?;
+                self.filter(stream, &predicates)
             }
             LogicalPlan::SubqueryAlias(alias) => {
                 let mut stream = self.lower(&alias.input)?;
@@ -191,13 +197,17 @@ impl<'a> Lowering<'a> {
             LogicalPlan::Values(values) => self.values(&values.values, &values.schema),
             LogicalPlan::EmptyRelation(empty) if empty.produce_one_row => self.values(&[Vec::new()], &empty.schema),
             LogicalPlan::EmptyRelation(empty) => self.values(&[], &empty.schema),
-            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::Unnest(_) => {
+                Err(SqlError::unsupported("UNNEST in SELECT").hint("write FROM t CROSS JOIN UNNEST(t.a) AS u (x)"))
+            }
             LogicalPlan::Extension(extension) => {
                 let any = extension.node.as_any();
                 if let Some(node) = any.downcast_ref::<WindowNode>() {
                     self.window(node)
                 } else if let Some(node) = any.downcast_ref::<MatchNode>() {
                     self.matching(node)
+                } else if let Some(node) = any.downcast_ref::<UnnestNode>() {
+                    self.unnest(node)
                 } else if any.is::<VersionedNode>() {
                     Err(SqlError::new("FOR SYSTEM_TIME AS OF stands outside of a join")
                         .hint("write FROM o JOIN r FOR SYSTEM_TIME AS OF o.ts ON o.key = r.key"))
@@ -219,6 +229,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn compiled(&self, expr: &Expr, schema: &Schema) -> Result<Compiled> {
+        refuse_misplaced(expr)?;
         compile(expr, schema, self.settings).map_err(|error| plan::explained(&error))
     }
 
@@ -343,6 +354,33 @@ impl Node {
             state: None,
         }
     }
+}
+
+/// Refuses what has a meaning elsewhere only.
+fn refuse_misplaced(expr: &Expr) -> Result<()> {
+    use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+    let mut found = Ok(());
+    // Nothing in the closure fails.
+    let _ = expr.apply(|part| {
+        found = match part {
+            Expr::ScalarFunction(function) if matches!(function.func.name(), "tumble" | "hop" | "session") => {
+                let name = function.func.name().to_uppercase();
+                Err(SqlError::new(format!(
+                    "{name} or {name}_START, {name}_END stand in a query that is not grouped by {name}"
+                ))
+                .hint(format!(
+                    "write GROUP BY {name}(…) with the same arguments, or the table function: FROM TABLE({name}(…))"
+                )))
+            }
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => {
+                Err(SqlError::unsupported("a subquery in this place")
+                    .hint("subqueries stand in WHERE, HAVING and SELECT; elsewhere write a join"))
+            }
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    });
+    found
 }
 
 /// State that is kept for as long as `ttl` says.

@@ -1,14 +1,14 @@
-//! ORDER BY, LIMIT, and UNNEST.
+//! ORDER BY and LIMIT.
 
 use std::sync::Arc;
 
 use arrow_schema::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Expr, Limit, LogicalPlan, Sort};
-use yeoul_relational::{SortKey, SortLimit, TemporalSort, Unnest};
+use yeoul_relational::{SortKey, SortLimit, TemporalSort};
 
 use super::aggregate::column;
-use super::graph::{Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator};
+use super::graph::{Changes, Exchange, Input, Node, NodeId, Operator};
 use super::stream::{Stream, bind};
 use super::{Lowering, kept};
 use crate::error::{Result, SqlError};
@@ -108,42 +108,6 @@ impl Lowering<'_> {
 
     fn first_columns(&self, node: NodeId, names: Vec<String>) -> Stream {
         Stream { projection: (0..names.len()).map(slot).collect(), names, ..self.read(node) }
-    }
-
-    pub(super) fn unnest(&mut self, unnest: &datafusion_expr::Unnest) -> Result<Stream> {
-        let stream = self.lower(&unnest.input)?;
-        let aliases = stream.aliases.clone();
-        let names: Vec<String> = unnest.schema.fields().iter().map(|field| field.name().clone()).collect();
-        let [(column, _)] = unnest.list_type_columns.as_slice() else {
-            return Err(
-                SqlError::unsupported("UNNEST of something else than one array").hint("unnest one array a FROM")
-            );
-        };
-        if !unnest.struct_type_columns.is_empty() {
-            return Err(SqlError::unsupported("UNNEST of a ROW").hint("name its fields: row.field"));
-        }
-        let input = self.materialise(stream)?;
-        let of = self.plan.nodes[input].clone();
-        let DataType::List(item) = of.schema.field(*column).data_type() else {
-            return Err(SqlError::unsupported("UNNEST of something else than an array"));
-        };
-        let mut fields: Vec<_> = of.schema.fields().iter().cloned().collect();
-        fields[*column] = Arc::new(item.as_ref().clone().with_name(fields[*column].name()));
-        let schema = Arc::new(arrow_schema::Schema::new(fields));
-        let spec = Unnest {
-            column: *column,
-            keep_empty: unnest.options.preserve_nulls(),
-            ordinality: false,
-            input_schema: Arc::clone(&of.schema),
-            schema: Arc::clone(&schema),
-        };
-        let mut node =
-            Node::over(Operator::Unnest(spec), vec![Input { node: input, exchange: Exchange::Forward }], &of);
-        node.schema = schema;
-        node.upsert_keys.clear();
-        node.traits[*column] = ColumnTrait::default();
-        let node = self.add(node);
-        Ok(Stream { aliases, ..self.first_columns(node, names) })
     }
 }
 

@@ -13,9 +13,10 @@ use yeoul_relational::{
 };
 
 use super::Lowering;
-use super::graph::{ColumnTrait, Exchange, Input, Node, NodeId, Operator, WindowColumn};
+use super::graph::{Bound, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
+use super::unnest::Unnested;
 use crate::catalog::Table;
-use crate::error::{Result, SqlError};
+use crate::error::Result;
 use crate::expression::{slot, slot_of};
 use crate::functions::{PROCTIME, row};
 use crate::plan::{WINDOW_COLUMNS, explained};
@@ -47,6 +48,8 @@ pub(super) enum Base {
     Windowed { input: Box<Stream>, window: Window, order: TimeOrder, time: usize, keys: Vec<usize> },
     /// An operator's rows with their number: its columns, then the number.
     Ranked { input: NodeId, partition: Vec<usize>, order: Vec<SortKey>, call: OverCall },
+    /// Rows with the elements of an array: the input's columns, then the elements, then their number.
+    Unnested(Box<Unnested>),
 }
 
 impl Stream {
@@ -205,6 +208,11 @@ impl Lowering<'_> {
                 fields.push(Arc::new(Field::new("rownum", DataType::Int64, false)));
                 Arc::new(Schema::new(fields))
             }
+            Base::Unnested(of) => {
+                let mut fields: Vec<Arc<Field>> = self.output_schema(&of.input)?.fields().iter().cloned().collect();
+                fields.extend(of.added().into_iter().map(Arc::new));
+                Arc::new(Schema::new(fields))
+            }
         })
     }
 
@@ -229,6 +237,11 @@ impl Lowering<'_> {
             Base::Ranked { input, .. } => {
                 let mut traits = self.plan.nodes[*input].traits.clone();
                 traits.push(ColumnTrait::default());
+                traits
+            }
+            Base::Unnested(of) => {
+                let mut traits = self.traits(&of.input);
+                traits.resize(traits.len() + of.added().len(), ColumnTrait::default());
                 traits
             }
         }
@@ -258,15 +271,23 @@ impl Lowering<'_> {
             }
             Base::Windowed { input, window, order, time: column, keys } => {
                 let schema = self.base_schema(&stream.base)?;
+                let local = self.is_local(*order, schema.field(*column).data_type());
+                let of_time = schema.fields().len() - 1;
                 let time = match order {
+                    TimeOrder::RowTime if local => WindowTime::RowTime,
                     TimeOrder::RowTime => WindowTime::Column(*column),
                     TimeOrder::ProcTime => WindowTime::ProcTime,
                 };
-                if matches!(window, Window::Session { .. }) {
-                    return Err(SqlError::unsupported("SESSION without an aggregate over it")
-                        .hint("group by window_start, window_end and the session's key"));
+                let session = matches!(window, Window::Session { .. });
+                let exchange = match session {
+                    false => Exchange::Forward,
+                    true if keys.is_empty() => Exchange::Single,
+                    true => Exchange::Hash(keys.clone()),
+                };
+                let mut input = self.materialise(input.as_ref().clone())?;
+                if local {
+                    input = self.by_wall(input, Some(*column));
                 }
-                let input = self.materialise(input.as_ref().clone())?;
                 let spec = WindowAssign {
                     window: *window,
                     time,
@@ -276,17 +297,25 @@ impl Lowering<'_> {
                 };
                 let mut node = Node::over(
                     Operator::WindowAssign(spec),
-                    vec![Input { node: input, exchange: Exchange::Forward }],
+                    vec![Input { node: input, exchange }],
                     &self.plan.nodes[input],
                 );
                 node.traits = self.base_traits(&stream.base);
                 node.schema = schema;
                 node.upsert_keys.clear();
-                let node = self.add(node);
+                node.state = session.then(|| State { what: "rows of open sessions".into(), bound: Bound::Watermark });
+                let mut node = self.add(node);
+                if local {
+                    node = self.by_instants(node, Some(of_time));
+                }
                 self.materialise(Stream { base: Base::Node(node), ..stream })
             }
             Base::Ranked { .. } => {
                 let stream = self.ranked(stream)?;
+                self.materialise(stream)
+            }
+            Base::Unnested(of) => {
+                let stream = self.unnested(of, &stream)?;
                 self.materialise(stream)
             }
         }

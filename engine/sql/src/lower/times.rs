@@ -31,7 +31,9 @@ pub(super) fn timed_tables(plan: &Plan) -> BTreeSet<String> {
 pub(crate) fn asks(node: &Node) -> bool {
     match &node.operator {
         Operator::WindowAssign(spec) => spec.time != WindowTime::ProcTime,
-        Operator::WindowAggregate(spec) => spec.time != WindowTime::ProcTime,
+        Operator::WindowAggregate(spec) => {
+            !matches!(spec.time, WindowTime::ProcTime | WindowTime::Windowed { by_clock: true, .. })
+        }
         Operator::Deduplicate(spec) => spec.order.order() == TimeOrder::RowTime,
         Operator::Rank(spec) => spec.window_end.is_some(),
         Operator::OverAggregate(spec) => spec.time.is_some_and(|time| time.order() == TimeOrder::RowTime),

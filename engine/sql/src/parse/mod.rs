@@ -2,7 +2,9 @@
 //!
 //! A statement of Flink's that is not read is refused by its name, with what there is instead.
 
+mod grouping;
 mod insert;
+pub(crate) mod lateral;
 mod rewrite;
 mod table;
 pub(crate) mod types;

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Spanned, TableAlias, TableFactor,
-    TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Spanned,
+    TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
@@ -37,6 +37,19 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = Box<SqlError>;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        super::lateral::gathered(&mut query.body);
+        match fetched(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(Box::new(error.on(query.span()))),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        super::grouping::written_out(&mut select.group_by);
+        ControlFlow::Continue(())
+    }
 
     /// A marked table keeps its own name as an alias, so that its columns are found under it.
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
@@ -67,6 +80,25 @@ impl VisitorMut for Rewriter {
             Err(error) => ControlFlow::Break(Box::new(error.on(span))),
         }
     }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is a LIMIT.
+fn fetched(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    if fetch.with_ties || fetch.percent {
+        return Err(SqlError::unsupported("FETCH … WITH TIES or PERCENT").hint("write FETCH FIRST n ROWS ONLY"));
+    }
+    // Without a number it is one row.
+    let quantity = fetch.quantity.unwrap_or_else(|| Expr::value(Value::Number("1".into(), false)));
+    let offset = match query.limit_clause.take() {
+        None => None,
+        Some(LimitClause::LimitOffset { limit: None, offset, limit_by }) if limit_by.is_empty() => offset,
+        Some(_) => {
+            return Err(SqlError::new("a query has LIMIT and FETCH").hint("keep one of them"));
+        }
+    };
+    query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by: Vec::new() });
+    Ok(())
 }
 
 fn named(body: &mut SetExpr) {
@@ -212,6 +244,9 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>> {
     let [part] = function.name.0.as_slice() else { return Ok(None) };
     let Some(ident) = part.as_ident().cloned() else { return Ok(None) };
     let name = ident.value.to_uppercase();
+    if name == "LAG" && function.over.is_some() {
+        return Ok(lag_or_else(function));
+    }
     let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
     let plain = list.args.iter().all(|argument| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));
     if !plain || function.over.is_some() {
@@ -244,6 +279,8 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>> {
             let otherwise = arguments.pop();
             case(arguments.remove(0), arguments.remove(0), otherwise)
         }
+        // Several columns make a number of bits, as GROUPING of several does.
+        "GROUPING_ID" => call("grouping", arguments),
         "IFNULL" => {
             wants(&[2], "IFNULL(value, otherwise)")?;
             call("coalesce", arguments)
@@ -288,6 +325,22 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>> {
             call("get_field", vec![call(&window.to_lowercase(), arguments), text(field)])
         }
     }))
+}
+
+/// `LAG(x, n, otherwise) OVER w`: otherwise, where there is no row so many rows before. There may be one whose value is NULL.
+fn lag_or_else(function: &mut Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    if list.args.len() != 3 {
+        return None;
+    }
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(otherwise))) = list.args.pop() else { return None };
+    let lag = function.clone();
+    let mut there = function.clone();
+    if let FunctionArguments::List(list) = &mut there.args {
+        list.args[0] = FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(Value::Boolean(true))));
+    }
+    let missing = Expr::IsNull(Box::new(Expr::Function(there)));
+    Some(case(missing, otherwise, Some(Expr::Function(lag))))
 }
 
 fn case(condition: Expr, then: Expr, otherwise: Option<Expr>) -> Expr {

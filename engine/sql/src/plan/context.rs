@@ -110,6 +110,8 @@ pub(crate) fn config(settings: &Settings) -> ConfigOptions {
     config.sql_parser.enable_ident_normalization = false;
     config.sql_parser.enable_subquery_sort_elimination = false;
     config.optimizer.skip_failed_rules = false;
+    // A subquery's value changes with its rows: it is joined like any other.
+    config.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     config.execution.time_zone = settings.get("table.local-time-zone").map(str::to_owned);
     config
 }

@@ -13,10 +13,11 @@ use datafusion_common::{DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion_expr::planner::RelationPlannerContext;
 use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion_sql::sqlparser::ast::{
-    AfterMatchSkip, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    MatchRecognizePattern, MatchRecognizeSymbol, RepetitionQuantifier, RowsPerMatch, Spanned, TableAlias, TableFactor,
-    Value, ValueWithSpan, visit_expressions_mut,
+    AfterMatchSkip, DuplicateTreatment, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, MatchRecognizePattern, MatchRecognizeSymbol, RepetitionQuantifier, RowsPerMatch, Spanned, TableAlias,
+    TableFactor, Value, ValueWithSpan, visit_expressions_mut,
 };
+use datafusion_sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
 use yeoul_relational::AggregateFunction;
 use yeoul_relational::{AfterMatch, Pattern, Pick};
@@ -158,6 +159,7 @@ pub(super) fn plan(
     let mut references = Vec::new();
     for ((variable, pick), column) in reading.references.iter().zip(&reading.columns) {
         let column = context.sql_to_expr(column.clone().unwrap_or_else(|| order.expr.clone()), input.schema())?;
+        let column = typed(column, input.schema())?;
         let of = column.get_type(input.schema())?;
         let of = match pick {
             Pick::Aggregate(function) => aggregate::result_type(function, &of),
@@ -322,20 +324,71 @@ impl Reading {
             "COUNT" => Pick::Aggregate(AggregateFunction::Count),
             _ => return None,
         };
-        match arguments.first() {
-            Some(SqlExpr::CompoundIdentifier(parts)) => self.column(parts, pick),
-            Some(SqlExpr::Identifier(ident)) => {
-                Some(self.reference(None, pick, Some(SqlExpr::Identifier(ident.clone()))))
+        let FunctionArguments::List(list) = &function.args else { return None };
+        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
+            self.wrong = Some(
+                SqlError::unsupported(format!("{name}(DISTINCT …) in MATCH_RECOGNIZE"))
+                    .on(function.span())
+                    .hint(format!("write {name}(A.x)")),
+            );
+            return None;
+        }
+        match list.args.first() {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(of))) => self.of_rows(of.clone(), pick, function.span()),
+            // Rows are counted: each has a one.
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Wildcard)) if name == "COUNT" => {
+                Some(self.reference(None, pick, Some(one())))
+            }
+            Some(FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(of))) if name == "COUNT" => {
+                let [part] = of.0.as_slice() else { return None };
+                let variable = part.as_ident().map(|ident| ident.value.as_str());
+                let variable = self.names.iter().position(|known| Some(known.as_str()) == variable)?;
+                Some(self.reference(Some(variable), pick, Some(one())))
             }
             _ => {
                 self.wrong = Some(
-                    SqlError::unsupported(format!("{name} of an expression in MATCH_RECOGNIZE"))
+                    SqlError::new(format!("{name} in MATCH_RECOGNIZE is of nothing"))
                         .on(function.span())
-                        .hint(format!("write {name}(A.x) of a column")),
+                        .hint(format!("write {name}(A.x)")),
                 );
                 None
             }
         }
+    }
+
+    /// An expression over the columns of one variable, or of any row.
+    fn of_rows(&mut self, mut of: SqlExpr, pick: Pick, span: Span) -> Option<SqlExpr> {
+        let mut variables: Vec<Option<usize>> = Vec::new();
+        let mut nested = false;
+        let _ = visit_expressions_mut(&mut of, |expr| {
+            match expr {
+                SqlExpr::CompoundIdentifier(parts) => {
+                    let variable = self.names.iter().position(|name| *name == parts[0].value);
+                    variables.push(variable);
+                    if variable.is_some() {
+                        *expr = match &parts[1..] {
+                            [single] => SqlExpr::Identifier(single.clone()),
+                            more => SqlExpr::CompoundIdentifier(more.to_vec()),
+                        };
+                    }
+                }
+                SqlExpr::Identifier(ident) if is_reference(ident) => nested = true,
+                SqlExpr::Identifier(_) => variables.push(None),
+                _ => {}
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        let variable = variables.first().copied().flatten();
+        if nested || variables.iter().any(|other| *other != variable) {
+            let what = if nested { "a call within a call" } else { "a call over columns of several variables" };
+            self.wrong = Some(
+                SqlError::unsupported(format!("{what} in MATCH_RECOGNIZE"))
+                    .on(span)
+                    .hint("write one call for each variable: SUM(A.x) + SUM(B.x)"),
+            );
+            return None;
+        }
+        Some(self.reference(variable, pick, Some(of)))
     }
 
     /// `A.x`, a column of a variable.
@@ -361,6 +414,10 @@ impl Reading {
         });
         SqlExpr::Identifier(Ident::new(format!("{REFERENCE}{index}")))
     }
+}
+
+fn one() -> SqlExpr {
+    SqlExpr::value(Value::Number("1".into(), false))
 }
 
 fn is_reference(ident: &Ident) -> bool {
@@ -420,8 +477,9 @@ impl UserDefinedLogicalNodeCore for MatchNode {
     fn necessary_children_exprs(&self, _output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let mut needed = Vec::new();
         for column in &self.columns {
-            let Expr::Column(column) = column else { return None };
-            needed.push(self.input.schema().maybe_index_of_column(column)?);
+            for column in column.column_refs() {
+                needed.push(self.input.schema().maybe_index_of_column(column)?);
+            }
         }
         needed.sort_unstable();
         needed.dedup();

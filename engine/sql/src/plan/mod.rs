@@ -4,7 +4,10 @@ mod context;
 mod match_node;
 mod refusal;
 mod relation;
+mod scalar_subquery;
+mod set_operation;
 mod typing;
+mod unnest_node;
 mod window_node;
 
 use std::sync::Arc;
@@ -26,6 +29,7 @@ pub(crate) use match_node::{MatchNode, REFERENCE};
 pub(crate) use refusal::explained;
 pub(crate) use relation::interval_millis;
 pub(crate) use typing::{AS_OF, is_as_of, versioned_node};
+pub(crate) use unnest_node::{Elements, UnnestNode};
 pub(crate) use window_node::{VersionedNode, WINDOW_COLUMNS, WindowNode};
 
 use context::Context;
@@ -41,6 +45,8 @@ fn options() -> ParserOptions {
 pub(crate) fn query(catalog: &Catalog, settings: &Settings, select: &Select, names: &[String]) -> Result<LogicalPlan> {
     let context = Context::new(catalog, settings, &select.table_hints);
     let plan = raw_query(&context, select, names).map_err(|error| explained(&error))?;
+    scalar_subquery::checked(&plan).map_err(|error| explained(&error))?;
+    let plan = set_operation::counted(plan).map_err(|error| explained(&error))?;
     typing::analyzed(plan, &config(settings)).map_err(|error| explained(&error))
 }
 

@@ -91,6 +91,10 @@ fn plain(text: &str) -> SqlError {
     let text = text.strip_prefix("Error during planning: ").unwrap_or(text);
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or_default();
+        if name.eq_ignore_ascii_case("lead") || name.eq_ignore_ascii_case("ntile") {
+            return SqlError::unsupported(format!("{} OVER", name.to_uppercase()))
+                .hint("it would wait for rows to come: LAG(x, n) gives each row a row before it");
+        }
         let known = crate::functions::names();
         return SqlError::new(format!("there is no function '{}'", name.to_uppercase()))
             .maybe_hint(

@@ -13,11 +13,12 @@ use datafusion_sql::sqlparser::ast::{
 use std::sync::Arc;
 use yeoul_relational::Window;
 
-use super::match_node;
 use super::refusal::refuse;
 use super::window_node::{VersionedNode, WindowNode};
+use super::{match_node, unnest_node};
 use crate::dialect::TABLE_ARGUMENT;
 use crate::error::SqlError;
+use crate::parse::lateral::unnested;
 
 /// Plans what DataFusion does not, and refuses what neither plans.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ impl RelationPlanner for FlinkRelations {
     ) -> Result<RelationPlanning> {
         let span = relation.span();
         let unsupported = |what: &str, hint: &str| Err(refuse(SqlError::unsupported(what).on(span).hint(hint)));
+        if let Some(of) = unnested(&relation) {
+            let plan = unnest_node::alone(&of, span, context)?;
+            return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))));
+        }
         match relation {
             TableFactor::Table {
                 name,
@@ -115,8 +120,7 @@ impl RelationPlanner for FlinkRelations {
             TableFactor::Function { .. } => {
                 unsupported("a table function beside LATERAL", "LATERAL takes a subquery or UNNEST")
             }
-            TableFactor::UNNEST { with_offset: true, .. } => unsupported("UNNEST WITH OFFSET", "write WITH ORDINALITY"),
-            TableFactor::UNNEST { with_ordinality: true, .. } => unsupported("UNNEST WITH ORDINALITY", "leave it out"),
+            TableFactor::UNNEST { .. } => unsupported("this form of UNNEST", "write CROSS JOIN UNNEST(a) AS u (x)"),
             TableFactor::Derived { sample: Some(_), .. } => {
                 unsupported("TABLESAMPLE", "filter with WHERE RAND() < 0.1")
             }
@@ -132,9 +136,15 @@ impl RelationPlanner for FlinkRelations {
             TableFactor::XmlTable { .. } | TableFactor::SemanticView { .. } => {
                 unsupported("this form of a table", "leave it out")
             }
-            TableFactor::UNNEST { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {
-                Ok(RelationPlanning::Original(Box::new(relation)))
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                match unnest_node::joined(&table_with_joins, context)? {
+                    Some(plan) => Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias)))),
+                    None => {
+                        Ok(RelationPlanning::Original(Box::new(TableFactor::NestedJoin { table_with_joins, alias })))
+                    }
+                }
             }
+            TableFactor::Derived { .. } => Ok(RelationPlanning::Original(Box::new(relation))),
         }
     }
 }

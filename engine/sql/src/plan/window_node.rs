@@ -162,6 +162,11 @@ impl UserDefinedLogicalNodeCore for VersionedNode {
         Vec::new()
     }
 
+    /// A version that a filter drops would leave the one before it valid.
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        self.input.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Versioned: as of {}", self.time.join("."))
     }

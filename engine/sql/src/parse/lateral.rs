@@ -1,0 +1,104 @@
+//! Where UNNEST stands in FROM: it and what stands before it become one table of two, because its array is computed of their columns.
+
+use datafusion_sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
+    Select, SetExpr, TableAlias, TableFactor, TableWithJoins,
+};
+
+/// `UNNEST(array) [WITH ORDINALITY] [AS alias]` in a FROM.
+pub(crate) struct Unnested {
+    pub(crate) arguments: Vec<FunctionArg>,
+    pub(crate) ordinality: bool,
+    pub(crate) alias: Option<TableAlias>,
+}
+
+/// The parts of a table that is UNNEST.
+pub(crate) fn unnested(factor: &TableFactor) -> Option<Unnested> {
+    let is_unnest = |name: &ObjectName| matches!(name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case("UNNEST")));
+    match factor {
+        TableFactor::Table { name, alias, args: Some(args), with_ordinality, version: None, .. } if is_unnest(name) => {
+            Some(Unnested { arguments: args.args.clone(), ordinality: *with_ordinality, alias: alias.clone() })
+        }
+        TableFactor::Function { name, args, with_ordinality, alias, .. } if is_unnest(name) => {
+            Some(Unnested { arguments: args.clone(), ordinality: *with_ordinality, alias: alias.clone() })
+        }
+        TableFactor::TableFunction { expr: Expr::Function(function), alias } if is_unnest(&function.name) => {
+            let FunctionArguments::List(list) = &function.args else { return None };
+            Some(Unnested { arguments: list.args.clone(), ordinality: false, alias: alias.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The one array of UNNEST.
+pub(crate) fn array(arguments: &[FunctionArg]) -> Option<&Expr> {
+    match arguments {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] => Some(array),
+        _ => None,
+    }
+}
+
+/// Gathers the tables before each UNNEST of a query's SELECTs.
+pub(super) fn gathered(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => of_select(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            gathered(left);
+            gathered(right);
+        }
+        _ => {}
+    }
+}
+
+fn of_select(select: &mut Select) {
+    let Some(last) = select.from.iter().rposition(|table| unnested(&table.relation).is_some()) else {
+        select.from.iter_mut().for_each(nested);
+        return;
+    };
+    // `a, b, UNNEST(…)` is a CROSS JOIN b CROSS JOIN UNNEST(…).
+    let rest = select.from.split_off(last + 1);
+    let mut tables = std::mem::take(&mut select.from).into_iter();
+    let Some(mut all) = tables.next() else { return };
+    for table in tables {
+        let crossed =
+            |relation| Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
+        if unnested(&table.relation).is_some() || table.joins.is_empty() {
+            all.joins.push(crossed(table.relation));
+            all.joins.extend(table.joins);
+        } else {
+            all.joins.push(crossed(TableFactor::NestedJoin { table_with_joins: Box::new(table), alias: None }));
+        }
+    }
+    select.from.push(all);
+    select.from.extend(rest);
+    select.from.iter_mut().for_each(nested);
+}
+
+/// `a JOIN b … CROSS JOIN UNNEST(x) … JOIN c`: what ends with UNNEST is one table.
+fn nested(table: &mut TableWithJoins) {
+    within(&mut table.relation);
+    let mut before = Vec::new();
+    for mut join in std::mem::take(&mut table.joins) {
+        within(&mut join.relation);
+        let gathers = unnested(&join.relation).is_some();
+        before.push(join);
+        if !gathers {
+            continue;
+        }
+        let relation = std::mem::replace(&mut table.relation, nothing());
+        let gathered = TableWithJoins { relation, joins: std::mem::take(&mut before) };
+        table.relation = TableFactor::NestedJoin { table_with_joins: Box::new(gathered), alias: None };
+    }
+    table.joins = before;
+}
+
+fn within(factor: &mut TableFactor) {
+    if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+        nested(table_with_joins);
+    }
+}
+
+/// What stands in a table's place while it is moved.
+fn nothing() -> TableFactor {
+    TableFactor::TableFunction { expr: Expr::Identifier(Ident::new("nothing")), alias: None }
+}
