@@ -8,13 +8,20 @@
 //! |---|---|
 //! | [`source`] | [`FileSource`]: discovery, splits, exact offsets, malformed records |
 //! | [`sink`] | [`FileSink`]: sealed epochs into parts, or into one file |
+//! | `parquet` | the format of tables that is not text, if the feature of that name is on |
 
 mod glob;
 mod path;
 pub mod source;
 pub mod sink;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 pub use glob::BadGlob;
 pub use sink::{ColumnLines, FileSink, MAX_AGE, Roll};
 
-pub use source::{ColumnText, Compression, FileSource, Line, MalformedRecord, OnMalformed, malformed_columns};
+#[cfg(feature = "parquet")]
+pub use parquet::{ParquetColumns, ParquetCompression, ParquetOptions, ParquetParts};
+pub use source::{
+    ColumnText, Compression, FileColumn, FileFact, FileSource, Line, MalformedRecord, OnMalformed, malformed_columns,
+};

@@ -51,8 +51,10 @@ use yeoul_formats::columns::{FrameEncoder, TextFormat, UnfitColumns};
 use yeoul_frame::{Columns, Schema};
 use yeoul_operator::{Committer, MakeCommitter, MakeOperator, Operator, SinkSpec};
 
+#[cfg(feature = "parquet")]
+use crate::parquet::{ParquetOptions, ParquetParts};
 use encoding::RowEncoder;
-pub use encoding::{ColumnLines, CsvText, Encoding, NdjsonText};
+pub use encoding::{Appendable, ColumnLines, CsvText, Encoding, NdjsonText};
 use parts::PartsCommitter;
 pub use roll::{MAX_AGE, Roll};
 use single::SingleCommitter;
@@ -113,6 +115,20 @@ impl FileSink {
         Ok(FileSink::new(path.into(), ColumnLines::new(schema, format)?))
     }
 
+    /// Writes columns as Parquet into the folder `path`, for SQL: each epoch of an instance is a part, since no Parquet file can be
+    /// gone on with.
+    ///
+    /// # Errors
+    /// A type that Parquet does not carry.
+    #[cfg(feature = "parquet")]
+    pub fn parquet(
+        path: impl Into<String>,
+        schema: &arrow_schema::Schema,
+        options: ParquetOptions,
+    ) -> Result<FileSink<Columns, ParquetParts>, UnfitColumns> {
+        Ok(FileSink::new(path.into(), ParquetParts::new(schema, options)?))
+    }
+
     /// Writes changes of every kind, each with its kind before it ([`Style::Changelog`](yeoul_formats::columns::Style)).
     ///
     /// # Errors
@@ -153,13 +169,6 @@ impl<T, E> FileSink<T, E> {
         Self { settings, records: PhantomData }
     }
 
-    /// When a part is complete. By default each epoch is one: with short epochs over a long time that is many files.
-    #[must_use]
-    pub fn roll(mut self, roll: Roll) -> Self {
-        self.settings.roll = roll;
-        self
-    }
-
     /// What the names of the parts begin with; `part` by default.
     ///
     /// # Panics
@@ -170,13 +179,6 @@ impl<T, E> FileSink<T, E> {
         let fits = !prefix.is_empty() && !prefix.starts_with('.') && !prefix.contains('/');
         assert!(fits, "{prefix:?} cannot begin a file's name that is to be seen");
         self.settings.prefix = prefix;
-        self
-    }
-
-    /// Writes one file, whose path is the one given to the sink, with one instance. It appears when the job ends.
-    #[must_use]
-    pub fn single(mut self) -> Self {
-        self.settings.single = true;
         self
     }
 
@@ -203,6 +205,22 @@ impl<T, E> FileSink<T, E> {
     #[must_use]
     pub fn epoch_limit(mut self, bytes: u64) -> Self {
         self.settings.epoch_limit = bytes;
+        self
+    }
+}
+
+impl<T, E: Appendable> FileSink<T, E> {
+    /// When a part is complete. By default each epoch is one: with short epochs over a long time that is many files.
+    #[must_use]
+    pub fn roll(mut self, roll: Roll) -> Self {
+        self.settings.roll = roll;
+        self
+    }
+
+    /// Writes one file, whose path is the one given to the sink, with one instance. It appears when the job ends.
+    #[must_use]
+    pub fn single(mut self) -> Self {
+        self.settings.single = true;
         self
     }
 }
@@ -273,6 +291,31 @@ impl FileSink<Columns, ColumnLines> {
     #[must_use]
     pub fn committer(&self) -> MakeCommitter {
         self.settings.committer(self.settings.encoding.encoder().header(), self.settings.encoding.extension)
+    }
+
+    /// How many instances it wants, if that is fewer than all shards.
+    #[must_use]
+    pub fn instances(&self) -> Option<u16> {
+        self.settings.instances()
+    }
+}
+
+#[cfg(feature = "parquet")]
+impl FileSink<Columns, ParquetParts> {
+    /// The recipe for the instances that seal output.
+    #[must_use]
+    pub fn make(&self) -> MakeOperator {
+        let settings = Arc::new(self.settings.clone());
+        Arc::new(move || {
+            let encoder = settings.encoding.encoder();
+            Box::new(FileWriter::new(Arc::clone(&settings), encoder)) as Box<dyn Operator>
+        })
+    }
+
+    /// The recipe for the half that makes sealed output visible.
+    #[must_use]
+    pub fn committer(&self) -> MakeCommitter {
+        self.settings.committer(Vec::new(), ParquetParts::EXTENSION)
     }
 
     /// How many instances it wants, if that is fewer than all shards.

@@ -27,11 +27,13 @@
 
 mod compression;
 mod discover;
+pub(crate) mod file_columns;
 mod format;
 mod frames;
 mod malformed;
-mod progress;
+pub(crate) mod progress;
 mod read;
+pub(crate) mod scan;
 mod split;
 mod text;
 mod turn;
@@ -45,18 +47,23 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arrow_schema::SchemaRef;
 use yeoul_formats::Header;
 use yeoul_formats::columns::{ColumnPlan, TextFormat, UnfitColumns};
 use yeoul_frame::{Columns, FRAME_ROWS, Schema};
 use yeoul_operator::{MakeSource, Source, SourceSpec};
 
+#[cfg(feature = "parquet")]
+use crate::parquet::ParquetColumns;
 use crate::path::InputPath;
 pub use compression::Compression;
+pub use file_columns::{FileColumn, FileFact};
 pub use format::{Csv, Format, Lines, Ndjson};
+use frames::RowReading;
 pub use frames::{ColumnText, malformed_columns};
-use frames::{Reading, RowReading};
 pub use malformed::{Line, MalformedRecord, OnMalformed};
 use read::FileReader;
+use scan::Scan;
 
 /// How many bytes of a plain file one split has by default.
 pub const SPLIT_SIZE: u64 = 16 << 20;
@@ -123,6 +130,21 @@ impl FileSource {
         plan: Arc<ColumnPlan>,
     ) -> Result<FileSource<Columns, ColumnText>, UnfitColumns> {
         Ok(FileSource::new(path.into(), ColumnText::new(format, plan)?))
+    }
+
+    /// Reads those columns of a table that `projection` names (all if it is none), and of those the leaves that `used` names, from
+    /// Parquet files, for SQL. A column that a file lacks is null.
+    ///
+    /// # Errors
+    /// A type that Parquet does not carry.
+    #[cfg(feature = "parquet")]
+    pub fn parquet(
+        path: impl Into<String>,
+        table: &arrow_schema::Schema,
+        projection: Option<&[usize]>,
+        used: Option<&[Vec<String>]>,
+    ) -> Result<FileSource<Columns, ParquetColumns>, UnfitColumns> {
+        Ok(FileSource::new(path.into(), ParquetColumns::new(table, projection, used)?))
     }
 
     /// Reads records of one JSON object a line. Fields are found by their names; others are passed over.
@@ -240,6 +262,19 @@ impl<T: Schema, F: Format> SourceSpec for FileSource<T, F> {
 }
 
 impl FileSource<Columns, ColumnText> {
+    /// Adds columns about the file that a row is of.
+    #[must_use]
+    pub fn file_columns(mut self, columns: Vec<FileColumn>) -> Self {
+        self.settings.format = self.settings.format.with_file_columns(columns);
+        self
+    }
+
+    /// The columns of its frames.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        self.settings.format.schema()
+    }
+
     /// The recipe for its instances. Frames of malformed records have the columns [`malformed_columns`].
     #[must_use]
     pub fn make(&self) -> MakeSource {
@@ -247,10 +282,32 @@ impl FileSource<Columns, ColumnText> {
     }
 }
 
-fn make<F, R: Reading>(settings: &Settings<F>, reading: R) -> MakeSource {
+#[cfg(feature = "parquet")]
+impl FileSource<Columns, ParquetColumns> {
+    /// Adds columns about the file that a row is of.
+    #[must_use]
+    pub fn file_columns(mut self, columns: Vec<FileColumn>) -> Self {
+        self.settings.format = self.settings.format.with_file_columns(columns);
+        self
+    }
+
+    /// The columns of its frames.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        self.settings.format.schema()
+    }
+
+    /// The recipe for its instances. No record of Parquet is malformed by itself: a file is damaged, or it is not.
+    #[must_use]
+    pub fn make(&self) -> MakeSource {
+        make(&self.settings, self.settings.format.clone())
+    }
+}
+
+fn make<F, S: Scan>(settings: &Settings<F>, scan: S) -> MakeSource {
     // One for all instances of the job, restarts included: the input of a run that is not watched is listed once.
     let shared = Arc::new(Shared {
-        settings: settings.reading(reading),
+        settings: settings.reading(scan),
         input: InputPath::parse(&settings.path),
         listing: Mutex::new(None),
         watch: Mutex::default(),

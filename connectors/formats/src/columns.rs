@@ -39,7 +39,7 @@ mod view;
 pub use builder::ColumnBuilder;
 pub use encode::{ColumnEncoder, FrameEncoder, Style};
 pub use format::{CsvTableOptions, JsonOptions, TextFormat, TimestampForm};
-pub use plan::{ColumnPlan, UnfitColumns};
+pub use plan::{ColumnPlan, UnfitColumns, unused_column};
 
 use crate::csv::CsvReader;
 use crate::lines::LineDecoder;

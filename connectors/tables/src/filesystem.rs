@@ -2,11 +2,15 @@
 //!
 //! Yeoul's own options: `source.split-size`, `source.compression`, `sink.single-file`, `sink.overwrite`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_schema::{Field, Schema};
+#[cfg(feature = "parquet")]
+use yeoul_file::ParquetOptions;
 use yeoul_file::source::SPLIT_SIZE;
-use yeoul_file::{Compression, FileSink, FileSource, OnMalformed, Roll, malformed_columns};
+use yeoul_file::{Compression, FileColumn, FileFact, FileSink, FileSource, OnMalformed, Roll, malformed_columns};
 use yeoul_formats::columns::TextFormat;
 use yeoul_formats::options::{OptionError, Options, nearest};
 use yeoul_operator::{Accepts, NodeKind, TableDefinition, TableError, TableScan, TableSink, TableSource};
@@ -16,8 +20,17 @@ use crate::{refused, unfit};
 /// When Flink's filesystem connector begins a new file.
 const ROLL_BYTES: u64 = 128 << 20;
 const ROLL_AGE: Duration = Duration::from_secs(30 * 60);
+/// The format that is no text.
+const PARQUET: &str = "parquet";
 /// What Flink decompresses by name and Yeoul does not: it would be read as text.
 const UNKNOWN_COMPRESSIONS: &[&str] = &[".bz2", ".xz", ".deflate"];
+
+/// How a table's files are written.
+enum Format {
+    Text(TextFormat),
+    #[cfg(feature = "parquet")]
+    Parquet(ParquetOptions),
+}
 
 pub(crate) fn source(
     table: &TableDefinition,
@@ -31,6 +44,99 @@ pub(crate) fn source(
     if split == 0 {
         return Err(refused(OptionError::value("source.split-size", "0", "at least one byte")));
     }
+    let compression = compression(options, &path)?;
+    sink_options(options)?;
+    let columns = Columns::of(table, scan)?;
+    let (make, schema, errors) = match format {
+        Format::Text(format) => {
+            let aside = scan.errors || format.forgives();
+            let plan = format.plan(&columns.read, Some(&columns.projection), columns.used.as_deref());
+            let plan = Arc::new(plan.map_err(|error| unfit(table, &error))?);
+            let source = FileSource::columns(path, format, plan).map_err(|error| unfit(table, &error))?;
+            let mut source = source.compression(compression).split_size(split).file_columns(columns.about);
+            if aside {
+                source = source.on_malformed(OnMalformed::SideOutput);
+            }
+            if let Some(interval) = watch {
+                source = source.watch(interval);
+            }
+            (source.make(), Arc::clone(source.schema()), aside)
+        }
+        #[cfg(feature = "parquet")]
+        Format::Parquet(_) => {
+            if matches!(compression, Compression::Gzip | Compression::Zstd) {
+                let known = "by-name or none for parquet, whose pages are compressed each by itself";
+                return Err(refused(OptionError::value("source.compression", "gzip or zstd", known)));
+            }
+            let source = FileSource::parquet(path, &columns.read, Some(&columns.projection), columns.used.as_deref())
+                .map_err(|error| unfit(table, &error))?;
+            let mut source = source.split_size(split).file_columns(columns.about);
+            if let Some(interval) = watch {
+                source = source.watch(interval);
+            }
+            (source.make(), Arc::clone(source.schema()), scan.errors)
+        }
+    };
+    let errors = errors.then(malformed_columns);
+    Ok(TableSource { make, schema, errors, bounded: watch.is_none(), parallelism: None })
+}
+
+/// A table's columns: those in its files, and those about them.
+struct Columns {
+    /// In the files.
+    read: Schema,
+    /// Which of those are wanted, in which order.
+    projection: Vec<usize>,
+    /// Paths of those that are used.
+    used: Option<Vec<Vec<String>>>,
+    about: Vec<FileColumn>,
+}
+
+impl Columns {
+    fn of(table: &TableDefinition, scan: &TableScan) -> Result<Self, TableError> {
+        let fields = table.columns.fields();
+        let mut facts = BTreeMap::new();
+        for (&column, key) in &table.metadata {
+            facts.insert(column, fact(&fields[column], key)?);
+        }
+        let read: Vec<usize> = (0..fields.len()).filter(|column| !facts.contains_key(column)).collect();
+        let wanted = scan.projection.clone().unwrap_or_else(|| (0..fields.len()).collect());
+        let (mut projection, mut about) = (Vec::new(), Vec::new());
+        for (place, column) in wanted.into_iter().enumerate() {
+            match facts.get(&column) {
+                Some(&fact) => about.push(FileColumn { place, field: Arc::clone(&fields[column]), fact }),
+                None => projection.extend(read.iter().position(|read| *read == column)),
+            }
+        }
+        let is_read = |path: &Vec<String>| read.iter().any(|column| path.first() == Some(fields[*column].name()));
+        let used = scan.used.as_ref().map(|used| used.iter().filter(|path| is_read(path)).cloned().collect());
+        let read = Schema::new(read.into_iter().map(|column| Arc::clone(&fields[column])).collect::<Vec<_>>());
+        Ok(Self { read, projection, used, about })
+    }
+}
+
+/// What a metadata column says.
+fn fact(field: &Field, key: &str) -> Result<FileFact, TableError> {
+    let keys = FileFact::KEYS.map(|(key, _)| key);
+    let fact = FileFact::of_key(key).ok_or_else(|| {
+        TableError::new(format!("files have no metadata '{key}'"))
+            .hint(format!("there are {}", keys.join(", ")))
+            .column(field.name())
+    })?;
+    if *field.data_type() == fact.data_type() {
+        return Ok(fact);
+    }
+    let name = match fact {
+        FileFact::Path | FileFact::Name => "STRING",
+        FileFact::Size => "BIGINT",
+        FileFact::Modified => "TIMESTAMP_LTZ(3)",
+    };
+    Err(TableError::new(format!("the metadata column `{}` of '{key}' is not of type {name}", field.name()))
+        .hint(format!("declare it as `{}` {name} NOT NULL METADATA FROM '{key}' VIRTUAL", field.name()))
+        .column(field.name()))
+}
+
+fn compression(options: &mut Options<'_>, path: &str) -> Result<Compression, TableError> {
     let compressions = [
         ("by-name", Compression::ByName),
         ("none", Compression::Plain),
@@ -40,23 +146,9 @@ pub(crate) fn source(
     let compression = options.choice("source.compression", &compressions, Compression::ByName).map_err(refused)?;
     if compression == Compression::ByName && UNKNOWN_COMPRESSIONS.iter().any(|end| path.ends_with(end)) {
         let known = "files as they are, and those of gzip and zstd; 'source.compression' = 'none' reads any as it is";
-        return Err(refused(OptionError::value("path", &path, known)));
+        return Err(refused(OptionError::value("path", path, known)));
     }
-    sink_options(options)?;
-    let aside = scan.errors || format.forgives();
-    let plan = format.plan(&table.columns, scan.projection.as_deref(), scan.used.as_deref());
-    let plan = Arc::new(plan.map_err(|error| unfit(table, &error))?);
-    let schema = Arc::clone(plan.schema());
-    let source = FileSource::columns(path, format, plan).map_err(|error| unfit(table, &error))?;
-    let mut source = source.compression(compression).split_size(split);
-    if aside {
-        source = source.on_malformed(OnMalformed::SideOutput);
-    }
-    if let Some(interval) = watch {
-        source = source.watch(interval);
-    }
-    let errors = aside.then(malformed_columns);
-    Ok(TableSource { make: source.make(), schema, errors, bounded: watch.is_none(), parallelism: None })
+    Ok(compression)
 }
 
 pub(crate) fn sink(table: &TableDefinition, options: &mut Options<'_>) -> Result<TableSink, TableError> {
@@ -67,18 +159,53 @@ pub(crate) fn sink(table: &TableDefinition, options: &mut Options<'_>) -> Result
         options.text(key);
     }
     let written = sink_options(options)?;
-    let folder = path.ends_with('/');
-    let sink = FileSink::columns(path.as_str(), table.columns.clone(), format).map_err(|error| unfit(table, &error))?;
+    match format {
+        Format::Text(format) => text_sink(table, &path, format, &written),
+        #[cfg(feature = "parquet")]
+        Format::Parquet(format) => parquet_sink(table, &path, format, &written),
+    }
+}
+
+fn text_sink(
+    table: &TableDefinition,
+    path: &str,
+    format: TextFormat,
+    written: &SinkOptions,
+) -> Result<TableSink, TableError> {
+    let sink = FileSink::columns(path, table.columns.clone(), format).map_err(|error| unfit(table, &error))?;
     let mut sink = sink.roll(written.roll);
     if let Some(instances) = written.parallelism {
         sink = sink.parallelism(instances);
     }
     if written.single {
-        if folder {
-            let error = OptionError::value("path", &path, "the path of a file, with 'sink.single-file' = 'true'");
+        if path.ends_with('/') {
+            let error = OptionError::value("path", path, "the path of a file, with 'sink.single-file' = 'true'");
             return Err(refused(error));
         }
         sink = sink.single();
+    }
+    if written.overwrite {
+        sink = sink.overwrite();
+    }
+    let kind = NodeKind::Sink { make: sink.make(), committer: sink.committer() };
+    Ok(TableSink { kind, accepts: Accepts::Inserts, parallelism: sink.instances() })
+}
+
+/// Parts of one epoch each, whatever the sizes and ages: Flink, too, completes files of such formats at each checkpoint.
+#[cfg(feature = "parquet")]
+fn parquet_sink(
+    table: &TableDefinition,
+    path: &str,
+    format: ParquetOptions,
+    written: &SinkOptions,
+) -> Result<TableSink, TableError> {
+    if written.single {
+        let known = "false for parquet: a file of it cannot be gone on with from epoch to epoch";
+        return Err(refused(OptionError::value("sink.single-file", "true", known)));
+    }
+    let mut sink = FileSink::parquet(path, &table.columns, format).map_err(|error| unfit(table, &error))?;
+    if let Some(instances) = written.parallelism {
+        sink = sink.parallelism(instances);
     }
     if written.overwrite {
         sink = sink.overwrite();
@@ -150,16 +277,22 @@ fn path(options: &mut Options<'_>) -> Result<String, TableError> {
     }
 }
 
-fn format(options: &mut Options<'_>) -> Result<TextFormat, TableError> {
+fn format(options: &mut Options<'_>) -> Result<Format, TableError> {
     let name = options.required("format", "json").map_err(refused)?;
-    let format = TextFormat::from_options(name, options).map_err(refused)?;
-    format.ok_or_else(|| {
-        let hint = match nearest(name, TextFormat::NAMES) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => format!("there are {}", TextFormat::NAMES.join(", ")),
-        };
-        TableError::new(format!("there is no format '{name}'")).hint(hint).option("format")
-    })
+    if let Some(format) = TextFormat::from_options(name, options).map_err(refused)? {
+        return Ok(Format::Text(format));
+    }
+    #[cfg(feature = "parquet")]
+    if name == PARQUET {
+        return Ok(Format::Parquet(ParquetOptions::from_options(options).map_err(refused)?));
+    }
+    let names: Vec<&str> =
+        TextFormat::NAMES.iter().copied().chain(cfg!(feature = "parquet").then_some(PARQUET)).collect();
+    let hint = match nearest(name, &names) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("there are {}", names.join(", ")),
+    };
+    Err(TableError::new(format!("there is no format '{name}'")).hint(hint).option("format"))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use yeoul_operator::{TableConnectors, TableDefinition, TableError, TableScan, Ta
 /// let table = TableDefinition {
 ///     name: "numbers".to_owned(),
 ///     columns: Arc::new(arrow_schema::Schema::new(vec![arrow_schema::Field::new("id", arrow_schema::DataType::Int64, true)])),
+///     metadata: BTreeMap::new(),
 ///     options: BTreeMap::from(options.map(|(key, value)| (key.to_owned(), value.to_owned()))),
 /// };
 /// let source = yeoul_tables::Connectors.source(&table, &TableScan::default())?;

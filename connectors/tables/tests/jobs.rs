@@ -16,7 +16,7 @@ use yeoul_tables::Connectors;
 
 fn table(columns: SchemaRef, options: &[(&str, &str)]) -> TableDefinition {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    TableDefinition { name: "t".to_owned(), columns, options: BTreeMap::from_iter(options) }
+    TableDefinition { name: "t".to_owned(), columns, metadata: BTreeMap::new(), options: BTreeMap::from_iter(options) }
 }
 
 /// Copies one table to another, and its malformed records to a third.
@@ -159,4 +159,44 @@ fn the_flights_are_read_by_the_names_of_their_columns() {
     assert_eq!(text.lines().count(), 26_865);
     assert_eq!(text.lines().next(), Some("IAH,2013-01-01 10:15:00,2,1400.0"));
     assert!(text.lines().any(|line| line.split(',').nth(2) == Some("")), "a cancelled flight has no delay");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn bids_go_through_parquet_with_the_names_of_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let bids = || schema(Events::Only(Kind::Bid));
+    let mut found = Vec::new();
+    for shards in [1, 3] {
+        let events = table(bids(), &[("connector", "nexmark"), ("table", "bid"), ("events.num", "20000")]);
+        let parts = place(&format!("parquet{shards}"));
+        let options = [
+            ("connector", "filesystem"),
+            ("path", parts.as_str()),
+            ("format", "parquet"),
+            ("source.split-size", "1 kb"),
+        ];
+        let parquet = table(bids(), &options);
+        copy(&events, &TableScan::default(), &parquet, None, shards);
+        let (json, direct) = (place(&format!("json{shards}")), place(&format!("direct{shards}")));
+        let to = |path: &str| table(bids(), &[("connector", "filesystem"), ("path", path), ("format", "json")]);
+        copy(&parquet, &TableScan::default(), &to(&json), None, shards);
+        copy(&events, &TableScan::default(), &to(&direct), None, shards);
+        found.extend([lines(Path::new(&json)), lines(Path::new(&direct))]);
+        // The same with a column about the file, and one of its own.
+        let mut fields = vec![Field::new("f", DataType::Utf8View, false)];
+        fields.extend(bids().fields().iter().map(|field| field.as_ref().clone()));
+        let columns = Arc::new(Schema::new(fields));
+        let named = TableDefinition { metadata: BTreeMap::from([(0, "file.name".to_owned())]), columns, ..parquet };
+        let scan = TableScan { projection: Some(vec![1, 0]), ..TableScan::default() };
+        let names = place(&format!("names{shards}"));
+        let csv = [("connector", "filesystem"), ("path", names.as_str()), ("format", "csv")];
+        copy(&named, &scan, &table(bids(), &csv), None, shards);
+        let names = lines(Path::new(&names));
+        assert_eq!(names.len(), 18_400);
+        assert!(names.iter().all(|line| line.contains(",part-000") && line.ends_with(".parquet")), "{}", names[0]);
+    }
+    assert_eq!(found[0].len(), 18_400);
+    assert!(found.iter().all(|lines| lines == &found[0]), "the same rows, whatever the format and the shards");
 }

@@ -13,7 +13,7 @@ fn columns(fields: &[(&str, DataType)]) -> SchemaRef {
 
 fn table(columns: SchemaRef, options: &[(&str, &str)]) -> TableDefinition {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    TableDefinition { name: "t".to_owned(), columns, options: BTreeMap::from_iter(options) }
+    TableDefinition { name: "t".to_owned(), columns, metadata: BTreeMap::new(), options: BTreeMap::from_iter(options) }
 }
 
 fn numbers() -> SchemaRef {
@@ -146,4 +146,64 @@ fn a_script_written_for_flink_is_taken() {
     let names = Connectors.source(&table(fields, &options), &scan).unwrap();
     assert!(names.bounded, "the sequence ends the rows, whether or not it is read");
     assert_eq!(names.schema.field(0).name(), "name");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_has_the_options_of_flink() {
+    let files = |more: &[(&'static str, &'static str)]| -> Vec<(&'static str, &'static str)> {
+        [&[("connector", "filesystem"), ("path", "data"), ("format", "parquet")], more].concat()
+    };
+    let taken = [
+        ("parquet.compression", "zstd"),
+        ("parquet.block.size", "134217728"),
+        ("parquet.page.size", "1 mb"),
+        ("parquet.enable.dictionary", "false"),
+        ("parquet.timestamp.time.unit", "nanos"),
+        ("parquet.utc-timezone", "true"),
+        ("parquet.write.int64.timestamp", "true"),
+        ("sink.rolling-policy.file-size", "1MB"),
+    ];
+    assert!(source(numbers(), &files(&taken)).is_ok() && sink(numbers(), &files(&taken)).is_ok());
+    refuses(numbers(), &files(&[("parquet.compression", "BROTLI")]), "parquet.compression", &["'BROTLI'", "ZSTD"]);
+    refuses(numbers(), &files(&[("parquet.utc-timezone", "false")]), "parquet.utc-timezone", &["UTC"]);
+    refuses(numbers(), &files(&[("parquet.block.size", "0")]), "parquet.block.size", &["at least one byte"]);
+    refuses(numbers(), &files(&[("parquet.comression", "zstd")]), "parquet.comression", &["parquet.compression"]);
+    refuses(numbers(), &files(&[("source.compression", "gzip")]), "source.compression", &["each by itself"]);
+    let odd = [("connector", "filesystem"), ("path", "x"), ("format", "parqet")];
+    refuses(numbers(), &odd, "format", &["did you mean 'parquet'?"]);
+    refuses(columns(&[("i", DataType::Duration(TimeUnit::Second))]), &files(&[]), "i", &["does not carry"]);
+    let error = sink(numbers(), &files(&[("sink.single-file", "true")])).err().unwrap();
+    assert_eq!(error.option.as_deref(), Some("sink.single-file"), "{error}");
+    // What text has no form for.
+    let nested = DataType::List(Arc::new(Field::new("item", numbers().field(0).data_type().clone(), true)));
+    let nested = DataType::List(Arc::new(Field::new("item", nested, true)));
+    assert!(sink(columns(&[("lists", nested)]), &files(&[])).is_ok());
+}
+
+#[test]
+fn columns_about_the_file_have_their_types() {
+    let definition = |data_type, key: &str| TableDefinition {
+        metadata: BTreeMap::from([(0, key.to_owned())]),
+        ..table(
+            columns(&[("f", data_type), ("id", DataType::Int64)]),
+            &[("connector", "filesystem"), ("path", "data"), ("format", "json")],
+        )
+    };
+    let source = |table: &TableDefinition, projection: Option<Vec<usize>>| {
+        Connectors.source(table, &TableScan { projection, ..TableScan::default() })
+    };
+    let name = definition(DataType::Utf8View, "file.name");
+    assert_eq!(source(&name, None).unwrap().schema, name.columns);
+    let names = |source: TableSource| source.schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>();
+    assert_eq!(names(source(&name, Some(vec![1, 0])).unwrap()), ["id", "f"]);
+    assert_eq!(names(source(&name, Some(vec![0])).unwrap()), ["f"]);
+    let wrong = |table: &TableDefinition, text: &str| {
+        let error = source(table, None).err().unwrap();
+        assert_eq!(error.column.as_deref(), Some("f"));
+        assert!(error.to_string().contains(text), "{error}");
+    };
+    wrong(&definition(DataType::Int32, "file.size"), "is not of type BIGINT");
+    wrong(&definition(DataType::Utf8View, "file.modification-time"), "TIMESTAMP_LTZ(3) NOT NULL METADATA");
+    wrong(&definition(DataType::Utf8View, "file.owner"), "there are file.path, file.name");
 }

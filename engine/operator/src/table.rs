@@ -20,6 +20,8 @@ pub struct TableDefinition {
     pub name: String,
     /// Its physical columns, in the order of the declaration. Computed columns are not among them.
     pub columns: SchemaRef,
+    /// Which of those columns are not in the records: by place, the key of what the connector is to say there (`METADATA FROM`).
+    pub metadata: BTreeMap<usize, String>,
     /// The options of its `WITH` clause, and of hints.
     pub options: BTreeMap<String, String>,
 }

@@ -71,6 +71,8 @@ impl Slot {
 pub struct Env<'a> {
     /// Processing time, read once a step.
     pub now: Timestamp,
+    /// Sources are not to read now: output leaves too slowly.
+    pub held_back: bool,
     /// Memory for frames.
     pub pool: &'a Pool,
     /// Collects what operators put into the snapshot.

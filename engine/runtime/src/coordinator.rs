@@ -416,6 +416,13 @@ impl Coordinator {
 
     /// Has each sink make the epoch's output visible. Returns for each shard the first epoch whose sealed output its log must keep.
     fn deliver(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Epoch, JobError> {
+        self.attention.begin_delivery(self.clock.monotonic_nanos());
+        let delivered = self.deliver_by_sink(epoch, outputs);
+        self.attention.end_delivery();
+        delivered
+    }
+
+    fn deliver_by_sink(&mut self, epoch: Epoch, outputs: Vec<(OperatorId, SealedOutput)>) -> Result<Epoch, JobError> {
         let mut by_sink: BTreeMap<OperatorId, Vec<SealedOutput>> = BTreeMap::new();
         for (sink, output) in outputs {
             by_sink.entry(sink).or_default().push(output);

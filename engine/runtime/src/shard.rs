@@ -210,7 +210,8 @@ impl Shard {
         }
         let now = Timestamp(self.clock.wall_millis());
         let mut until: Option<Timestamp> = None;
-        let mut env = Env { now, pool: &self.pool, noted: &mut self.noted };
+        let held_back = self.attention.holds_back(|| self.clock.monotonic_nanos());
+        let mut env = Env { now, held_back, pool: &self.pool, noted: &mut self.noted };
         // Most downstream first, so that what is in the rings leaves before more comes.
         for at in (0..self.tasks.len()).rev() {
             match self.tasks[at].step(&mut env)? {

@@ -61,6 +61,9 @@ enum Stage {
     Ended,
 }
 
+/// How soon a source that waits for a delivery looks again.
+const HELD_BACK_MILLIS: i64 = 10;
+
 impl SourceHead {
     /// A source that has not been polled yet.
     #[must_use]
@@ -219,6 +222,10 @@ impl SourceHead {
         if self.stage != Stage::Reading {
             return Ok((false, None));
         }
+        if env.held_back {
+            self.held = true;
+            return Ok((false, Some(env.now.plus(HELD_BACK_MILLIS))));
+        }
         if std::mem::take(&mut self.held) {
             self.event_time.skip(env.now);
         } else {
@@ -365,7 +372,7 @@ mod tests {
         let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), Timestamp::MIN));
         let mut task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 1 };
         let mut noted = Noted::default();
-        let mut env = Env { now: Timestamp(0), pool: &pool, noted: &mut noted };
+        let mut env = Env { now: Timestamp(0), held_back: false, pool: &pool, noted: &mut noted };
         assert_eq!(task.step(&mut env).unwrap(), Standing::Blocked);
         assert!(consumer.try_pop().is_some());
         // The shard must look at the ring's other end once more before it parks.
@@ -420,7 +427,7 @@ mod tests {
         let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
         let mut noted = Noted::default();
         let mut step = |now: i64| {
-            let mut env = Env { now: Timestamp(now), pool: &pool, noted: &mut noted };
+            let mut env = Env { now: Timestamp(now), held_back: now == 3, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
         };
         step(0);
@@ -429,6 +436,10 @@ mod tests {
         other.publish(Timestamp(95));
         step(2);
         assert_eq!(asked(), 1);
+        step(3);
+        assert_eq!(asked(), 1, "output leaves too slowly");
+        step(4);
+        assert_eq!(asked(), 2);
         let said: Vec<_> = std::iter::from_fn(|| consumer.try_pop()).map(|of| format!("{of:?}")).collect();
         assert_eq!(said, ["Signal(Start)", "Signal(Watermark(Timestamp(100)))"]);
     }

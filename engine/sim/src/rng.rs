@@ -16,6 +16,11 @@ pub trait Chance {
     /// A number in `0..bound`. A bound of 0 or 1 gives 0.
     fn below(&mut self, bound: u64) -> u64;
 
+    /// A number of 64 bits.
+    fn bits(&mut self) -> u64 {
+        self.below(u64::MAX)
+    }
+
     /// True in `times` of `out_of` cases.
     fn in_cases(&mut self, times: u64, out_of: u64) -> bool {
         self.below(out_of) < times
@@ -86,6 +91,10 @@ impl Rng {
 impl Chance for Rng {
     fn below(&mut self, bound: u64) -> u64 {
         if bound <= 1 { 0 } else { self.numbers.below(bound) }
+    }
+
+    fn bits(&mut self) -> u64 {
+        self.numbers.next_u64()
     }
 }
 

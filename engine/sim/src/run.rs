@@ -172,8 +172,13 @@ pub fn calm(mut setting: Setting, options: &Options) -> (Setting, Run) {
 /// Draws the faults of a seed, for a run of this extent.
 #[must_use]
 pub fn faults_of(setting: &Setting, extent: &Extent) -> Vec<Fault> {
-    let mut rng = Rng::new(setting.seed).branch("faults");
-    let mut faults = bearable(setting, campaign::draw(&mut rng, extent));
+    drawn(setting, extent, &mut Rng::new(setting.seed).branch("faults"))
+}
+
+/// Draws faults of all kinds for a run of this extent: what [`campaign::draw`] does, and damage at rest, savepoints and stops.
+#[must_use]
+pub fn drawn(setting: &Setting, extent: &Extent, rng: &mut dyn Chance) -> Vec<Fault> {
+    let mut faults = bearable(setting, campaign::draw(rng, extent));
     if rng.in_cases(1, 6) {
         // Damage shows when it is read: at the next start.
         let step = rng.below(extent.steps + 1);

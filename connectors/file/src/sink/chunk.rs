@@ -20,7 +20,7 @@ pub(crate) struct Chunk<'a> {
     pub(crate) ends_part: bool,
     /// Bytes of text before it.
     pub(crate) offset: u64,
-    /// Whole records.
+    /// Whole records; of a format whose files have an end, any part of one.
     pub(crate) text: &'a [u8],
 }
 

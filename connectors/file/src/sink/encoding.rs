@@ -8,7 +8,7 @@ use yeoul_formats::{CsvEncoder, NdjsonEncoder};
 use yeoul_frame::{Frame, Schema};
 
 /// How records become text. Implemented here only.
-pub trait Encoding: Sealed + Clone + Send + Sync + 'static {
+pub trait Encoding: Appendable + Clone + Send + Sync + 'static {
     /// Its encoder.
     type Encoder: Send;
 
@@ -28,7 +28,10 @@ pub trait Encoding: Sealed + Clone + Send + Sync + 'static {
     fn encode<T: Schema>(encoder: &mut Self::Encoder, record: &T::Archived, out: &mut Vec<u8>) -> Result<(), String>;
 }
 
-/// Keeps [`Encoding`] to the formats of this module.
+/// Text whose files can be gone on with, from epoch to epoch. Implemented here only.
+pub trait Appendable: Sealed {}
+
+/// Keeps [`Encoding`] and [`Appendable`] to the formats of this module.
 pub trait Sealed {}
 
 /// One JSON object a line.
@@ -50,6 +53,8 @@ impl Default for CsvText {
 
 impl Sealed for NdjsonText {}
 
+impl Appendable for NdjsonText {}
+
 impl Encoding for NdjsonText {
     type Encoder = NdjsonEncoder;
 
@@ -70,6 +75,8 @@ impl Encoding for NdjsonText {
 }
 
 impl Sealed for CsvText {}
+
+impl Appendable for CsvText {}
 
 impl Encoding for CsvText {
     type Encoder = CsvEncoder;
@@ -132,6 +139,10 @@ pub struct ColumnLines {
     encoder: ColumnEncoder,
     pub(crate) extension: &'static str,
 }
+
+impl Sealed for ColumnLines {}
+
+impl Appendable for ColumnLines {}
 
 impl ColumnLines {
     pub(crate) fn new(schema: SchemaRef, format: TextFormat) -> Result<Self, UnfitColumns> {

@@ -3,14 +3,50 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, FRAME_ROWS, KeyGroups, OperatorId, Pool, RowBuilder, RowKind, Timestamp, record};
+#[cfg(feature = "parquet")]
+use arrow_array::{ArrayRef, Int64Array};
+#[cfg(feature = "parquet")]
+use arrow_schema::{DataType, Field, SchemaRef};
+#[cfg(feature = "parquet")]
+use yeoul_frame::ColumnBatch;
+use yeoul_frame::{Epoch, FRAME_ROWS, Frame, KeyGroups, OperatorId, Pool, RowBuilder, RowKind, Timestamp, record};
 use yeoul_operator::{
-    Committer, Context, Counters, InputId, OpenContext, Operator, OperatorError, SealedOutput, Services, SinkSpec,
-    Snapshot, Subtask,
+    Committer, Context, Counters, InputId, MakeCommitter, MakeOperator, OpenContext, Operator, OperatorError,
+    SealedOutput, Services, SinkSpec, Snapshot, Subtask,
 };
 
 use crate::FileSink;
 use crate::sink::Encoding;
+
+/// A sink of rows of [`Row`], or of columns of the same names.
+pub(crate) trait Writes {
+    fn make(&self) -> MakeOperator;
+    fn committer(&self) -> MakeCommitter;
+    fn instances(&self) -> Option<u16>;
+    fn frame(rows: &[Row], pool: &Pool) -> Frame;
+}
+
+impl<E: Encoding> Writes for FileSink<Row, E> {
+    fn make(&self) -> MakeOperator {
+        SinkSpec::make(self)
+    }
+
+    fn committer(&self) -> MakeCommitter {
+        SinkSpec::committer(self)
+    }
+
+    fn instances(&self) -> Option<u16> {
+        SinkSpec::parallelism(self)
+    }
+
+    fn frame(rows: &[Row], pool: &Pool) -> Frame {
+        let mut builder = RowBuilder::new(pool, FRAME_ROWS);
+        for row in rows {
+            builder.push(row, Timestamp(0), RowKind::Insert).unwrap();
+        }
+        builder.finish()
+    }
+}
 
 /// What the tests write.
 #[record]
@@ -18,6 +54,36 @@ use crate::sink::Encoding;
 pub(crate) struct Row {
     pub(crate) epoch: u64,
     pub(crate) n: u64,
+}
+
+#[cfg(feature = "parquet")]
+impl Writes for FileSink<yeoul_frame::Columns, crate::ParquetParts> {
+    fn make(&self) -> MakeOperator {
+        Self::make(self)
+    }
+
+    fn committer(&self) -> MakeCommitter {
+        Self::committer(self)
+    }
+
+    fn instances(&self) -> Option<u16> {
+        Self::instances(self)
+    }
+
+    fn frame(rows: &[Row], _: &Pool) -> Frame {
+        let column = |of: fn(&Row) -> u64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| of(row).cast_signed())))
+        };
+        let arrays = vec![column(|row| row.epoch), column(|row| row.n)];
+        ColumnBatch::of(columns(), arrays, vec![Timestamp(0); rows.len()], Vec::new()).unwrap()
+    }
+}
+
+/// The columns of a [`Row`].
+#[cfg(feature = "parquet")]
+pub(crate) fn columns() -> SchemaRef {
+    let fields = ["epoch", "n"].map(|name| Field::new(name, DataType::Int64, false));
+    Arc::new(arrow_schema::Schema::new(fields.to_vec()))
 }
 
 /// What survives crashes of a job: committed epochs, as far as the log keeps them, and the instances' states.
@@ -38,14 +104,14 @@ pub(crate) struct Run {
     writers: Vec<Box<dyn Operator>>,
     committer: Box<dyn Committer>,
     pub(crate) now: Timestamp,
-    rows: RowBuilder<Row>,
+    frame: fn(&[Row], &Pool) -> Frame,
     pool: Pool,
 }
 
 impl Run {
     /// Starts or restarts a job with this many instances.
-    pub(crate) fn start<E: Encoding>(
-        sink: &FileSink<Row, E>,
+    pub(crate) fn start<S: Writes>(
+        sink: &S,
         services: &Services,
         shards: u16,
         log: &Log,
@@ -57,7 +123,7 @@ impl Run {
             committer.deliver(*epoch, outputs)?;
         }
         let pool = Pool::new();
-        let parallelism = sink.parallelism().unwrap_or(shards);
+        let parallelism = sink.instances().unwrap_or(shards);
         let mut writers = Vec::new();
         for index in 0..parallelism {
             let mut writer = sink.make()();
@@ -76,16 +142,12 @@ impl Run {
             }
             writers.push(writer);
         }
-        let rows = RowBuilder::new(&pool, FRAME_ROWS);
-        Ok(Self { services: services.clone(), writers, committer, now: Timestamp(0), rows, pool })
+        Ok(Self { services: services.clone(), writers, committer, now: Timestamp(0), frame: S::frame, pool })
     }
 
     /// An instance takes rows of this epoch.
     pub(crate) fn write(&mut self, subtask: u16, rows: &[Row]) -> Result<(), OperatorError> {
-        for row in rows {
-            self.rows.push(row, Timestamp(0), RowKind::Insert).unwrap();
-        }
-        let frame = self.rows.finish();
+        let frame = (self.frame)(rows, &self.pool);
         let (mut emitted, counters) = (Vec::new(), Counters::default());
         let mut cx = Context::new(&mut emitted, Timestamp::MIN, self.now, &self.pool, &counters);
         self.writers[usize::from(subtask)].process(InputId(0), &frame, &mut cx)

@@ -4,3 +4,5 @@ mod crash;
 mod parts;
 mod single;
 mod columns;
+#[cfg(feature = "parquet")]
+mod parquet;

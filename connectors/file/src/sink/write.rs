@@ -1,4 +1,4 @@
-//! One instance of a file sink: turns records into text, and seals it at each barrier.
+//! One instance of a file sink: turns records into text (or the bytes of a format that is none), and seals it at each barrier.
 //!
 //! Its state in a snapshot, integers little endian: `u8 version = 1 │ u64 bytes of text sealed │ u64 bytes in the part that
 //! is not complete │ i64 when that part's first record came, in ms, or the least number`.
@@ -7,6 +7,7 @@
 //! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
 //! 2. `offset` is the number of bytes of text sealed in earlier epochs.
 //! 3. What is held of an epoch is at most the limit and one piece: text beyond that fails the job with an error that names the option.
+//! 4. An encoder that holds rows ends its file with the part, and its parts end with each epoch: no row is held across a barrier.
 //!
 //! The text is handed to the log at the barrier, not before: the right to seal comes with the snapshot, and is of one epoch.
 
@@ -39,7 +40,7 @@ pub(crate) struct FileWriter<E, X> {
     announces: bool,
 }
 
-impl<E, X> FileWriter<E, X> {
+impl<E, X: FrameEncoder> FileWriter<E, X> {
     pub(crate) fn new(settings: Arc<Settings<E>>, encoder: X) -> Self {
         let mut first = Vec::with_capacity(2 * settings.piece);
         chunk::begin(&mut first);
@@ -71,11 +72,29 @@ impl<E, X> FileWriter<E, X> {
         sealed
     }
 
+    /// Completes the file that the encoder is in the middle of, if its format has an end.
+    fn end_file(&mut self) -> Result<(), OperatorError> {
+        loop {
+            let start = self.chunk.len();
+            let ended = self.encoder.end_file(&mut self.chunk, self.settings.piece).map_err(|reason| {
+                OperatorError::new(format!("a file cannot be completed in '{}': {reason}", self.settings.path))
+            })?;
+            self.epoch_bytes += (self.chunk.len() - start) as u64;
+            if ended {
+                return Ok(());
+            }
+            let full = self.complete_chunk(false);
+            self.full.push(full);
+        }
+    }
+
     #[cold]
     fn too_much(&self) -> OperatorError {
         OperatorError::new(format!(
             "the file sink '{}' wrote {} bytes in one epoch, more than its limit of {}",
-            self.settings.path, self.epoch_bytes, self.settings.epoch_limit
+            self.settings.path,
+            self.epoch_bytes + self.encoder.held() as u64,
+            self.settings.epoch_limit
         ))
         .hint("make checkpoints more often, or raise FileSink::epoch_limit: the text of an epoch is held in memory")
     }
@@ -118,8 +137,13 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
                 self.full.push(full);
             }
         }
-        if self.epoch_bytes > before {
-            self.part.add(self.epoch_bytes - before, self.now);
+        let held = self.encoder.held() as u64;
+        if held > 0 && self.epoch_bytes + held > self.settings.epoch_limit {
+            return Err(self.too_much());
+        }
+        if self.epoch_bytes > before || held > 0 {
+            // Of what is held it is not known how many bytes it will be.
+            self.part.add((self.epoch_bytes - before).max(1), self.now);
         }
         Ok(())
     }
@@ -136,6 +160,9 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         let ends_part = !self.settings.single && self.part.is_complete(self.settings.roll, self.now);
+        if ends_part {
+            self.end_file()?;
+        }
         for full in self.full.drain(..) {
             snapshot.seal(full);
         }
@@ -144,6 +171,7 @@ impl<E: Send + Sync, X: FrameEncoder> Operator for FileWriter<E, X> {
             let last = self.complete_chunk(ends_part);
             snapshot.seal(last);
         }
+        debug_assert_eq!(self.encoder.held(), 0, "no row is held across a barrier");
         self.offset += std::mem::take(&mut self.epoch_bytes);
         if ends_part {
             self.part = Growing::default();

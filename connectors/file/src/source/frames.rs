@@ -12,7 +12,9 @@ use yeoul_formats::{BadRecord, Decoded, Malformed, RecordDecoder, no_time};
 use yeoul_frame::{ColumnBatch, Frame, Pool, RowBuilder, RowKind, Schema, TextBuilder, Timestamp};
 
 use super::Format;
+use super::file_columns::{FileColumn, FileColumns, FilePlan};
 use super::malformed::MalformedRecord;
+use super::scan::Input;
 
 /// How a source's files are read.
 pub(crate) trait Reading: Send + Sync + 'static {
@@ -36,6 +38,11 @@ pub(crate) trait Reading: Send + Sync + 'static {
 
 /// The frames that one instance is filling.
 pub(crate) trait Frames<D>: Send {
+    /// What is decoded from now on is of this file.
+    fn of_file(&mut self, input: Input<'_>) {
+        let _ = input;
+    }
+
     /// Decodes records until the frame is full or no whole record is left.
     fn decode(&mut self, decoder: &mut D, window: &[u8], last: bool) -> Result<Decoded, BadRecord>;
 
@@ -112,6 +119,7 @@ impl<T: Schema, D: RecordDecoder> Frames<D> for RowFrames<T> {
 pub struct ColumnText {
     format: TextFormat,
     plan: Arc<ColumnPlan>,
+    about: Arc<FilePlan>,
 }
 
 impl ColumnText {
@@ -119,7 +127,18 @@ impl ColumnText {
     pub(crate) fn new(format: TextFormat, plan: Arc<ColumnPlan>) -> Result<Self, UnfitColumns> {
         // Later, in the middle of a job, it cannot fail any more.
         format.decoder(&plan)?;
-        Ok(Self { format, plan })
+        let about = Arc::new(FilePlan::new(plan.schema(), Vec::new()));
+        Ok(Self { format, plan, about })
+    }
+
+    /// The same, with columns about the file.
+    pub(crate) fn with_file_columns(self, columns: Vec<FileColumn>) -> Self {
+        let about = Arc::new(FilePlan::new(self.plan.schema(), columns));
+        Self { about, ..self }
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        self.about.schema()
     }
 }
 
@@ -142,6 +161,7 @@ impl Reading for ColumnText {
     fn frames(&self, _: &Pool, rows: usize) -> ColumnFrames {
         ColumnFrames {
             columns: ColumnBuilder::new(Arc::clone(&self.plan), rows, self.format.forgives()),
+            about: FileColumns::new(Arc::clone(&self.about)),
             aside: Aside::default(),
             room: rows,
         }
@@ -151,6 +171,7 @@ impl Reading for ColumnText {
 /// Frames of columns.
 pub(crate) struct ColumnFrames {
     columns: ColumnBuilder,
+    about: FileColumns,
     aside: Aside,
     room: usize,
 }
@@ -179,12 +200,16 @@ pub fn malformed_columns() -> SchemaRef {
 }
 
 impl Frames<ColumnDecoder> for ColumnFrames {
+    fn of_file(&mut self, input: Input<'_>) {
+        self.about.of_file(input);
+    }
+
     fn decode(&mut self, decoder: &mut ColumnDecoder, window: &[u8], last: bool) -> Result<Decoded, BadRecord> {
         decoder.decode(window, last, &mut self.columns)
     }
 
     fn finish(&mut self) -> Frame {
-        self.columns.finish()
+        self.about.complete(self.columns.finish())
     }
 
     fn put_aside(&mut self, record: &MalformedRecord) -> bool {

@@ -9,6 +9,8 @@
 //!   u32 begun │ each: u64 number │ u64 offset                splits begun
 //! ```
 //!
+//! An offset is of bytes in text, of rows in Parquet.
+//!
 //! Files are numbered in the order in which they settled ([`watch`](super::watch)); those of a run that is not watched all have
 //! number 0. The instance has seen all files whose numbers are below `seen`.
 //!
@@ -27,6 +29,7 @@ use yeoul_operator::{OperatorError, Subtask};
 
 use super::compression::Compression;
 use super::discover::Identity;
+use super::scan::Input;
 use super::split::{FileId, Left, Remaining, Run, Splitting};
 
 const VERSION: u8 = 2;
@@ -47,6 +50,11 @@ pub(crate) struct KnownFile {
 impl KnownFile {
     pub(crate) fn splitting(&self) -> Splitting {
         Splitting { size: self.split_size, len: self.identity.len }
+    }
+
+    /// What reading it needs to know.
+    pub(crate) fn input(&self) -> Input<'_> {
+        Input { path: &self.path, identity: self.identity, compression: self.compression }
     }
 
     /// The path, or the best there is in its place, for messages.
@@ -224,6 +232,11 @@ pub(crate) fn cut(path: &str, len: u64) -> OperatorError {
         "the input file '{path}' changed while the job was reading it: it had {len} bytes, and was cut"
     ))
     .hint("an input file must stay as it is from when it is first seen; put the whole file back")
+}
+
+/// The system does not give a file's bytes.
+pub(crate) fn unreadable(path: &str, cause: std::io::Error) -> OperatorError {
+    OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
 }
 
 /// A file that is needed is gone.

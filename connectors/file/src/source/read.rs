@@ -14,11 +14,9 @@ use yeoul_operator::{OpenContext, OperatorError, Snapshot, Source, SourceContext
 use yeoul_sys::Storage;
 
 use super::discover::{self, Found, Identity};
-use super::frames::Reading;
 use super::progress::{self, Earlier, Known, KnownFile};
+use super::scan::{Scan, Share, Turn};
 use super::split::{FileId, Left, Remaining, Splitting};
-use super::text::{Opened, Text, TextError};
-use super::turn::{InHand, Turn};
 use super::watch::Watch;
 use super::{Compression, Shared};
 use crate::path::InputPath;
@@ -27,23 +25,30 @@ use crate::path::InputPath;
 const STATE: &str = "files";
 
 /// One instance of a file source.
-pub(crate) struct FileReader<R: Reading> {
-    shared: Arc<Shared<R>>,
+pub(crate) struct FileReader<S: Scan> {
+    shared: Arc<Shared<S>>,
     stage: Stage,
     /// Set by `open`.
-    outside: Option<Outside<R::Frames>>,
+    outside: Option<Outside<S::Frames>>,
     earlier: Earlier,
     known: Known,
     queue: BTreeMap<(i64, String), FileId>,
-    in_hand: Option<InHand<R::Decoder>>,
+    in_hand: Option<Taken<S::InHand>>,
     /// The file whose split was read last: consecutive splits are mostly of one file.
-    opened: Option<Opened>,
+    opened: Option<(FileId, S::Opened)>,
     /// All files whose numbers are below this have been seen.
     seen: u64,
     /// The listing that was looked at last.
     generation: u64,
     /// When to look at the watched folder again.
     next_look: Option<Timestamp>,
+}
+
+/// The split in hand.
+struct Taken<T> {
+    file: FileId,
+    number: u64,
+    split: T,
 }
 
 /// What `open` gives.
@@ -63,8 +68,8 @@ enum Stage {
     Ended,
 }
 
-impl<R: Reading> FileReader<R> {
-    pub(crate) fn new(shared: Arc<Shared<R>>) -> Self {
+impl<S: Scan> FileReader<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
         Self {
             shared,
             stage: Stage::Fresh,
@@ -80,7 +85,7 @@ impl<R: Reading> FileReader<R> {
         }
     }
 
-    fn outside(&self) -> &Outside<R::Frames> {
+    fn outside(&self) -> &Outside<S::Frames> {
         self.outside.as_ref().expect("a source is opened before it is used")
     }
 
@@ -171,7 +176,7 @@ impl<R: Reading> FileReader<R> {
     /// Holds what is known against a listing. A file that is done and gone is forgotten.
     fn compare(&mut self, found: &[Found]) -> Result<(), OperatorError> {
         let present: HashMap<FileId, &Found> = found.iter().map(|file| (FileId::of(&file.path), file)).collect();
-        let in_hand = self.in_hand.as_ref().map(|split| split.file);
+        let in_hand = self.in_hand.as_ref().map(|taken| taken.file);
         let mut gone = Vec::new();
         for (&id, file) in &mut self.known {
             match present.get(&id) {
@@ -190,14 +195,15 @@ impl<R: Reading> FileReader<R> {
     /// Takes a file in, if any of its splits is this instance's.
     fn admit(&mut self, number: u64, found: &Found) {
         let settings = &self.shared.settings;
-        let compression = settings.compression.of(&found.path);
+        let compression = settings.format.compression(settings.compression, &found.path);
         let divided = compression == Compression::Plain && settings.format.is_divisible();
         let len = found.identity.len;
-        let size = match (divided, compression, len) {
+        let may_be_empty = compression == Compression::Plain && settings.format.may_be_empty();
+        let size = match (divided, may_be_empty, len) {
+            // Nothing is in it; where there would be a header at least, that is an error when it is read.
+            (_, true, 0) => return,
+            (_, false, 0) | (false, ..) => Splitting::WHOLE,
             (true, ..) => settings.split_size,
-            // Nothing is in it; compressed, it would have a header at least, and is an error when it is read.
-            (false, Compression::Plain, 0) => return,
-            (false, ..) => Splitting::WHOLE,
         };
         let id = FileId::of(&found.path);
         if let Some(known) = self.known.get_mut(&id).filter(|known| !known.remaining.is_done()) {
@@ -231,47 +237,38 @@ impl<R: Reading> FileReader<R> {
             entry.remove();
         }
         let file = &self.known[&id];
-        let path = file.path.clone();
-        let decoder = self.shared.settings.format.decoder();
-        let split = InHand::new(id, number, path, decoder);
-        let opened = match self.opened.take().filter(|opened| opened.file == id) {
-            Some(opened) => Ok(opened),
-            None => self.open_file(id, file)?,
+        let opened = match self.opened.take().filter(|(opened, _)| *opened == id) {
+            Some((_, opened)) => opened,
+            None => self.open_file(file)?,
         };
-        let text = opened.and_then(|opened| match file.compression {
-            Compression::Plain | Compression::ByName => Text::plain(opened, file.splitting().range(number), from),
-            compression => Text::compressed(compression, opened, from),
-        });
-        self.in_hand = Some(match text {
-            Ok(text) => split.with(text),
-            Err(fault) => return Err(split.text_error(fault)),
-        });
+        let share = Share { split: id.split(number), range: file.splitting().range(number), from };
+        let frames = &mut self.outside.as_mut().expect("a source is opened before it is used").frames;
+        let split = self.shared.settings.format.begin(file.input(), share, opened, frames)?;
+        self.in_hand = Some(Taken { file: id, number, split });
         Ok(true)
     }
 
-    fn open_file(&self, id: FileId, file: &KnownFile) -> Result<Result<Opened, TextError>, OperatorError> {
+    fn open_file(&self, file: &KnownFile) -> Result<S::Opened, OperatorError> {
         let outside = self.outside();
         let failed = |cause: io::Error| match cause.kind() {
             io::ErrorKind::NotFound => progress::gone(&file.path),
-            _ => unreadable(&file.path, cause),
+            _ => progress::unreadable(&file.path, cause),
         };
         let Some(inside) = outside.input.inside(&file.path) else { return Err(progress::gone(&file.path)) };
         let handle = outside.storage.open(inside).map_err(failed)?;
-        let len = handle.len().map_err(failed)?;
-        check_length(file, len)?;
-        Ok(Opened::new(id, handle, len))
+        check_length(file, handle.len().map_err(failed)?)?;
+        self.shared.settings.format.open(file.input(), handle)
     }
 
     /// The split in hand is read. Its file must still be as long as it was: what was read does not show that it grew.
     fn put_down(&mut self, cx: &mut SourceContext<'_>) -> Result<(), OperatorError> {
-        let split = self.in_hand.take().expect("a split is in hand");
-        let file = &self.known[&split.file];
-        let id = split.id();
-        let opened = split.into_opened();
-        let len = opened.handle.len().map_err(|cause| unreadable(&file.path, cause))?;
+        let Taken { file: id, number, split } = self.in_hand.take().expect("a split is in hand");
+        let file = &self.known[&id];
+        let opened = S::end(split);
+        let len = S::handle(&opened).len().map_err(|cause| progress::unreadable(&file.path, cause))?;
         check_length(file, len)?;
-        cx.finished(id);
-        self.opened = Some(opened);
+        cx.finished(id.split(number));
+        self.opened = Some((id, opened));
         Ok(())
     }
 
@@ -297,11 +294,7 @@ fn check_length(file: &KnownFile, len: u64) -> Result<(), OperatorError> {
     Err(progress::changed(&file.path, file.identity, Identity { len, ..file.identity }))
 }
 
-fn unreadable(path: &str, cause: io::Error) -> OperatorError {
-    OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
-}
-
-impl<R: Reading> Source for FileReader<R> {
+impl<S: Scan> Source for FileReader<S> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         let input = self.shared.input.clone().map_err(|bad| OperatorError::new(bad.to_string()).permanent())?;
         let storage = cx.services.files.existing(&input.base).map_err(|cause| {
@@ -325,10 +318,10 @@ impl<R: Reading> Source for FileReader<R> {
         if self.in_hand.is_none() && !self.take_split()? {
             return self.rest();
         }
-        let split = self.in_hand.as_mut().expect("a split was taken");
+        let taken = self.in_hand.as_mut().expect("a split was taken");
         let outside = self.outside.as_mut().expect("a source is opened before it is used");
         let settings = &self.shared.settings;
-        match split.turn(&settings.format, settings.on_malformed, &mut outside.frames, cx)? {
+        match settings.format.turn(&mut taken.split, settings.on_malformed, &mut outside.frames, cx)? {
             Turn::More => {}
             Turn::Done => self.put_down(cx)?,
         }
@@ -338,16 +331,16 @@ impl<R: Reading> Source for FileReader<R> {
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         self.start()?;
         // The split in hand is noted among those that are begun, for the time of writing.
-        if let Some(split) = &self.in_hand
-            && let Some(file) = self.known.get_mut(&split.file)
+        if let Some(Taken { file, number, split }) = &self.in_hand
+            && let Some(file) = self.known.get_mut(file)
         {
-            file.remaining.begun.insert(split.number, split.position());
+            file.remaining.begun.insert(*number, S::position(split));
         }
         snapshot.state(STATE, progress::encode(self.is_watched(), self.seen, &self.known));
-        if let Some(split) = &self.in_hand
-            && let Some(file) = self.known.get_mut(&split.file)
+        if let Some(Taken { file, number, .. }) = &self.in_hand
+            && let Some(file) = self.known.get_mut(file)
         {
-            file.remaining.begun.remove(&split.number);
+            file.remaining.begun.remove(number);
         }
         Ok(())
     }

@@ -5,3 +5,7 @@ mod faults;
 mod malformed;
 mod watching;
 mod columns;
+#[cfg(feature = "parquet")]
+mod about;
+#[cfg(feature = "parquet")]
+mod parquet;

@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter};
 use yeoul_formats::BYTE_ORDER_MARK;
+use yeoul_operator::OperatorError;
 use yeoul_sys::File;
 
 use super::compression::{Compression, Decompressor};
-use super::split::FileId;
+use super::progress;
 
 /// How much is given to the decoder at once, unless a record is longer: a little more than a full frame takes.
 pub(crate) const SLICE: usize = 512 << 10;
@@ -40,7 +41,6 @@ const _: () = assert!(
 
 /// An open file, and how far its lines have been counted.
 pub(crate) struct Opened {
-    pub(crate) file: FileId,
     pub(crate) handle: Arc<dyn File>,
     /// Its length when it was first seen.
     len: u64,
@@ -53,8 +53,8 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) fn new(file: FileId, handle: Arc<dyn File>, len: u64) -> Result<Self, TextError> {
-        let mut opened = Self { file, handle, len, mark: 0, counted: 0, newlines: 0, buffer: Vec::new() };
+    pub(crate) fn new(handle: Arc<dyn File>, len: u64) -> Result<Self, TextError> {
+        let mut opened = Self { handle, len, mark: 0, counted: 0, newlines: 0, buffer: Vec::new() };
         let mut head = [0; BYTE_ORDER_MARK.len()];
         if len >= head.len() as u64 {
             opened.read(&mut head, 0)?;
@@ -137,6 +137,35 @@ pub(crate) enum TextError {
         /// The position.
         position: u64,
     },
+}
+
+/// The text itself cannot be read.
+pub(crate) fn text_error(path: &str, fault: TextError) -> OperatorError {
+    match fault {
+        TextError::Compressed { format, at, text, cause } if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
+            OperatorError::new(format!(
+                "the {format} file '{path}' is truncated: it ends at byte {at}, after {text} bytes of text, before its end is marked"
+            ))
+            .caused_by(cause)
+            .hint("was it copied while it was being written? put the complete file in its place and start again")
+        }
+        TextError::Compressed { format, at, text, cause } => {
+            OperatorError::new(format!("the {format} file '{path}' is damaged near byte {at}, after {text} bytes of text"))
+                .caused_by(cause)
+                .hint("put an undamaged file in its place; if it is not compressed, say so by compression(Compression::Plain)")
+        }
+        TextError::Unreadable(cause) => progress::unreadable(path, cause),
+        TextError::Cut { len } => progress::cut(path, len),
+        TextError::LongRecord { at } => OperatorError::new(format!(
+            "the record around byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
+        ))
+        .hint("is the file of the format that the job reads?")
+        .permanent(),
+        TextError::Short { len, position } => OperatorError::new(format!(
+            "the input file '{path}' has {len} bytes of text, and was read up to byte {position} before"
+        ))
+        .hint("it is not the file that was read before; put that one back"),
+    }
 }
 
 /// The text of one split.

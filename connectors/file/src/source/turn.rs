@@ -9,48 +9,26 @@ use yeoul_operator::{ERROR_OUTPUT, OperatorError, SourceContext, SplitId};
 use super::OnMalformed;
 use super::frames::{Frames, Reading};
 use super::malformed::MalformedRecord;
-use super::progress;
-use super::split::FileId;
-use super::text::{Opened, RECORD_LIMIT, Text, TextError};
+use super::scan::Turn;
+use super::text::{Opened, RECORD_LIMIT, Text, TextError, text_error};
 
 /// How many malformed records one turn takes, since each is slow.
 const MALFORMED_A_TURN: usize = 256;
 
-/// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// There may be more in the split.
-    More,
-    /// It has been read to its end.
-    Done,
-}
-
-/// A split that is being read.
-pub(crate) struct InHand<D, S = Text> {
-    pub(crate) file: FileId,
-    pub(crate) number: u64,
+/// A split of text that is being read.
+pub(crate) struct InHand<D> {
+    id: SplitId,
     path: String,
     decoder: D,
-    text: S,
+    text: Text,
     header_read: bool,
     /// A malformed record at the start of the window, with its length, that waits for its line to be known.
     malformed: Option<(usize, Malformed)>,
 }
 
-impl<D> InHand<D, ()> {
-    pub(crate) fn new(file: FileId, number: u64, path: String, decoder: D) -> Self {
-        Self { file, number, path, decoder, text: (), header_read: false, malformed: None }
-    }
-
-    pub(crate) fn with(self, text: Text) -> InHand<D> {
-        let Self { file, number, path, decoder, header_read, malformed, .. } = self;
-        InHand { file, number, path, decoder, text, header_read, malformed }
-    }
-}
-
 impl<D> InHand<D> {
-    pub(crate) fn id(&self) -> SplitId {
-        self.file.split(self.number)
+    pub(crate) fn new(id: SplitId, path: String, decoder: D, text: Text) -> Self {
+        Self { id, path, decoder, text, header_read: false, malformed: None }
     }
 
     /// The offset before which all has been emitted, and nothing after.
@@ -74,7 +52,7 @@ impl<D> InHand<D> {
             return Ok(Turn::More);
         }
         let turn = self.decode(policy, frames, cx);
-        cx.emit(self.id(), frames.finish());
+        cx.emit(self.id, frames.finish());
         if !frames.nothing_aside() {
             cx.emit_side(ERROR_OUTPUT, frames.finish_aside());
         }
@@ -91,7 +69,7 @@ impl<D> InHand<D> {
             if self.malformed.is_some() && !self.report(policy, frames, cx)? {
                 return Ok(Turn::More);
             }
-            if !self.text.fill().map_err(|fault| self.text_error(fault))? {
+            if !self.text.fill().map_err(|fault| text_error(&self.path, fault))? {
                 return Ok(Turn::More);
             }
             let (window, last) = self.text.window();
@@ -132,7 +110,7 @@ impl<D> InHand<D> {
                 let (field, reason, found) = (None, Reason::NotARow(reason), String::new());
                 Ok((newline + 1, Malformed { column: 1, field, reason, found }))
             }
-            _ => Err(self.text_error(fault)),
+            _ => Err(text_error(&self.path, fault)),
         }
     }
 
@@ -144,7 +122,7 @@ impl<D> InHand<D> {
         frames: &mut impl Frames<D>,
         cx: &SourceContext<'_>,
     ) -> Result<bool, OperatorError> {
-        let Some(line) = self.text.line().map_err(|fault| self.text_error(fault))? else { return Ok(false) };
+        let Some(line) = self.text.line().map_err(|fault| text_error(&self.path, fault))? else { return Ok(false) };
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
             return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
@@ -180,7 +158,7 @@ impl<D> InHand<D> {
 
     /// Reads the header, which every split of a file needs. False: it takes another turn.
     fn read_header<R: Reading<Decoder = D>>(&mut self, format: &R) -> Result<bool, OperatorError> {
-        let ready = self.text.fill_head().map_err(|fault| self.text_error(fault))?;
+        let ready = self.text.fill_head().map_err(|fault| text_error(&self.path, fault))?;
         let (head, all) = self.text.head();
         match format.header(&mut self.decoder, head, all) {
             Ok(Some(len)) => {
@@ -190,47 +168,13 @@ impl<D> InHand<D> {
             }
             Ok(None) => {
                 if ready {
-                    self.text.grow_head().map_err(|fault| self.text_error(fault))?;
+                    self.text.grow_head().map_err(|fault| text_error(&self.path, fault))?;
                 }
                 Ok(false)
             }
             Err(malformed) => Err(OperatorError::new(format!("{}:1: malformed header: {malformed}", self.path))
                 .hint("name the columns after the record's fields, or read without a header: header(false)")
                 .permanent()),
-        }
-    }
-}
-
-impl<D, S> InHand<D, S> {
-    /// The text itself cannot be read.
-    pub(crate) fn text_error(&self, fault: TextError) -> OperatorError {
-        let path = &self.path;
-        match fault {
-            TextError::Compressed { format, at, text, cause } if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
-                OperatorError::new(format!(
-                    "the {format} file '{path}' is truncated: it ends at byte {at}, after {text} bytes of text, before its end is marked"
-                ))
-                .caused_by(cause)
-                .hint("was it copied while it was being written? put the complete file in its place and start again")
-            }
-            TextError::Compressed { format, at, text, cause } => {
-                OperatorError::new(format!("the {format} file '{path}' is damaged near byte {at}, after {text} bytes of text"))
-                    .caused_by(cause)
-                    .hint("put an undamaged file in its place; if it is not compressed, say so by compression(Compression::Plain)")
-            }
-            TextError::Unreadable(cause) => {
-                OperatorError::new(format!("cannot read the input file '{path}'")).caused_by(cause)
-            }
-            TextError::Cut { len } => progress::cut(path, len),
-            TextError::LongRecord { at } => OperatorError::new(format!(
-                "the record around byte {at} of '{path}' is longer than {RECORD_LIMIT} bytes"
-            ))
-            .hint("is the file of the format that the job reads?")
-            .permanent(),
-            TextError::Short { len, position } => OperatorError::new(format!(
-                "the input file '{path}' has {len} bytes of text, and was read up to byte {position} before"
-            ))
-            .hint("it is not the file that was read before; put that one back"),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::time_text::write_timestamp;
 
 const NANOS_OF_MILLI: i128 = 1_000_000;
 
-/// Writes frames as text, in pieces.
+/// Writes frames as the bytes of a file, in pieces.
 pub trait FrameEncoder: Send {
     /// What each file begins with.
     fn header(&self) -> Vec<u8>;
@@ -33,11 +33,26 @@ pub trait FrameEncoder: Send {
     }
 
     /// Appends whole rows, from position `from` of the frame's selection on, until `out` has at least `enough` bytes or the frame
-    /// ends. Returns the position of the next row.
+    /// ends. Returns the position of the next row. (One that [holds](Self::held) rows appends what is due, if anything.)
     ///
     /// # Errors
     /// The format has no text for a row; nothing of that row is in `out`.
     fn encode(&mut self, frame: &Frame, from: usize, out: &mut Vec<u8>, enough: usize) -> Result<usize, String>;
+
+    /// Bytes that it holds of rows which are not in any `out` yet. A format of lines holds none.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Appends what the file that it writes ends with, until `out` has at least `enough` bytes; whether that is all of it. The next
+    /// row begins another file.
+    ///
+    /// # Errors
+    /// What is held cannot be written.
+    fn end_file(&mut self, out: &mut Vec<u8>, enough: usize) -> Result<bool, String> {
+        let _ = (out, enough);
+        Ok(true)
+    }
 }
 
 /// How rows of columns are written.

@@ -258,8 +258,14 @@ fn find<'f>(fields: &'f Fields, path: &[String]) -> Option<&'f Field> {
 
 impl Unused {
     pub(super) fn array(&self, rows: usize) -> ArrayRef {
-        if self.nullable { new_null_array(&self.data_type, rows) } else { blank(&self.data_type, rows) }
+        unused_column(&self.data_type, self.nullable, rows)
     }
+}
+
+/// A column in which nothing is read: nulls, or zeros and empty values where nulls may not be.
+#[must_use]
+pub fn unused_column(data_type: &DataType, nullable: bool, rows: usize) -> ArrayRef {
+    if nullable { new_null_array(data_type, rows) } else { blank(data_type, rows) }
 }
 
 /// Zeros and empty strings, where nulls may not be.

@@ -30,15 +30,16 @@ pub(super) struct Scanned {
 
 /// A table's columns as its connector knows them, and its options without those that are the engine's.
 pub(super) fn definition(table: &Table, written: &[usize]) -> Result<(TableDefinition, EngineOptions)> {
-    for column in written.iter().map(|column| &table.columns[*column]) {
-        if let ColumnSource::Metadata { key, .. } = &column.source {
-            return Err(SqlError::unsupported(format!("the metadata column '{}' (FROM '{key}')", column.name)));
-        }
-    }
+    let metadata = written.iter().enumerate().filter_map(|(place, column)| match &table.columns[*column].source {
+        ColumnSource::Metadata { key, .. } => Some((place, key.clone())),
+        _ => None,
+    });
+    let metadata = metadata.collect();
     let fields: Vec<_> = written.iter().map(|column| table.schema.fields()[*column].clone()).collect();
     let (mine, options): (BTreeMap<_, _>, BTreeMap<_, _>) =
         table.options.clone().into_iter().partition(|(key, _)| key.starts_with("scan.watermark."));
-    let definition = TableDefinition { name: table.name.clone(), columns: Arc::new(Schema::new(fields)), options };
+    let columns = Arc::new(Schema::new(fields));
+    let definition = TableDefinition { name: table.name.clone(), columns, metadata, options };
     Ok((definition, EngineOptions::read(&mine)?))
 }
 
@@ -101,7 +102,7 @@ impl Builder<'_> {
             read.dedup();
             read
         };
-        // Metadata is refused where it is read; a table may declare what no query asks for.
+        // Of metadata, what is asked for: a sink may have no more than a name for the rest.
         let known: Vec<usize> = stored
             .iter()
             .copied()

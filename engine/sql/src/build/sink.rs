@@ -13,7 +13,7 @@ use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 use super::scan::definition;
 use super::{Builder, checked, identity, refused};
 use crate::catalog::Table;
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::lower::Node;
 
 impl Builder<'_> {
@@ -27,6 +27,11 @@ impl Builder<'_> {
     ) -> Result<()> {
         let written = table.written();
         let (mut definition, _) = definition(table, &written)?;
+        if let Some((place, key)) = definition.metadata.first_key_value() {
+            let name = definition.columns.field(*place).name();
+            return Err(SqlError::new(format!("the metadata '{key}' in column '{name}' cannot be written"))
+                .hint(format!("declare the column VIRTUAL: `{name}` … METADATA FROM '{key}' VIRTUAL")));
+        }
         if overwrite {
             definition.options.insert("sink.overwrite".to_owned(), "true".to_owned());
         }

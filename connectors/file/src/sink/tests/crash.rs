@@ -12,8 +12,7 @@ use yeoul_sim::fault::{Effect, Fault};
 use yeoul_sim::rng::{Chance, Rng};
 use yeoul_sim::trace::Trace;
 
-use crate::sink::Encoding;
-use crate::sink::harness::{Log, Row, Run};
+use crate::sink::harness::{Log, Row, Run, Writes};
 use crate::{FileSink, Roll};
 
 const EPOCHS: u64 = 12;
@@ -41,6 +40,21 @@ fn lines(text: &[u8]) -> Vec<String> {
     let text = std::str::from_utf8(text).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'), "torn: {text:?}");
     text.lines().map(str::to_owned).collect()
+}
+
+/// The rows of a Parquet file, as the other formats have them.
+#[cfg(feature = "parquet")]
+fn rows_of(bytes: Vec<u8>) -> Vec<String> {
+    use arrow_array::{cast::AsArray, types::Int64Type};
+    let file = bytes::Bytes::from(bytes);
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 1024).expect("a whole file");
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.expect("an undamaged file");
+        let column = |at: usize| batch.column(at).as_primitive::<Int64Type>().values();
+        rows.extend(column(0).iter().zip(column(1)).map(|(epoch, n)| format!("{epoch},{n}")));
+    }
+    rows
 }
 
 /// What an outside reader sees is complete parts of committed epochs, in order, each once.
@@ -78,7 +92,11 @@ fn read_parts(disk: &SimDisk, truth: &Truth, all: bool) -> (Vec<Vec<String>>, [u
         let (subtask, first, last) = (number(5..10), number(12..22), number(23..33));
         assert!(reached[subtask] < first && first <= last, "{name} after epoch {}", reached[subtask]);
         reached[subtask] = last;
-        let text = lines(&disk.read(&path).unwrap());
+        let bytes = disk.read(&path).unwrap();
+        #[cfg(feature = "parquet")]
+        let text = if name.ends_with(".parquet") { rows_of(bytes) } else { lines(&bytes) };
+        #[cfg(not(feature = "parquet"))]
+        let text = lines(&bytes);
         assert_eq!(text, truth.part(subtask, first, last), "{name}");
         seen[subtask].extend(text);
     }
@@ -99,12 +117,7 @@ fn check_single(disk: &SimDisk, truth: &Truth, all: bool) {
 }
 
 /// Runs a job to its end, through whatever goes wrong. How many calls it made to the disk.
-fn run_job<E: Encoding>(
-    seed: u64,
-    sink: &FileSink<Row, E>,
-    faults: &[Fault],
-    check: impl Fn(&SimDisk, &Truth, bool),
-) -> u64 {
+fn run_job<S: Writes>(seed: u64, sink: &S, faults: &[Fault], check: impl Fn(&SimDisk, &Truth, bool)) -> u64 {
     let clock = SimClock::new(0);
     let disk = SimDisk::new(seed, clock.clone(), Trace::keeping(0));
     let mut rng = Rng::new(seed);
@@ -136,17 +149,17 @@ fn run_job<E: Encoding>(
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one job, as plain values")]
-fn run_attempt<E: Encoding>(
+fn run_attempt<S: Writes>(
     attempt: u64,
     rng: &mut Rng,
-    sink: &FileSink<Row, E>,
+    sink: &S,
     services: &Services,
     shards: u16,
     log: &mut Log,
     truth: &mut Truth,
     check: &dyn Fn(&Truth),
 ) -> Result<(), yeoul_operator::OperatorError> {
-    let writers = yeoul_operator::SinkSpec::parallelism(sink).unwrap_or(shards);
+    let writers = sink.instances().unwrap_or(shards);
     let mut run = Run::start(sink, services, shards, log)?;
     check(truth);
     while log.committed.0 < EPOCHS {
@@ -181,7 +194,7 @@ const EFFECTS: [Effect; 7] = [
 ];
 
 /// Each call of a job fails once, in each way; then at random, several in a run.
-fn campaign<E: Encoding>(sink: &FileSink<Row, E>, seeds: u64, check: impl Fn(&SimDisk, &Truth, bool)) {
+fn campaign<S: Writes>(sink: &S, seeds: u64, check: impl Fn(&SimDisk, &Truth, bool)) {
     let calls = run_job(1, sink, &[], &check);
     assert!(calls > 20, "{calls} calls");
     let at = |nth, effect| Fault::Call { kind: None, path: None, nth, onwards: false, effect };
@@ -224,4 +237,12 @@ fn a_single_file_survives_every_fault() {
 fn overwriting_survives_every_fault() {
     campaign(&FileSink::csv::<Row>("out").header(false).overwrite(), 200, check_epochs);
     campaign(&FileSink::csv::<Row>("out/result").header(false).single().overwrite(), 200, check_single);
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_parts_survive_every_fault() {
+    let columns = crate::sink::harness::columns();
+    let sink = FileSink::parquet("out", &columns, crate::ParquetOptions::default()).unwrap();
+    campaign(&sink, 400, check_epochs);
 }

@@ -14,7 +14,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn run_all(make: &MakeSource, parallelism: u16) -> Vec<String> {
+pub(super) fn run_all(make: &MakeSource, parallelism: u16) -> Vec<String> {
     let mut instances = Instance::all(make, parallelism, &Saved::new()).unwrap();
     instances.iter_mut().for_each(|instance| instance.run().unwrap());
     by_split(&instances)
@@ -22,7 +22,7 @@ fn run_all(make: &MakeSource, parallelism: u16) -> Vec<String> {
 
 /// Stops a run after each of its turns, and goes on from there with each number of instances: what came before and after
 /// is the whole, split by split.
-fn check_restarts(make: &MakeSource, before: u16, after: &[u16], expected: &[String]) {
+pub(super) fn check_restarts(make: &MakeSource, before: u16, after: &[u16], expected: &[String]) {
     for stop in 0.. {
         let mut instances = Instance::all(make, before, &Saved::new()).unwrap();
         for turn in 0..stop {

@@ -1,0 +1,26 @@
+//! Parquet: a format of columns, whose files are whole only at their end.
+//!
+//! As a source, a file falls into splits by bytes as text does, and a row group belongs to the split in which it starts; a position
+//! is a row's number in its file. As a sink, an instance makes one file of each epoch, since no file can be gone on with. Types are
+//! Flink's, as its format writes them; INT96 is read and not written.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`options`] | Flink's options |
+//! | [`types`] | which types are carried, and how a file's schema and a table's meet |
+//! | [`fit`] | a file's arrays become a table's |
+//! | [`bytes`] | a file of the job's storage, as the reader of Parquet wants it |
+//! | [`read`], [`write`] | the two sides |
+
+mod bytes;
+mod fit;
+mod options;
+mod read;
+mod types;
+mod write;
+#[cfg(test)]
+pub(crate) mod sample;
+
+pub use options::{ParquetCompression, ParquetOptions};
+pub use read::ParquetColumns;
+pub use write::ParquetParts;

@@ -1,0 +1,202 @@
+//! A file's arrays become a table's: the parts of ROWs by their names, what is not there null, values in the table's types.
+//!
+//! Which types meet was decided when the file was opened ([`types`](super::types)); what is refused here are values.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, BinaryViewArray, ListArray, MapArray, PrimitiveArray, StructArray, new_null_array};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use yeoul_formats::columns::unused_column;
+
+use super::types::entry;
+
+/// The values of `found`, if there are any, as the table's column `field`.
+///
+/// # Errors
+/// A value that is none of the column's type.
+pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
+    let column = part(found, field, rows).map_err(|reason| format!("column `{}`: {reason}", field.name()))?;
+    if !field.is_nullable() && column.null_count() > 0 {
+        return Err(format!("column `{}` is null in a row, and NOT NULL in the table", field.name()));
+    }
+    Ok(column)
+}
+
+fn part(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
+    let Some(found) = found else { return Ok(unused_column(field.data_type(), field.is_nullable(), rows)) };
+    // Arrow's own words: a part that may not be null is null in a ROW, ARRAY or MAP that is not.
+    let wrong = |error: ArrowError| error.to_string();
+    Ok(match field.data_type() {
+        DataType::Struct(fields) => {
+            let row = found.as_struct();
+            let parts = fields.iter().map(|field| part(row.column_by_name(field.name()), field, row.len()));
+            let parts = parts.collect::<Result<Vec<_>, _>>()?;
+            let nulls = row.nulls().cloned();
+            Arc::new(StructArray::try_new_with_length(fields.clone(), parts, nulls, row.len()).map_err(wrong)?)
+        }
+        DataType::List(element) => {
+            let list = found.as_list::<i32>();
+            let values = part(Some(list.values()), element, list.values().len())?;
+            let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
+            Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls).map_err(wrong)?)
+        }
+        DataType::Map(entries, sorted) => {
+            let map = found.as_map();
+            let ((key, value), DataType::Struct(fields)) = (entry(entries), entries.data_type()) else {
+                unreachable!("a map's entries are a ROW")
+            };
+            let keys = part(Some(map.keys()), key, map.keys().len())?;
+            let values = part(Some(map.values()), value, map.values().len())?;
+            let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted).map_err(wrong)?)
+        }
+        to => leaf(found, to)?,
+    })
+}
+
+/// The values of a leaf in another type.
+fn leaf(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
+    if found.data_type() == to {
+        return Ok(Arc::clone(found));
+    }
+    Ok(match (found.data_type(), to) {
+        (DataType::Null, _) => new_null_array(to, found.len()),
+        (DataType::Utf8View, DataType::BinaryView) => Arc::new(found.as_string_view().clone().to_binary_view()),
+        (DataType::FixedSizeBinary(_), DataType::BinaryView) => {
+            Arc::new(found.as_fixed_size_binary().iter().collect::<BinaryViewArray>())
+        }
+        (DataType::Float32, DataType::Float64) => {
+            Arc::new(found.as_primitive::<Float32Type>().unary::<_, Float64Type>(f64::from))
+        }
+        (DataType::Decimal128(_, from), DataType::Decimal128(precision, scale)) => {
+            let factor = 10i128.pow(u32::from(scale.abs_diff(*from)));
+            let most = 10i128.pow(u32::from(*precision));
+            let fits = |value: i128| value.checked_mul(factor).filter(|value| value.abs() < most);
+            let values = converted::<Decimal128Type, Decimal128Type>(found, to, fits)?;
+            Arc::new(values.with_data_type(to.clone()))
+        }
+        (DataType::Timestamp(from, _), DataType::Timestamp(unit, _)) => time(found, *from, *unit, to)?,
+        (DataType::Time32(from) | DataType::Time64(from), DataType::Time32(_)) => {
+            let day = |value: i64| i32::try_from(value).ok();
+            let millis = nanos(*from);
+            let scaled = move |value: i64| value.checked_mul(millis).map(|value| value / nanos(TimeUnit::Millisecond));
+            match from {
+                TimeUnit::Second => clock::<Time32SecondType>(found, to, |value| scaled(value.into()).and_then(day))?,
+                TimeUnit::Millisecond => Arc::clone(found),
+                TimeUnit::Microsecond => {
+                    clock::<Time64MicrosecondType>(found, to, |value| scaled(value).and_then(day))?
+                }
+                TimeUnit::Nanosecond => clock::<Time64NanosecondType>(found, to, |value| scaled(value).and_then(day))?,
+            }
+        }
+        (_, DataType::Int8) => integer::<Int8Type>(found, to)?,
+        (_, DataType::Int16) => integer::<Int16Type>(found, to)?,
+        (_, DataType::Int32) => integer::<Int32Type>(found, to)?,
+        (_, DataType::Int64) => integer::<Int64Type>(found, to)?,
+        (from, to) => return Err(format!("{from} was found to be {to} when the file was opened, and is not")),
+    })
+}
+
+/// How many nanoseconds a unit has.
+fn nanos(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
+}
+
+/// Times in another unit: what is finer is cut off, towards the past.
+pub(super) fn time(found: &ArrayRef, from: TimeUnit, unit: TimeUnit, to: &DataType) -> Result<ArrayRef, String> {
+    fn of<F, T>(found: &ArrayRef, from: TimeUnit, unit: TimeUnit, to: &DataType) -> Result<ArrayRef, String>
+    where
+        F: ArrowPrimitiveType<Native = i64>,
+        T: ArrowPrimitiveType<Native = i64>,
+    {
+        let (from, unit) = (nanos(from), nanos(unit));
+        let values = match from >= unit {
+            true => converted::<F, T>(found, to, |value| value.checked_mul(from / unit))?,
+            false => converted::<F, T>(found, to, |value| Some(value.div_euclid(unit / from)))?,
+        };
+        Ok(Arc::new(values.with_data_type(to.clone())))
+    }
+    fn to_unit<F: ArrowPrimitiveType<Native = i64>>(
+        found: &ArrayRef,
+        from: TimeUnit,
+        unit: TimeUnit,
+        to: &DataType,
+    ) -> Result<ArrayRef, String> {
+        match unit {
+            TimeUnit::Second => of::<F, TimestampSecondType>(found, from, unit, to),
+            TimeUnit::Millisecond => of::<F, TimestampMillisecondType>(found, from, unit, to),
+            TimeUnit::Microsecond => of::<F, TimestampMicrosecondType>(found, from, unit, to),
+            TimeUnit::Nanosecond => of::<F, TimestampNanosecondType>(found, from, unit, to),
+        }
+    }
+    match from {
+        TimeUnit::Second => to_unit::<TimestampSecondType>(found, from, unit, to),
+        TimeUnit::Millisecond => to_unit::<TimestampMillisecondType>(found, from, unit, to),
+        TimeUnit::Microsecond => to_unit::<TimestampMicrosecondType>(found, from, unit, to),
+        TimeUnit::Nanosecond => to_unit::<TimestampNanosecondType>(found, from, unit, to),
+    }
+}
+
+fn clock<F: ArrowPrimitiveType>(
+    found: &ArrayRef,
+    to: &DataType,
+    fits: impl Fn(F::Native) -> Option<i32>,
+) -> Result<ArrayRef, String> {
+    Ok(Arc::new(converted::<F, Time32MillisecondType>(found, to, fits)?))
+}
+
+fn integer<T>(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String>
+where
+    T: ArrowPrimitiveType,
+    T::Native: TryFrom<i64> + TryFrom<u64>,
+{
+    fn signed<F, T>(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String>
+    where
+        F: ArrowPrimitiveType,
+        F::Native: Into<i64>,
+        T: ArrowPrimitiveType,
+        T::Native: TryFrom<i64>,
+    {
+        Ok(Arc::new(converted::<F, T>(found, to, |value| T::Native::try_from(value.into()).ok())?))
+    }
+    match found.data_type() {
+        DataType::Int8 => signed::<Int8Type, T>(found, to),
+        DataType::Int16 => signed::<Int16Type, T>(found, to),
+        DataType::Int32 => signed::<Int32Type, T>(found, to),
+        DataType::Int64 => signed::<Int64Type, T>(found, to),
+        DataType::UInt8 => signed::<UInt8Type, T>(found, to),
+        DataType::UInt16 => signed::<UInt16Type, T>(found, to),
+        DataType::UInt32 => signed::<UInt32Type, T>(found, to),
+        DataType::UInt64 => {
+            Ok(Arc::new(converted::<UInt64Type, T>(found, to, |value| T::Native::try_from(value).ok())?))
+        }
+        other => Err(format!("{other} was found to be an integer when the file was opened, and is not")),
+    }
+}
+
+/// The values that are there, each converted.
+fn converted<F: ArrowPrimitiveType, T: ArrowPrimitiveType>(
+    found: &ArrayRef,
+    to: &DataType,
+    fits: impl Fn(F::Native) -> Option<T::Native>,
+) -> Result<PrimitiveArray<T>, String> {
+    let values = found.as_primitive::<F>();
+    let outside = |value: F::Native| ArrowError::ComputeError(format!("the value {value:?} does not fit into {to}"));
+    values.try_unary(|value| fits(value).ok_or_else(|| outside(value))).map_err(|error| match error {
+        ArrowError::ComputeError(reason) => reason,
+        other => other.to_string(),
+    })
+}
