@@ -32,7 +32,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut session = if script.contains("nexmark") { BENCHMARK.clone() } else { TESTS.clone() };
     let result = session.script(&script, |_, step| {
         if let Step::Job(job) = step {
-            let shown = [job.plan.explain(false), job.plan.explain(true), job.plan.explain_state(), job.plan.json()];
+            // Of state there may be none to show.
+            std::hint::black_box(job.plan.explain_state());
+            let shown = [job.plan.explain(false), job.plan.explain(true), job.plan.json()];
             assert!(shown.iter().all(|text| !text.is_empty()), "a plan can be shown");
         }
     });
