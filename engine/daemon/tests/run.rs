@@ -453,3 +453,42 @@ fn a_stop_that_fails_keeps_what_was_committed() {
     assert!(status == 0 && err.contains("cut short"), "{status} {err}");
     assert_eq!(world.text("table.csv"), "3000\n");
 }
+
+#[test]
+fn a_parquet_table_is_written_and_read_with_what_its_files_say_of_themselves() {
+    let world = World::new();
+    let line = |k: u32| {
+        format!(
+            "{{\"k\":{k},\"s\":\"text {k}\",\"d\":{k}.25,\"ts\":\"2026-01-01 00:00:0{k}\",\"r\":{{\"b\":\"x{k}\"}}}}\n"
+        )
+    };
+    world.file("in.ndjson", &(1..=5).map(line).collect::<String>());
+    let columns = "k BIGINT, s STRING, d DECIMAL(10, 2), ts TIMESTAMP(3), r ROW<b STRING>";
+    let table = |name: &str, more: &str, path: &str, format: &str| {
+        format!(
+            "CREATE TABLE {name} ({columns}, {more}) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = '{format}');\n"
+        )
+    };
+    let file = "name STRING METADATA FROM 'file.name' VIRTUAL, size BIGINT METADATA FROM 'file.size' VIRTUAL";
+    let text = table("lines", file, "in.ndjson", "json");
+    let written = table("pq", "came STRING", "out", "parquet");
+    world.file(
+        "write.sql",
+        &format!("{text}{written}INSERT INTO pq SELECT k, s, d, ts, r, name FROM lines WHERE size > 0;"),
+    );
+    let (status, _, err) = world.run("run write.sql --quiet");
+    assert_eq!(status, 0, "{err}");
+    let read = table("pq", &format!("came STRING, {file}"), "out", "parquet");
+    let query = "SELECT k, s, d, r.b, came, name LIKE 'part-%.parquet', size > 0 FROM pq WHERE ts > TIMESTAMP '2026-01-01 00:00:03';";
+    world.file("read.sql", &format!("{read}{query}"));
+    let (status, _, err) = world.run("run read.sql --quiet --shards 2 --final rows.csv");
+    assert_eq!(status, 0, "{err}");
+    assert_eq!(world.text("rows.csv"), "4,text 4,4.25,x4,in.ndjson,true,true\n5,text 5,5.25,x5,in.ndjson,true,true\n");
+    let part = std::fs::read_dir(world.folder.path().join("out")).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(part).unwrap();
+    std::fs::write(world.folder.path().join("cut.parquet"), &bytes[..bytes.len() - 7]).unwrap();
+    world
+        .file("cut.sql", &format!("{}{query}", table("pq", &format!("came STRING, {file}"), "cut.parquet", "parquet")));
+    let (status, _, err) = world.run("run cut.sql --quiet");
+    assert!(status == 1 && err.contains("'cut.parquet'") && err.contains("no whole Parquet file"), "{status} {err}");
+}
