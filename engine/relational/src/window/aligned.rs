@@ -16,7 +16,7 @@ use yeoul_state::{Panes, StateTable};
 use super::give::give;
 use super::grid::Grid;
 use super::merged::{Merged, merge};
-use super::{WindowAggregate, WindowTime};
+use super::{WindowAggregate, WindowTime, times_of};
 use crate::aggregate::{Accumulators, Distincts, Folder, Groups, Plan, TextRows};
 use crate::assign_times::event_times;
 use crate::input::Input;
@@ -81,24 +81,6 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     /// Whether rows bring windows of processing time along.
     fn is_given_by_clock(&self) -> bool {
         matches!(self.spec.time, WindowTime::Windowed { by_clock: true, .. })
-    }
-
-    /// The times by which rows are sorted into panes.
-    fn times(&self, input: &Input<'_>, cx: &Context<'_>) -> Result<Vec<Timestamp>, OperatorError> {
-        let times = match self.spec.time {
-            WindowTime::RowTime => input.times().into_owned(),
-            WindowTime::Column(column) => event_times(&input.column(column)?)?,
-            // The clock may go back; windows that have fired, for whichever key, stay so.
-            WindowTime::ProcTime => {
-                let now = cx.now().0.max(self.fired.furthest().saturating_add(1));
-                return Ok(vec![Timestamp(now); input.rows()]);
-            }
-            WindowTime::Windowed { end, .. } => event_times(&input.column(end)?)?,
-        };
-        if times.contains(&Timestamp::MIN) {
-            return Err(super::no_event_time());
-        }
-        Ok(times)
     }
 
     /// Sorts the frame's rows into `split` by pane. Returns the pane if all rows are of one.
@@ -323,7 +305,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = Input::of(frame)?;
-        let times = self.times(&input, cx)?;
+        let times = times_of(self.spec.time, &input, cx.now(), &self.fired)?;
         if let Some(pane) = self.sort(&times) {
             self.take(frame, pane, cx)?;
         }

@@ -17,9 +17,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
-use yeoul_operator::{Operator, OperatorError};
+use yeoul_frame::Timestamp;
+use yeoul_operator::{Operator, OperatorError, Passed};
 
 use crate::aggregate::{AggregateCall, Plan, by_accumulators, check_distinct, columns, list};
+use crate::assign_times::event_times;
+use crate::input::Input;
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::output::types_of;
 use crate::time_order::millis;
@@ -214,6 +217,28 @@ fn check_lengths(window: Window) -> Result<(), OperatorError> {
     }
     Err(OperatorError::new(format!("{window} is no window"))
         .hint("lengths are above 0, and the step of CUMULATE divides its size"))
+}
+
+/// The times by which the rows of a frame are in windows; `fired` is up to where these have fired.
+fn times_of(
+    time: WindowTime,
+    input: &Input<'_>,
+    now: Timestamp,
+    fired: &Passed,
+) -> Result<Vec<Timestamp>, OperatorError> {
+    let times = match time {
+        WindowTime::RowTime => input.times().into_owned(),
+        WindowTime::Column(column) | WindowTime::Windowed { end: column, .. } => event_times(&input.column(column)?)?,
+        // The clock may go back; windows that have fired, for whichever key, stay so.
+        WindowTime::ProcTime => {
+            let now = now.0.max(fired.furthest().saturating_add(1));
+            return Ok(vec![Timestamp(now); input.rows()]);
+        }
+    };
+    if times.contains(&Timestamp::MIN) {
+        return Err(no_event_time());
+    }
+    Ok(times)
 }
 
 #[cold]

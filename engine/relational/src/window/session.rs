@@ -14,9 +14,8 @@ use yeoul_state::{StateTable, Table, Timers};
 
 use super::give::give;
 use super::merged::merge;
-use super::{WindowAggregate, WindowTime};
+use super::{WindowAggregate, WindowTime, times_of};
 use crate::aggregate::{Accumulators, Folder, Groups, Plan, TextRows};
-use crate::assign_times::event_times;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit_late};
@@ -190,17 +189,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for SessionOperator<K, A> {
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = Input::of(frame)?;
-        let times = match self.spec.time {
-            WindowTime::Column(column) => event_times(&input.column(column)?)?,
-            WindowTime::ProcTime => {
-                vec![Timestamp(cx.now().0.max(self.fired.furthest().saturating_add(1))); input.rows()]
-            }
-            _ => input.times().into_owned(),
-        };
-        if times.contains(&Timestamp::MIN) {
-            return Err(OperatorError::new("a row has no event time, and windows need one")
-                .hint("declare a WATERMARK on a column of the source, or use a window over PROCTIME()"));
-        }
+        let times = times_of(self.spec.time, &input, cx.now(), &self.fired)?;
         let fired = self.fired.furthest();
         if times.iter().all(|time| time.0.saturating_add(self.gap) - 1 > fired) {
             self.take(frame, &times, false)?;

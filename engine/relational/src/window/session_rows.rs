@@ -11,9 +11,8 @@ use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Passed, Progress, Snapshot, Subtask};
 use yeoul_state::{StateTable, Table, Timers};
 
-use super::{WindowAssign, WindowTime};
+use super::{WindowAssign, WindowTime, times_of};
 use crate::arena::Arena;
-use crate::assign_times::event_times;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::{OUTPUT_ROWS, emit, emit_late};
@@ -166,17 +165,7 @@ impl<K: ColumnKey> Operator for SessionRowsOperator<K> {
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = Input::of(frame)?;
-        let times = match self.spec.time {
-            WindowTime::Column(column) => event_times(&input.column(column)?)?,
-            // The clock may go back; sessions that are over, for whichever key, stay so.
-            WindowTime::ProcTime => {
-                vec![Timestamp(cx.now().0.max(self.fired.furthest().saturating_add(1))); input.rows()]
-            }
-            _ => input.times().into_owned(),
-        };
-        if times.contains(&Timestamp::MIN) {
-            return Err(super::no_event_time());
-        }
+        let times = times_of(self.spec.time, &input, cx.now(), &self.fired)?;
         let late = self.take(&input, &times)?;
         emit_late(cx, frame, &late);
         Ok(())

@@ -9,7 +9,7 @@ mod parse;
 mod text;
 mod time;
 
-pub(super) use text::{Written, written};
+pub(super) use text::{Written, listed, written};
 
 use std::hash::Hash;
 use std::sync::Arc;

@@ -122,7 +122,7 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             let item = nullable(list.values(), zone, digits)?;
             Box::new(move |row, out| {
                 let offsets = &list.offsets()[row..=row + 1];
-                listed(['[', ']'], offsets[0] as usize..offsets[1] as usize, out, &item)
+                listed(['[', ']'], ", ", offsets[0] as usize..offsets[1] as usize, out, &item)
             })
         }
         DataType::Map(..) => {
@@ -130,7 +130,7 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             let (key, value) = (nullable(map.keys(), zone, digits)?, nullable(map.values(), zone, digits)?);
             Box::new(move |row, out| {
                 let offsets = &map.offsets()[row..=row + 1];
-                listed(['{', '}'], offsets[0] as usize..offsets[1] as usize, out, &|entry, out: &mut String| {
+                listed(['{', '}'], ", ", offsets[0] as usize..offsets[1] as usize, out, &|entry, out: &mut String| {
                     let known = key(entry, out);
                     out.push('=');
                     known & value(entry, out)
@@ -141,7 +141,7 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             let fields = array.as_struct().columns().iter().map(|column| nullable(column, zone, digits));
             let fields = fields.collect::<Result<Vec<_>>>()?;
             Box::new(move |row, out| {
-                listed(['(', ')'], 0..fields.len(), out, &|field, out: &mut String| fields[field](row, out))
+                listed(['(', ')'], ", ", 0..fields.len(), out, &|field, out: &mut String| fields[field](row, out))
             })
         }
         of if of.is_integer() => {
@@ -166,8 +166,10 @@ fn nullable(array: &ArrayRef, zone: Zone, digits: Option<u8>) -> Result<Written<
     }))
 }
 
-fn listed(
+/// Parts between brackets. Returns whether all of them could be written.
+pub(in crate::functions) fn listed(
     around: [char; 2],
+    between: &str,
     range: std::ops::Range<usize>,
     out: &mut String,
     each: &dyn Fn(usize, &mut String) -> bool,
@@ -176,7 +178,7 @@ fn listed(
     let start = range.start;
     let known = range.fold(true, |known, part| {
         if part > start {
-            out.push_str(", ");
+            out.push_str(between);
         }
         known & each(part, out)
     });

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::text_of;
-use crate::functions::cast::{Written, to_text, written};
+use crate::functions::cast::{Written, listed, to_text, written};
 use crate::functions::{Call, Definition, Result, TEXT, calendar, function};
 use crate::settings::Zone;
 
@@ -190,7 +190,7 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
             let item = nullable(list.values())?;
             Box::new(move |row, out| {
                 let offsets = &list.offsets()[row..=row + 1];
-                joined(['[', ']'], offsets[0] as usize..offsets[1] as usize, out, &item)
+                listed(['[', ']'], ",", offsets[0] as usize..offsets[1] as usize, out, &item)
             })
         }
         DataType::Map(..) => {
@@ -208,7 +208,7 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
                     .collect();
                 entries.sort_unstable();
                 known
-                    & joined(['{', '}'], 0..entries.len(), out, &|at, out: &mut String| {
+                    & listed(['{', '}'], ",", 0..entries.len(), out, &|at, out: &mut String| {
                         quoted(&entries[at].0, out);
                         out.push(':');
                         value(entries[at].1, out)
@@ -220,7 +220,7 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
             let mut order: Vec<usize> = (0..columns.len()).collect();
             order.sort_by_key(|field| fields[*field].name());
             Box::new(move |row, out| {
-                joined(['{', '}'], 0..order.len(), out, &|at, out: &mut String| {
+                listed(['{', '}'], ",", 0..order.len(), out, &|at, out: &mut String| {
                     quoted(fields[order[at]].name(), out);
                     out.push(':');
                     columns[order[at]](row, out)
@@ -239,24 +239,6 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
             })
         }
     })
-}
-
-fn joined(
-    around: [char; 2],
-    range: std::ops::Range<usize>,
-    out: &mut String,
-    each: &dyn Fn(usize, &mut String) -> bool,
-) -> bool {
-    out.push(around[0]);
-    let start = range.start;
-    let known = range.fold(true, |known, part| {
-        if part > start {
-            out.push(',');
-        }
-        known & each(part, out)
-    });
-    out.push(around[1]);
-    known
 }
 
 /// Text in quotes, with what JSON wants escaped.
