@@ -26,9 +26,10 @@ use yeoul::tables::Connectors;
 use yeoul_bench::process::{cpu_time, most_resident};
 use yeoul_datagen::{NumberedRows, NumberedSource};
 use yeoul_nexmark::{EventTable, Events, NexmarkSource, Settings};
+use yeoul_sys::allocator::{MiMalloc, keep_freed};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -86,6 +87,8 @@ impl Wanted {
 }
 
 fn main() -> ExitCode {
+    // As the binary has it.
+    keep_freed(Duration::from_secs(10));
     let run = || {
         let wanted = Wanted::read(std::env::args().skip(1))?;
         if wanted.is_child { one(&wanted) } else { all(&wanted) }

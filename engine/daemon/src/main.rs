@@ -11,11 +11,17 @@ mod summary;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
+
+use yeoul_sys::allocator::{MiMalloc, keep_freed};
 
 use arguments::Command;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How long memory that was freed is kept to be used again.
+const KEPT_FREE: Duration = Duration::from_secs(10);
 
 /// A job failed.
 const FAILED: u8 = 1;
@@ -38,6 +44,7 @@ enum Failure {
 }
 
 fn main() -> ExitCode {
+    keep_freed(KEPT_FREE);
     let result = match arguments::given(std::env::args_os().skip(1)).and_then(arguments::parse) {
         Ok(Command::Help(text)) => {
             show(&text);

@@ -4,9 +4,12 @@
 //! without a value is padded, and the caller says by a null buffer which those are.
 //!
 //! Invariants:
-//! 1. Each view is a string of at most twelve bytes, or refers to bytes of `data` that were pushed as one `&str`.
+//! 1. Each view is a string of at most twelve bytes, or refers to bytes of `data` that were pushed as one `&str`, or that were found
+//!    to be UTF-8 each by itself before the array is made.
 //! 2. Views of long strings stand in the order of their bytes, and `data` ends where the last of them does: what is cut off is
 //!    referred to by no view.
+
+use std::str::Utf8Error;
 
 use arrow_array::StringViewArray;
 use arrow_array::builder::make_view;
@@ -14,6 +17,9 @@ use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 
 /// The longest string that stands within its view.
 const INLINE: usize = 12;
+
+/// The bits that no ASCII character has.
+const NOT_ASCII: u128 = u128::from_ne_bytes([0x80; 16]);
 
 /// Bytes for which there may be room that no string takes.
 const SPARE: usize = 16 << 10;
@@ -67,18 +73,78 @@ impl TextBuilder {
     /// If the column then had more than [`MOST_BYTES`](Self::MOST_BYTES) of long strings: who builds it closes it before.
     #[inline]
     pub fn push(&mut self, text: &str) {
+        self.add(text.as_bytes());
+    }
+
+    /// Appends a value, and gives its view.
+    #[inline]
+    fn add(&mut self, value: &[u8]) -> u128 {
         let start = self.data.len();
-        if text.len() > INLINE {
-            assert!(start + text.len() <= Self::MOST_BYTES, "a column of text is closed before it is too large");
-            self.data.extend_from_slice(text.as_bytes());
+        if value.len() > INLINE {
+            assert!(start + value.len() <= Self::MOST_BYTES, "a column of text is closed before it is too large");
+            self.data.extend_from_slice(value);
         }
-        self.views.push(make_view(text.as_bytes(), 0, start as u32));
+        let view = make_view(value, 0, start as u32);
+        self.views.push(view);
+        view
+    }
+
+    /// The bytes of one of the views, which are put into `inline` if they stand within it.
+    fn bytes_of<'t>(&'t self, view: u128, inline: &'t mut [u8; 16]) -> &'t [u8] {
+        let len = view as u32 as usize;
+        match end_of_long(view) {
+            Some(end) => &self.data[end - len..end],
+            None => {
+                *inline = (view >> 32).to_le_bytes();
+                &inline[..len]
+            }
+        }
     }
 
     /// Appends the value that was pushed last, once more, without copying its bytes; an empty one if there is none.
     #[inline]
     pub fn push_again(&mut self) {
         self.views.push(self.views.last().copied().unwrap_or(0));
+    }
+
+    /// A column of text from bytes, which are checked once for all of it.
+    ///
+    /// ```
+    /// use yeoul_frame::TextBuilder;
+    /// let values: [&[u8]; 2] = [b"Phoenix", "여울, a shallow stretch".as_bytes()];
+    /// let array = TextBuilder::from_utf8(values.iter().copied(), None)?;
+    /// assert_eq!(array.value(1), "여울, a shallow stretch");
+    /// assert!(TextBuilder::from_utf8([&b"\xff"[..]].into_iter(), None).is_err());
+    /// # Ok::<(), std::str::Utf8Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A value that is not UTF-8.
+    ///
+    /// # Panics
+    /// If the values have more than [`MOST_BYTES`](Self::MOST_BYTES), or `nulls` is of another length.
+    pub fn from_utf8<'v>(
+        values: impl Iterator<Item = &'v [u8]> + Clone,
+        nulls: Option<NullBuffer>,
+    ) -> Result<StringViewArray, Utf8Error> {
+        let (mut rows, mut bytes) = (0, 0);
+        for value in values.clone() {
+            rows += 1;
+            bytes += if value.len() > INLINE { value.len() } else { 0 };
+        }
+        let mut text = Self { views: Vec::with_capacity(rows), data: Vec::with_capacity(bytes) };
+        let mut short = 0;
+        for value in values {
+            let view = text.add(value);
+            short |= if value.len() > INLINE { 0 } else { view >> 32 };
+        }
+        // What was copied is looked at, and not once more what it was copied from.
+        if short & NOT_ASCII != 0 || !text.data.is_ascii() {
+            text.views
+                .iter()
+                .try_for_each(|view| std::str::from_utf8(text.bytes_of(*view, &mut [0; 16])).map(|_| ()))?;
+        }
+        Ok(text.into_array(nulls))
     }
 
     /// Pads with empty strings up to `rows` values, or forgets all values from there on, and their bytes.
@@ -97,20 +163,21 @@ impl TextBuilder {
     /// If `nulls` is of another length.
     #[must_use]
     pub fn finish(&mut self, nulls: Option<NullBuffer>) -> StringViewArray {
-        assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() == self.views.len()), "one bit per value");
         // The next column is likely to be about as long.
         let (rows, bytes) = (self.views.len(), self.data.len());
         // Room for what was forgotten would live as long as any slice of the column.
         if self.data.capacity() / 4 > bytes.max(SPARE) {
             self.data.shrink_to_fit();
         }
-        let views = ScalarBuffer::from(std::mem::replace(&mut self.views, Vec::with_capacity(rows)));
-        let buffers = if bytes == 0 {
-            vec![]
-        } else {
-            vec![Buffer::from(std::mem::replace(&mut self.data, Vec::with_capacity(bytes)))]
-        };
-        // SAFETY: every view is inline UTF-8 or a range of buffer 0 that is the bytes of one `&str` (invariants 1 and 2), in
+        let next = Self { views: Vec::with_capacity(rows), data: Vec::with_capacity(bytes) };
+        std::mem::replace(self, next).into_array(nulls)
+    }
+
+    fn into_array(self, nulls: Option<NullBuffer>) -> StringViewArray {
+        assert!(nulls.as_ref().is_none_or(|nulls| nulls.len() == self.views.len()), "one bit per value");
+        let buffers = if self.data.is_empty() { vec![] } else { vec![Buffer::from(self.data)] };
+        let views = ScalarBuffer::from(self.views);
+        // SAFETY: every view is inline UTF-8 or a range of buffer 0 that is UTF-8 by itself (invariants 1 and 2), in
         // the form that `make_view` gives it, with its prefix; the null buffer is as long as the views.
         unsafe { StringViewArray::new_unchecked(views, buffers, nulls) }
     }
@@ -156,6 +223,25 @@ mod tests {
         text.resize(0);
         text.push(a);
         assert!(text.finish(None).data_buffers()[0].capacity() <= 4 * SPARE);
+    }
+
+    #[test]
+    fn bytes_are_text_if_each_value_is() {
+        let check = |values: &[&[u8]], is_text: bool| {
+            let array = TextBuilder::from_utf8(values.iter().copied(), None);
+            assert_eq!(array.is_ok(), is_text, "{values:?}");
+            if let Ok(array) = array {
+                array.to_data().validate_full().expect("valid");
+                assert!(array.iter().flatten().map(str::as_bytes).eq(values.iter().copied()), "{values:?}");
+            }
+        };
+        let long = "a text that is long, 여울";
+        check(&[], true);
+        check(&[b"", b"twelve bytes", b"thirteen byte", "여울".as_bytes(), long.as_bytes()], true);
+        check(&[b"x", b"\xff"], false);
+        check(&[b"more than twelve bytes, \xc3", b"\xa4 and more than twelve"], false);
+        check(&[&long.as_bytes()[..long.len() - 1], b"x"], false);
+        check(&["twelve byte여".as_bytes(), &"여울".as_bytes()[..4]], false);
     }
 
     #[test]

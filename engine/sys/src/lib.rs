@@ -4,6 +4,8 @@
 //! own in their place. What only makes sense on a real machine (pinning, huge pages, signals) is here as plain functions
 //! and types with a safe surface. Nothing here knows of records, state or epochs.
 
+#[cfg(feature = "allocator")]
+pub mod allocator;
 pub mod clock;
 pub mod disk;
 pub mod failpoint;

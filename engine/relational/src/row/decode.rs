@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use arrow_array::builder::make_view;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    BinaryViewType, ByteArrayType, ByteViewType, GenericBinaryType, GenericStringType, StringViewType,
-};
+use arrow_array::types::{ByteArrayType, GenericBinaryType, GenericStringType};
 use arrow_array::{
-    ArrayRef, Decimal128Array, FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray, ListArray, MapArray,
+    ArrayRef, BinaryViewArray, Decimal128Array, FixedSizeBinaryArray, GenericByteArray, ListArray, MapArray,
     OffsetSizeTrait, StructArray, new_null_array,
 };
 use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType};
+use yeoul_frame::TextBuilder;
 use yeoul_operator::OperatorError;
 
 use super::{Leaf, LeafKind, RowCodec, is_null};
@@ -88,8 +87,12 @@ impl RowCodec {
         nulls: Option<NullBuffer>,
     ) -> Result<ArrayRef, ArrowError> {
         Ok(match data_type {
-            DataType::Utf8View => Arc::new(self.views::<StringViewType>(rows, nth, nulls)?),
-            DataType::BinaryView => Arc::new(self.views::<BinaryViewType>(rows, nth, nulls)?),
+            DataType::Utf8View => {
+                let values = rows.iter().map(|row| self.value(row, nth));
+                let array = TextBuilder::from_utf8(values, nulls);
+                Arc::new(array.map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?)
+            }
+            DataType::BinaryView => Arc::new(self.views(rows, nth, nulls)?),
             DataType::Utf8 => Arc::new(self.plain::<GenericStringType<i32>>(rows, nth, nulls)?),
             DataType::LargeUtf8 => Arc::new(self.plain::<GenericStringType<i64>>(rows, nth, nulls)?),
             DataType::Binary => Arc::new(self.plain::<GenericBinaryType<i32>>(rows, nth, nulls)?),
@@ -107,12 +110,7 @@ impl RowCodec {
         })
     }
 
-    fn views<T: ByteViewType>(
-        &self,
-        rows: &[&[u8]],
-        nth: usize,
-        nulls: Option<NullBuffer>,
-    ) -> Result<GenericByteViewArray<T>, ArrowError> {
+    fn views(&self, rows: &[&[u8]], nth: usize, nulls: Option<NullBuffer>) -> Result<BinaryViewArray, ArrowError> {
         let mut views: Vec<u128> = Vec::with_capacity(rows.len());
         let mut data: Vec<u8> = Vec::new();
         for row in rows {
@@ -122,7 +120,7 @@ impl RowCodec {
                 data.extend_from_slice(value);
             }
         }
-        GenericByteViewArray::try_new(views.into(), vec![Buffer::from_vec(data)], nulls)
+        BinaryViewArray::try_new(views.into(), vec![Buffer::from_vec(data)], nulls)
     }
 
     fn plain<T: ByteArrayType>(

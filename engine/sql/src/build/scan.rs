@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, cast::AsArray};
-use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use yeoul_frame::Columns;
 use yeoul_operator::{
@@ -17,6 +16,7 @@ use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 use super::{Builder, Place, checked, identity, refused, times};
 use crate::catalog::{ColumnSource, Table};
 use crate::error::{Result, SqlError};
+use crate::functions::within;
 use crate::interval::duration_millis;
 use crate::lower::{Node, NodeId, Operator, Scan};
 
@@ -215,14 +215,7 @@ impl Path {
         for field in &self.fields {
             let row = found.as_struct_opt().ok_or_else(wrong)?;
             let inner = Arc::clone(row.columns().get(*field).ok_or_else(wrong)?);
-            found = match row.nulls() {
-                None => inner,
-                Some(outer) => {
-                    let nulls = NullBuffer::union(inner.nulls(), Some(outer));
-                    let data = inner.to_data().into_builder().nulls(nulls).build();
-                    arrow_array::make_array(data.map_err(|error| wrong().caused_by(error))?)
-                }
-            };
+            found = within(inner, row.nulls()).map_err(|error| wrong().caused_by(error))?;
         }
         Ok(found)
     }

@@ -45,6 +45,14 @@ pub(crate) fn from_wall(local: i64, zone: Zone) -> i64 {
 
 /// `EXTRACT(field FROM time)`.
 pub(crate) fn part(field: &str, millis: i64) -> Option<i64> {
+    // Parts of a day need no calendar.
+    let of_day = millis.rem_euclid(DAY);
+    match field {
+        "HOUR" => return Some(of_day / 3_600_000),
+        "MINUTE" => return Some(of_day / 60_000 % 60),
+        "SECOND" => return Some(of_day / 1000 % 60),
+        _ => {}
+    }
     let time = wall(millis)?;
     Some(match field {
         "MILLENNIUM" => i64::from((time.year() + 999) / 1000),
@@ -59,9 +67,6 @@ pub(crate) fn part(field: &str, millis: i64) -> Option<i64> {
         "DAY" => i64::from(time.day()),
         "DOW" => i64::from(time.weekday().num_days_from_sunday() + 1),
         "ISODOW" => i64::from(time.weekday().number_from_monday()),
-        "HOUR" => i64::from(time.hour()),
-        "MINUTE" => i64::from(time.minute()),
-        "SECOND" => i64::from(time.second()),
         "MILLISECOND" => i64::from(time.second()) * 1000 + millis.rem_euclid(1000),
         "MICROSECOND" => (i64::from(time.second()) * 1000 + millis.rem_euclid(1000)) * 1000,
         "EPOCH" => millis.div_euclid(1000),
@@ -152,6 +157,43 @@ pub(crate) fn difference(unit: &str, from: i64, to: i64) -> Option<i64> {
         count += 1;
     }
     Some(count / months)
+}
+
+/// Formats one time after another by a pattern. Times of one day are the same text if the pattern shows no more than the day, and so on:
+/// the text of the time before is kept.
+pub(crate) struct Formatter<'p> {
+    pattern: &'p str,
+    /// Times that differ by less, from a multiple of it on, have the same text.
+    unit: i64,
+    last: Option<i64>,
+    text: String,
+    known: bool,
+}
+
+impl<'p> Formatter<'p> {
+    pub(crate) fn new(pattern: &'p str) -> Self {
+        let unit = |letter| match letter {
+            'y' | 'u' | 'M' | 'L' | 'd' | 'D' | 'E' => DAY,
+            'a' | 'H' | 'k' | 'K' | 'h' => 3_600_000,
+            'm' => 60_000,
+            's' => 1000,
+            letter if letter.is_ascii_alphabetic() => 1,
+            _ => DAY,
+        };
+        let unit = pattern.chars().map(unit).min().unwrap_or(DAY);
+        Self { pattern, unit, last: None, text: String::new(), known: false }
+    }
+
+    /// The text of a time; nothing if the pattern has a letter that is not known.
+    pub(crate) fn text(&mut self, millis: i64) -> Option<&str> {
+        let unit = millis.div_euclid(self.unit);
+        if self.last != Some(unit) {
+            self.last = Some(unit);
+            self.text.clear();
+            self.known = format(self.pattern, millis, &mut self.text).is_some();
+        }
+        self.known.then_some(&self.text)
+    }
 }
 
 /// A time in one of Java's patterns; nothing if the pattern has a letter that is not known.

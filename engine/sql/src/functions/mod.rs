@@ -25,6 +25,7 @@ mod url;
 pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
 pub(crate) use map::MAP_OF;
 pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME, UNIX_NOW};
+pub(crate) use row::within;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -1,5 +1,6 @@
 //! Regular expressions, and SIMILAR TO. Patterns are those of the `regex` crate: Java's without look-around and back-references.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use arrow_array::builder::{ListBuilder, StringViewBuilder};
@@ -8,7 +9,7 @@ use arrow_schema::DataType;
 use datafusion_common::{DataFusionError, Result};
 use regex::Regex;
 
-use super::{Definition, TEXT, function, is_int, is_text, texts_to};
+use super::{Definition, TEXT, Text, function, is_int, is_text, texts_to};
 use crate::error::SqlError;
 
 pub(super) const FUNCTIONS: &[Definition] = &[
@@ -17,13 +18,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 2..=2, DataType::Boolean, "REGEXP(string, pattern)"),
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
-            let mut compiled = Compiled::default();
-            if let Some(pattern) = patterns.one() {
-                compiled.checked(pattern)?;
-            }
+            let mut compiled = Compiled::checked(&patterns)?;
             call.values::<bool, BooleanArray>(|row| {
-                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
-                Some(compiled.of(pattern)?.is_match(text))
+                let (text, regex) = (texts.get(row)?, compiled.of(row)?);
+                Some(regex.is_match(text))
             })
         },
     ),
@@ -39,16 +37,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
             let groups = if call.args.len() > 2 { Some(call.int(2)?) } else { None };
-            let mut compiled = Compiled::default();
-            if let Some(pattern) = patterns.one() {
-                compiled.checked(pattern)?;
-            }
+            let mut compiled = Compiled::checked(&patterns)?;
             call.texts(|row, out| {
-                let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else { return false };
+                let (Some(text), Some(regex)) = (texts.get(row), compiled.of(row)) else { return false };
                 let group = groups.as_ref().map_or(Some(0), |groups| groups.get(row));
                 let Some(group) = group.and_then(|group| usize::try_from(group).ok()) else { return false };
-                let found =
-                    compiled.of(pattern).and_then(|regex| regex.captures(text)).and_then(|found| found.get(group));
+                // Where the whole is wanted, the groups need not be found.
+                let found = match group {
+                    0 => regex.find(text),
+                    _ => regex.captures(text).and_then(|found| found.get(group)),
+                };
                 found.map(|found| out.push_str(found.as_str())).is_some()
             })
         },
@@ -58,15 +56,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 3..=3, TEXT, "REGEXP_REPLACE(string, pattern, by)"),
         |call| {
             let (texts, patterns, by) = (call.text(0)?, call.text(1)?, call.text(2)?);
-            let mut compiled = Compiled::default();
-            if let Some(pattern) = patterns.one() {
-                compiled.checked(pattern)?;
-            }
+            let mut compiled = Compiled::checked(&patterns)?;
             call.texts(|row, out| {
-                let (Some(text), Some(pattern), Some(by)) = (texts.get(row), patterns.get(row), by.get(row)) else {
+                let (Some(text), Some(regex), Some(by)) = (texts.get(row), compiled.of(row), by.get(row)) else {
                     return false;
                 };
-                let Some(regex) = compiled.of(pattern) else { return false };
                 out.push_str(&regex.replace_all(text, by));
                 true
             })
@@ -77,10 +71,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 2..=2, DataType::Int32, "REGEXP_COUNT(string, pattern)"),
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
-            let mut compiled = Compiled::default();
+            let mut compiled = Compiled::new(&patterns);
             call.values::<i32, Int32Array>(|row| {
-                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
-                Some(compiled.of(pattern)?.find_iter(text).count() as i32)
+                let (text, regex) = (texts.get(row)?, compiled.of(row)?);
+                Some(regex.find_iter(text).count() as i32)
             })
         },
     ),
@@ -89,11 +83,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 2..=2, DataType::Int32, "REGEXP_INSTR(string, pattern)"),
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
-            let mut compiled = Compiled::default();
+            let mut compiled = Compiled::new(&patterns);
             call.values::<i32, Int32Array>(|row| {
-                let (text, pattern) = (texts.get(row)?, patterns.get(row)?);
-                let found = compiled.of(pattern)?.find(text);
-                Some(found.map_or(0, |found| text[..found.start()].chars().count() as i32 + 1))
+                let (text, regex) = (texts.get(row)?, compiled.of(row)?);
+                Some(regex.find(text).map_or(0, |found| text[..found.start()].chars().count() as i32 + 1))
             })
         },
     ),
@@ -102,11 +95,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 2..=2, TEXT, "REGEXP_SUBSTR(string, pattern)"),
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
-            let mut compiled = Compiled::default();
+            let mut compiled = Compiled::new(&patterns);
             call.texts(|row, out| {
-                let (Some(text), Some(pattern)) = (texts.get(row), patterns.get(row)) else { return false };
-                let found = compiled.of(pattern).and_then(|regex| regex.find(text));
-                found.map(|found| out.push_str(found.as_str())).is_some()
+                let (Some(text), Some(regex)) = (texts.get(row), compiled.of(row)) else { return false };
+                regex.find(text).map(|found| out.push_str(found.as_str())).is_some()
             })
         },
     ),
@@ -122,13 +114,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |call| {
             let (texts, patterns) = (call.text(0)?, call.text(1)?);
             let groups = if call.args.len() > 2 { Some(call.int(2)?) } else { None };
-            let mut compiled = Compiled::default();
+            let mut compiled = Compiled::new(&patterns);
             let mut built = ListBuilder::new(StringViewBuilder::new());
             for row in 0..call.rows {
                 let group = groups.as_ref().map_or(Some(1), |groups| groups.get(row));
                 let group = group.and_then(|group| usize::try_from(group).ok());
-                let regex = patterns.get(row).and_then(|pattern| compiled.of(pattern));
-                match (texts.get(row), group, regex) {
+                match (texts.get(row), group, compiled.of(row)) {
                     (Some(text), Some(group), Some(regex)) if group < regex.captures_len() => {
                         for found in regex.captures_iter(text) {
                             built.values().append_option(found.get(group).map(|found| found.as_str()));
@@ -208,33 +199,62 @@ fn similar(pattern: &str, escape: Option<char>) -> Option<String> {
     Some(regex)
 }
 
-/// Patterns that were compiled in this call.
-#[derive(Default)]
-struct Compiled {
-    known: HashMap<String, Option<Regex>>,
+/// The patterns of one call, compiled.
+struct Compiled<'p> {
+    patterns: &'p Text,
+    /// The one pattern of all rows, if there is one: nothing if it is none.
+    one: Option<Option<Regex>>,
+    known: HashMap<&'p str, Option<Regex>>,
 }
 
-impl Compiled {
-    /// The pattern, if it is one. Flink's functions are NULL for what is none.
-    fn of(&mut self, pattern: &str) -> Option<&Regex> {
-        if !self.known.contains_key(pattern) {
-            self.known.insert(pattern.to_owned(), Regex::new(pattern).ok());
-        }
-        self.known.get(pattern)?.as_ref()
+impl<'p> Compiled<'p> {
+    fn new(patterns: &'p Text) -> Self {
+        let one = patterns.one().map(|pattern| compiled(pattern).ok());
+        Self { patterns, one, known: HashMap::new() }
     }
 
-    /// Refuses a constant that is no pattern.
-    fn checked(&mut self, pattern: &str) -> Result<()> {
-        let regex = compiled(pattern).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        self.known.insert(pattern.to_owned(), Some(regex));
-        Ok(())
+    /// As `new`, but refuses a constant that is no pattern.
+    fn checked(patterns: &'p Text) -> Result<Self> {
+        if let Some(pattern) = patterns.one() {
+            check(pattern).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        }
+        Ok(Self::new(patterns))
     }
+
+    /// The pattern of a row, if it is one. Flink's functions are NULL for what is none.
+    fn of(&mut self, row: usize) -> Option<&Regex> {
+        match &self.one {
+            Some(one) => one.as_ref(),
+            None => {
+                let pattern = self.patterns.get(row)?;
+                self.known.entry(pattern).or_insert_with(|| Regex::new(pattern).ok()).as_ref()
+            }
+        }
+    }
+}
+
+/// So many constant patterns are kept compiled by each thread.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// Constant patterns, from frame to frame: to compile one takes as long as to match some thousand texts.
+    static CONSTANTS: RefCell<HashMap<String, Regex>> = RefCell::default();
 }
 
 fn compiled(pattern: &str) -> std::result::Result<Regex, SqlError> {
-    Regex::new(pattern).map_err(|error| {
-        SqlError::new(format!("'{pattern}' is no regular expression that can be used"))
-            .hint(error.to_string().lines().last().unwrap_or_default().to_owned())
+    CONSTANTS.with_borrow_mut(|known| {
+        if let Some(regex) = known.get(pattern) {
+            return Ok(regex.clone());
+        }
+        let regex = Regex::new(pattern).map_err(|error| {
+            SqlError::new(format!("'{pattern}' is no regular expression that can be used"))
+                .hint(error.to_string().lines().last().unwrap_or_default().to_owned())
+        })?;
+        if known.len() == KEPT {
+            known.clear();
+        }
+        known.insert(pattern.to_owned(), regex.clone());
+        Ok(regex)
     })
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int32Array, ListArray, StructArray, cast::AsArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, ListArray, StructArray, cast::AsArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::{DataType, Field, Fields};
+use arrow_schema::{ArrowError, DataType, Field, Fields};
+use arrow_select::nullif::nullif;
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::{Expr, lit};
 
@@ -13,6 +14,14 @@ use crate::error::{SqlError, did_you_mean};
 
 /// The function of `row.field`.
 pub(crate) const GET_FIELD: &str = "get_field";
+
+/// The field of rows, NULL where the row is. Its values are shared, and not looked at.
+pub(crate) fn within(field: ArrayRef, rows: Option<&NullBuffer>) -> std::result::Result<ArrayRef, ArrowError> {
+    match rows {
+        None => Ok(field),
+        Some(rows) => nullif(&field, &BooleanArray::new(!rows.inner(), None)),
+    }
+}
 
 /// `expr.name`.
 pub(crate) fn get_field(expr: Expr, name: &str) -> Expr {
@@ -69,9 +78,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let rows = array.as_struct_opt().ok_or_else(|| DataFusionError::Internal("no ROW".into()))?;
             let inner =
                 rows.column_by_name(name).ok_or_else(|| DataFusionError::Internal(format!("no field {name}")))?;
-            let Some(outer) = rows.nulls() else { return Ok(Arc::clone(inner)) };
-            let nulls = NullBuffer::union(inner.nulls(), Some(outer));
-            Ok(arrow_array::make_array(inner.to_data().into_builder().nulls(nulls).build()?))
+            Ok(within(Arc::clone(inner), rows.nulls())?)
         },
     ),
     function(

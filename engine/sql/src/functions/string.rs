@@ -112,9 +112,49 @@ macro_rules! search {
     };
 }
 
+/// Appends a text in upper or lower case: as bytes while it is ASCII, which most is.
+fn cased<I: Iterator<Item = char>>(text: &str, out: &mut String, ascii: fn(&mut str), other: fn(char) -> I) {
+    let start = out.len();
+    if text.is_ascii() {
+        out.push_str(text);
+        ascii(&mut out[start..]);
+    } else {
+        out.extend(text.chars().flat_map(other));
+    }
+}
+
+/// Appends a text with each occurrence of a part replaced.
+fn replace(text: &str, part: &str, by: &str, out: &mut String) {
+    let mut from = 0;
+    if let [byte @ 0..=127] = part.as_bytes() {
+        for at in memchr::memchr_iter(*byte, text.as_bytes()) {
+            out.push_str(&text[from..at]);
+            out.push_str(by);
+            from = at + 1;
+        }
+    } else {
+        for (at, found) in text.match_indices(part) {
+            out.push_str(&text[from..at]);
+            out.push_str(by);
+            from = at + found.len();
+        }
+    }
+    out.push_str(&text[from..]);
+}
+
+/// The part of a text before, between or after occurrences of an ASCII character.
+fn part_between(text: &str, separator: u8, index: usize) -> Option<&str> {
+    let mut ends = memchr::memchr_iter(separator, text.as_bytes());
+    let start = match index.checked_sub(1) {
+        None => 0,
+        Some(before) => ends.nth(before)? + 1,
+    };
+    Some(&text[start..ends.next().unwrap_or(text.len())])
+}
+
 pub(super) const FUNCTIONS: &[Definition] = &[
-    plain!("lower", "LOWER(string)", |text, out| out.extend(text.chars().flat_map(char::to_lowercase))),
-    plain!("upper", "UPPER(string)", |text, out| out.extend(text.chars().flat_map(char::to_uppercase))),
+    plain!("lower", "LOWER(string)", |text, out| cased(text, out, str::make_ascii_lowercase, char::to_lowercase)),
+    plain!("upper", "UPPER(string)", |text, out| cased(text, out, str::make_ascii_uppercase, char::to_uppercase)),
     plain!("reverse", "REVERSE(string)", |text, out| out.extend(text.chars().rev())),
     plain!("initcap", "INITCAP(string)", |text, out| {
         let mut start = true;
@@ -145,7 +185,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 let (Some(text), Some(part), Some(by)) = (texts.get(row), parts.get(row), by.get(row)) else {
                     return false;
                 };
-                out.push_str(&text.replace(part, by));
+                replace(text, part, by, out);
                 true
             })
         },
@@ -230,10 +270,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                     return false;
                 };
                 let Ok(index) = usize::try_from(index) else { return false };
-                let part = if separator.is_empty() {
-                    text.char_indices().nth(index).map(|(at, character)| &text[at..at + character.len_utf8()])
-                } else {
-                    text.split(separator).nth(index)
+                let part = match separator.as_bytes() {
+                    [] => text.char_indices().nth(index).map(|(at, character)| &text[at..at + character.len_utf8()]),
+                    // A single byte of UTF-8 is a character, and one that is found by looking at bytes.
+                    [byte] => part_between(text, *byte, index),
+                    _ => text.split(separator).nth(index),
                 };
                 part.map(|part| out.push_str(part)).is_some()
             })

@@ -135,8 +135,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             if let Some(pattern) = patterns.one() {
                 check(pattern).map_err(|error| DataFusionError::External(Box::new(error)))?;
             }
+            let mut fixed = patterns.one().map(calendar::Formatter::new);
             call.texts(|row, out| match (times.get(row), patterns.get(row)) {
-                (Some(time), Some(pattern)) => calendar::format(pattern, time, out).is_some(),
+                (Some(time), Some(pattern)) => match &mut fixed {
+                    Some(fixed) => fixed.text(time).map(|text| out.push_str(text)).is_some(),
+                    None => calendar::format(pattern, time, out).is_some(),
+                },
                 _ => false,
             })
         },
