@@ -54,7 +54,7 @@ impl WindowMemory {
             &self.copy
         };
         let bits = mark(&mut self.marks, bytes, len);
-        let text = if text { std::str::from_utf8(&bytes[..len]).ok() } else { None };
+        let text = if text { simdutf8::basic::from_utf8(&bytes[..len]).ok() } else { None };
         Window { bytes, bits, text, len }
     }
 }

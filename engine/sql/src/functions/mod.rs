@@ -108,6 +108,50 @@ pub(crate) fn check_constants(
     }
 }
 
+/// Whether a call of this function has a value or is NULL for any arguments, and takes long enough to be computed once for all its uses.
+pub(crate) fn never_fails(name: &str) -> bool {
+    matches!(
+        name,
+        "lower"
+            | "upper"
+            | "reverse"
+            | "initcap"
+            | "char_length"
+            | "character_length"
+            | "substring"
+            | "substr"
+            | "btrim"
+            | "ltrim"
+            | "rtrim"
+            | "startswith"
+            | "endswith"
+            | "replace"
+            | "translate"
+            | "concat"
+            | "concat_ws"
+            | "split_index"
+            | "position"
+            | "instr"
+            | "locate"
+            | "left"
+            | "right"
+            | "regexp"
+            | "regexp_extract"
+            | "regexp_replace"
+            | "regexp_count"
+            | "regexp_instr"
+            | "regexp_substr"
+            | "extract"
+            | "floor_to"
+            | "ceil_to"
+            | "date_format"
+            | "md5"
+            | "sha1"
+            | "sha256"
+            | "parse_url"
+    )
+}
+
 /// All names that a script may use, in capitals.
 pub(crate) fn names() -> Vec<String> {
     const INTERNAL: &[&str] = &[

@@ -17,6 +17,7 @@ mod lookup;
 mod matching;
 mod over;
 mod scan;
+mod shared;
 mod sort;
 mod stream;
 mod times;

@@ -12,9 +12,9 @@ use yeoul_relational::{
     Calc, OverCall, Projected, SortKey, TimeOrder, Window, WindowAssign, WindowProperty, WindowTime,
 };
 
-use super::Lowering;
 use super::graph::{Bound, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::unnest::Unnested;
+use super::{Lowering, shared};
 use crate::catalog::Table;
 use crate::error::Result;
 use crate::expression::{slot, slot_of};
@@ -321,7 +321,50 @@ impl Lowering<'_> {
         }
     }
 
-    fn calc(&mut self, input: NodeId, stream: &Stream) -> Result<NodeId> {
+    /// A filter and a projection, after what they would compute twice.
+    fn calc(&mut self, mut input: NodeId, stream: &Stream) -> Result<NodeId> {
+        // What gives a table its times is looked for straight over its scan.
+        let gives_times = stream.filters.is_empty() && matches!(self.plan.nodes[input].operator, Operator::Scan(_));
+        if gives_times {
+            return self.calc_once(input, stream);
+        }
+        let mut stream = stream.clone();
+        let width = |lowering: &Self, input: NodeId| lowering.plan.nodes[input].schema.fields().len();
+        if !stream.filters.is_empty() {
+            let calls = shared::take_out(&mut stream.filters, &mut stream.projection, width(self, input))?;
+            if !calls.is_empty() {
+                let first = width(self, input);
+                let needs = |filter: &Expr| slots_of(filter).last().is_some_and(|slot| *slot >= first);
+                let (late, early) = stream.filters.drain(..).partition(needs);
+                stream.filters = late;
+                input = self.beside(input, early, calls, &mut stream)?;
+            }
+        }
+        let calls = shared::take_out(&mut [], &mut stream.projection, width(self, input))?;
+        if !calls.is_empty() {
+            let filters = std::mem::take(&mut stream.filters);
+            input = self.beside(input, filters, calls, &mut stream)?;
+        }
+        self.calc_once(input, &stream)
+    }
+
+    /// A node that filters, and gives what `stream` still reads, with these calls as columns behind.
+    fn beside(&mut self, input: NodeId, filters: Vec<Expr>, calls: Vec<Expr>, stream: &mut Stream) -> Result<NodeId> {
+        let of = Arc::clone(&self.plan.nodes[input].schema);
+        let first = of.fields().len();
+        let kept = shared::read_by(stream.filters.iter().chain(&stream.projection));
+        let (mut projection, mut names) = (Vec::new(), Vec::new());
+        for &index in &kept {
+            projection.push(if index < first { slot(index) } else { calls[index - first].clone() });
+            names.push(if index < first { of.field(index).name().clone() } else { format!("$c{}", index - first) });
+        }
+        shared::over(&mut stream.filters, &kept)?;
+        shared::over(&mut stream.projection, &kept)?;
+        let base = Base::Node(input);
+        self.calc_once(input, &Stream { base, filters, projection, names, aliases: stream.aliases.clone() })
+    }
+
+    fn calc_once(&mut self, input: NodeId, stream: &Stream) -> Result<NodeId> {
         let of = self.plan.nodes[input].clone();
         let filter = match stream.filters.iter().cloned().reduce(Expr::and) {
             Some(filter) => {

@@ -22,9 +22,9 @@ use crate::stored::Value;
 
 /// Growth begins when this share of the lanes is taken.
 const FULL_PERCENT: usize = 72;
-/// Up to here a table doubles; beyond, it grows by a third, which holds memory at 30 to 40 bytes for a key and value of
-/// eight bytes each. Each entry then moves about four times in its life, by sequential access.
-const DOUBLING_HOMES: usize = 1 << 12;
+/// A table of up to so many bytes doubles: each entry moves about once in its life. A larger one grows by a half, which holds memory at 30
+/// to 44 bytes for a key and value of eight bytes each; an entry then moves about twice, by sequential access.
+const DOUBLING_BYTES: usize = 64 << 20;
 /// Buckets added or moved with each key that is inserted while the table grows.
 const STEP_BUCKETS: usize = 12;
 
@@ -139,7 +139,8 @@ impl<K: Key, V: Value> Buckets<K, V> {
             self.step(writes);
         } else if self.taken * 100 >= self.homes.count * LANES * FULL_PERCENT {
             let count = self.homes.count;
-            let next = if count < DOUBLING_HOMES { (count * 2).max(8) } else { count + count / 3 };
+            let doubles = count * size_of::<Bucket<K, V>>() < DOUBLING_BYTES;
+            let next = if doubles { (count * 2).max(8) } else { count + count / 2 };
             self.homes = Homes { count, next, split: count };
         }
         self.put(key, value, Meta::new(Tag::of(hash)), hash, writes)
