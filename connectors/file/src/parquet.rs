@@ -8,13 +8,15 @@
 //! |---|---|
 //! | [`options`] | Flink's options |
 //! | [`types`] | which types are carried, and how a file's schema and a table's meet |
-//! | [`fit`] | a file's arrays become a table's |
+//! | [`fit`], [`place`] | a file's arrays become a table's, by name; a query's become those that are written, by place |
 //! | [`bytes`] | a file of the job's storage, as the reader of Parquet wants it |
-//! | [`read`], [`write`] | the two sides |
+//! | [`read`] | reading |
+//! | [`write`] | writing |
 
 mod bytes;
 mod fit;
 mod options;
+mod place;
 mod read;
 mod types;
 mod write;
