@@ -531,3 +531,31 @@ fn rows_go_into_a_table_by_the_place_of_their_fields() {
     check(&swapped, "SELECT r.b, r.a FROM swapped", "1,11\n2,12\n");
     check(&swapped, "SELECT u.b, u.a FROM swapped CROSS JOIN UNNEST(l) AS u (b, a)", "1,11\n2,12\n");
 }
+
+#[test]
+fn what_one_format_left_is_not_shown_in_another() {
+    let world = World::new();
+    let script = |format: &str| {
+        format!(
+            "{NUMBERS}CREATE TABLE out (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = '{format}');
+             INSERT INTO out SELECT id FROM numbers;"
+        )
+    };
+    world.file("s.sql", &script("csv"));
+    let arguments = "run s.sql --set ROWS=2000 --set RATE=1000 --set execution.checkpointing.interval=50ms";
+    let (status, _, err) = world.interrupted(arguments, Duration::from_millis(500), "-INT");
+    assert_eq!(status, 0, "{err}");
+    let files = || {
+        let files = std::fs::read_dir(world.folder.path().join("out")).unwrap();
+        let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    };
+    let shown = files();
+    assert!(!shown.is_empty() && shown.iter().all(|name| name.ends_with(".csv")), "{shown:?}");
+    world.file("s.sql", &script("parquet"));
+    let (status, _, err) = world.run(&format!("{} --set ROWS=2000 --set RATE=1000000", how(&err)));
+    assert!(status != 0 && err.contains("Sink(out)"), "{status} {err}");
+    assert_eq!(files(), shown, "nothing is shown twice");
+}
