@@ -12,7 +12,8 @@
 //!   that is complete, it may be moved away. It is then forgotten: under the same name it would be a new file.
 //! - A file that is no longer what it was when it was first seen fails the job: its length is checked whenever a split
 //!   of it is begun and ended, its time of change at each listing (each interval; at the end of input; after a restart).
-//!   One that is cut short while it is read fails the job too.
+//!   One that is cut short while it is read fails the job too. Only a file of which no snapshot has a part may be another after a restart
+//!   than before: it is read as it is then. If it is gone, a watched folder is as if it had never been there, and any other run fails.
 //! - Nothing is dropped silently: what cannot be decoded fails the job or goes to the error output, by the user's choice;
 //!   a compressed file that ends too early fails the job.
 //!

@@ -9,3 +9,4 @@ mod columns;
 mod about;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod replaced;
