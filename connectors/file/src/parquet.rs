@@ -9,15 +9,17 @@
 //! | [`options`] | Flink's options |
 //! | [`types`] | which types are carried, and how a file's schema and a table's meet |
 //! | [`fit`], [`place`] | a file's arrays become a table's, by name; a query's become those that are written, by place |
-//! | [`bytes`] | a file of the job's storage, as the reader of Parquet wants it |
-//! | [`read`] | reading |
+//! | [`thrift`], [`bytes`] | what a file says is looked at before it is believed; its bytes as the crate wants them |
+//! | [`footer`], [`read`] | reading |
 //! | [`write`] | writing |
 
 mod bytes;
 mod fit;
+mod footer;
 mod options;
 mod place;
 mod read;
+mod thrift;
 mod types;
 mod write;
 #[cfg(test)]

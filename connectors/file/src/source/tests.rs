@@ -8,5 +8,7 @@ mod columns;
 #[cfg(feature = "parquet")]
 mod about;
 #[cfg(feature = "parquet")]
+mod hostile;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod replaced;
