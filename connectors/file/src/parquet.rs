@@ -1,7 +1,7 @@
 //! Parquet: a format of columns, whose files are whole only at their end.
 //!
-//! As a source, a file falls into splits by bytes as text does, and a row group belongs to the split in which it starts; a position
-//! is a row's number in its file. As a sink, an instance makes one file of each epoch, since no file can be gone on with. Types are
+//! As a source, a file has as many splits as if it were text, over which its row groups are spread; a position is a row's number in its
+//! file. As a sink, an instance makes one file of each epoch, since no file can be gone on with. Types are
 //! Flink's, as its format writes them; INT96 is read and not written.
 //!
 //! | module | what |

@@ -40,8 +40,6 @@ pub(crate) struct Footer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Group {
     pub(super) index: usize,
-    /// Where its bytes start.
-    start: u64,
     /// The number of its first row in the file.
     pub(super) first: u64,
     /// The number of the row after its last.
@@ -87,9 +85,12 @@ impl Footer {
         Ok(Self { path: input.path.to_owned(), bytes, metadata, mask, groups })
     }
 
-    /// The row groups that start in these bytes.
-    pub(super) fn share(&self, bytes: std::ops::Range<u64>) -> impl Iterator<Item = Group> + '_ {
-        self.groups.iter().copied().filter(move |group| bytes.contains(&group.start))
+    /// The row groups of one of `count` splits. They stay in their order, and consecutive ones go to consecutive splits, of which
+    /// each has as many as any other, or one more: where their bytes lie says nothing.
+    pub(super) fn share(&self, split: u64, count: u64) -> impl Iterator<Item = Group> + '_ {
+        let groups = self.groups.len() as u64;
+        let split_of = move |index: u64| if groups <= count { index } else { index * count / groups };
+        self.groups.iter().copied().filter(move |group| split_of(group.index as u64) == split)
     }
 
     /// Reads a row group without its first `skipped` rows, in frames of at most `most` rows.
@@ -147,19 +148,20 @@ fn groups(of: &[RowGroupMetaData], rows: i64, len: u64) -> std::result::Result<V
         if group.columns().is_empty() && count > 0 {
             return Err(odd("has rows without columns"));
         }
-        let mut start = len;
         for column in group.columns() {
             if column.file_path().is_some() {
                 return Err(odd("lies in another file"));
             }
             let from = column.dictionary_page_offset().filter(|at| *at > 0).unwrap_or(column.data_page_offset());
             let place = u64::try_from(from).ok().zip(u64::try_from(column.compressed_size()).ok());
-            let inside = place.filter(|(from, size)| from.checked_add(*size).is_some_and(|end| end <= len));
-            start = start.min(inside.ok_or_else(|| odd("lies outside of the file"))?.0);
+            let inside = place.is_some_and(|(from, size)| from.checked_add(size).is_some_and(|end| end <= len));
+            if !inside {
+                return Err(odd("lies outside of the file"));
+            }
         }
         let end = first.checked_add(count).filter(|end| *end <= i64::MAX as u64);
         let end = end.ok_or_else(|| odd("has more rows than can be"))?;
-        groups.push(Group { index, start: start.min(len.saturating_sub(1)), first, end });
+        groups.push(Group { index, first, end });
         first = end;
     }
     match u64::try_from(rows) == Ok(first) {

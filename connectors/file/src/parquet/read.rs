@@ -1,6 +1,6 @@
 //! Reads Parquet files: row group after row group, a frame at a time, only the leaves that a job uses.
 //!
-//! A row group belongs to the split in whose bytes it starts, so that no split needs to know of another. A split's position is the
+//! Row groups fall to a file's splits by their numbers, so that no split needs to know of another. A split's position is the
 //! number, in the file, of the row that comes next: the footer tells its row group, and what stands before it there is skipped,
 //! by whole pages where their headers let it.
 //!
@@ -116,7 +116,7 @@ impl Scan for ParquetColumns {
         frames: &mut ParquetFrames,
     ) -> Result<InHand, OperatorError> {
         frames.about.of_file(input);
-        let mut groups: VecDeque<Group> = opened.share(share.range).collect();
+        let mut groups: VecDeque<Group> = opened.share(share.number, share.count).collect();
         let (first, end) = (groups.front().map_or(0, |group| group.first), groups.back().map_or(0, |group| group.end));
         let position = share.from.unwrap_or(first);
         if !groups.is_empty() && !(first..=end).contains(&position) {

@@ -251,7 +251,9 @@ impl<S: Scan> FileReader<S> {
             Some((_, opened)) => opened,
             None => self.open_file(file)?,
         };
-        let share = Share { split: id.split(number), range: file.splitting().range(number), from };
+        let splitting = file.splitting();
+        let (split, range) = (id.split(number), splitting.range(number));
+        let share = Share { split, number, count: splitting.count(), range, from };
         let frames = &mut self.outside.as_mut().expect("a source is opened before it is used").frames;
         let split = self.shared.settings.format.begin(file.input(), share, opened, frames)?;
         self.in_hand = Some(Taken { file: id, number, split });

@@ -1,0 +1,131 @@
+//! Parquet files as others write them: texts that say that they are none, columns without a value, parts that came later, large values.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, MapArray, NullArray, RecordBatch,
+    StringViewArray, StructArray,
+};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use yeoul_operator::Subtask;
+
+use super::parquet::{events, file, reads, refuses, source};
+use crate::FileSource;
+use crate::source::harness::{Input, Instance, Saved};
+
+fn table(fields: Vec<Field>) -> SchemaRef {
+    Arc::new(Schema::new(fields))
+}
+
+fn row(fields: &[(&str, DataType, bool)]) -> DataType {
+    DataType::Struct(fields.iter().map(|(name, of, nullable)| Field::new(*name, of.clone(), *nullable)).collect())
+}
+
+fn list(of: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", of, true)))
+}
+
+fn map(of: DataType) -> DataType {
+    let parts = vec![Field::new("key", DataType::Utf8View, false), Field::new("value", of, true)];
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(parts.into()), false)), false)
+}
+
+/// A file of these columns.
+fn of_columns(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)));
+    let batch = batch.unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// A file of a schema whose leaves are bytes, each with these values and their levels.
+fn of_bytes(schema: &str, dictionary: bool, values: &[&[u8]], definition: i16, repetition: &[i16]) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_dictionary_enabled(dictionary).build();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let values: Vec<ByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+    while let Some(mut column) = group.next_column().unwrap() {
+        let levels = vec![definition; values.len()];
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), Some(repetition)).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn row_groups_of_one_size_spread_over_all_instances_and_keep_their_order() {
+    let (bytes, expected) = file(80, 10);
+    let input = Input::new(&[("a.parquet", &bytes)]);
+    // Each begins near a multiple of four splits.
+    let make = source(input.path("a.parquet"), bytes.len() as u64 / 32, 1024);
+    let mut all = Instance::all(&make, 4, &Saved::new()).unwrap();
+    all.iter_mut().for_each(|instance| instance.run().unwrap());
+    let counts: Vec<usize> = all.iter().map(|instance| instance.records.len()).collect();
+    assert_eq!(counts, [20; 4]);
+    // More row groups than splits, too: one instance reads a file in its order, another number of them each a stretch at a time.
+    for splits in [1, 3, 5, 8, 20] {
+        let make = source(input.path("a.parquet"), (bytes.len() as u64).div_ceil(splits), 1024);
+        let mut alone = Instance::all(&make, 1, &Saved::new()).unwrap();
+        alone[0].run().unwrap();
+        assert_eq!(alone[0].texts(), expected, "{splits} splits");
+    }
+}
+
+/// The file with another footer.
+fn with_footer(bytes: &[u8], change: impl Fn(ParquetMetaData) -> ParquetMetaData) -> Vec<u8> {
+    let whole = bytes::Bytes::from(bytes.to_vec());
+    let metadata = change(ParquetMetaDataReader::new().parse_and_finish(&whole).unwrap());
+    let footer = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let mut out = bytes[..bytes.len() - 8 - footer].to_vec();
+    ParquetMetaDataWriter::new(&mut out, &metadata).finish().unwrap();
+    out
+}
+
+#[test]
+fn a_codec_that_is_not_there_is_called_by_its_name() {
+    let (bytes, _) = file(5, 5);
+    let packed = |which: usize, codec: Compression| {
+        with_footer(&bytes, |metadata| {
+            let mut builder = metadata.into_builder();
+            let groups = builder.take_row_groups().into_iter().map(|group| {
+                let mut columns = group.columns().to_vec();
+                columns[which] = columns[which].clone().into_builder().set_compression(codec).build().unwrap();
+                group.into_builder().set_column_metadata(columns).build().unwrap()
+            });
+            let groups = groups.collect();
+            builder.set_row_groups(groups).build()
+        })
+    };
+    let input = Input::new(&[]);
+    let path = input.path("a.parquet");
+    for (codec, name) in [(Compression::BROTLI(Default::default()), "BROTLI"), (Compression::LZO, "LZO")] {
+        input.put("a.parquet", &packed(1, codec));
+        refuses(&path, &events(), &["column `text`", name]);
+        let error = reads(path.clone(), &events(), None).unwrap_err();
+        assert!(error.is_permanent() && !error.to_string().contains("damaged"), "{error}");
+        // Who does not read it does not mind.
+        let ids = reads(path.clone(), &events(), Some(&[vec!["id".to_owned()]])).unwrap();
+        assert_eq!(ids[0].as_primitive::<Int64Type>().values().as_ref(), [0, 1, 2, 3, 4]);
+    }
+    let ids = FileSource::parquet(path, &events(), Some(&[0]), None).unwrap().make();
+    assert_eq!(crate::parquet::sample::read(&ids).unwrap()[0].len(), 5);
+    assert_eq!(
+        reads(input.path("a.parquet"), &table(vec![Field::new("id", DataType::Int32, true)]), None).unwrap()[0]
+            .as_primitive::<Int32Type>()
+            .len(),
+        5
+    );
+}
