@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! 1. The crate is given no footer that [`thrift`] has not passed.
+//! 2. Of a frame the bytes are about [`FRAME_BYTES`] by what the footer says of its row group, or it is of one row.
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,6 +27,10 @@ use crate::source::scan::Input;
 
 /// How long a footer may be; usual are some KiB, and some MiB for thousands of columns.
 const FOOTER_LIMIT: u64 = 64 << 20;
+/// How many bytes the values of a frame have, where that is fewer rows than a frame may have: so large values do not fill the rings.
+const FRAME_BYTES: u64 = 1 << 20;
+/// What an element takes in memory at least, though a file may hold it in a few bits.
+const ELEMENT_BYTES: u64 = 8;
 
 /// An open file, with what its footer says.
 pub(crate) struct Footer {
@@ -95,10 +100,18 @@ impl Footer {
 
     /// Reads a row group without its first `skipped` rows, in frames of at most `most` rows.
     pub(super) fn reader(&self, group: Group, skipped: usize, most: usize) -> Result<ParquetRecordBatchReader> {
+        let of = self.metadata.metadata().row_group(group.index);
+        let read = of.columns().iter().enumerate().filter(|(leaf, _)| self.mask.leaf_included(*leaf));
+        let bytes = read.map(|(_, column)| {
+            let values = u64::try_from(column.num_values()).unwrap_or(0).saturating_mul(ELEMENT_BYTES);
+            values.max(u64::try_from(column.uncompressed_size()).unwrap_or(0))
+        });
+        let bytes = bytes.fold(1, u64::saturating_add);
+        let rows = FRAME_BYTES.saturating_mul(group.end - group.first) / bytes;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
             .with_row_groups(vec![group.index])
             .with_projection(self.mask.clone())
-            .with_batch_size(most);
+            .with_batch_size(rows.clamp(1, most as u64) as usize);
         if skipped > 0 { reader.with_offset(skipped).build() } else { reader.build() }
     }
 }

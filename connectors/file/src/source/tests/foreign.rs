@@ -66,6 +66,34 @@ fn of_bytes(schema: &str, dictionary: bool, values: &[&[u8]], definition: i16, r
 }
 
 #[test]
+fn large_values_come_in_small_frames() {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300));
+    // No two alike, and nothing that a dictionary could share.
+    let long = |id: u64| format!("{id} {}", yeoul_frame::hash_bytes(&id.to_le_bytes()).0.to_string().repeat(5_000));
+    let texts: ArrayRef = Arc::new((0..300u64).map(|id| Some(long(id))).collect::<StringViewArray>());
+    let mut writer = ArrowWriter::try_new(Vec::new(), events(), None).unwrap();
+    writer.write(&RecordBatch::try_new(events(), vec![ids, texts]).unwrap()).unwrap();
+    let input = Input::new(&[("a.parquet", &writer.into_inner().unwrap())]);
+    let mut instance = Instance::open(
+        &source(input.path("a.parquet"), 1 << 30, 1024),
+        Subtask { index: 0, parallelism: 1 },
+        &Saved::new(),
+    )
+    .unwrap();
+    let mut largest = 0;
+    loop {
+        let before = instance.records.len();
+        let polled = instance.poll().unwrap();
+        largest = largest.max(instance.records.len() - before);
+        if polled == yeoul_operator::SourcePoll::End {
+            break;
+        }
+    }
+    assert_eq!(instance.records.len(), 300);
+    assert!((2..=12).contains(&largest), "{largest} rows of 100 KB in a frame");
+}
+
+#[test]
 fn row_groups_of_one_size_spread_over_all_instances_and_keep_their_order() {
     let (bytes, expected) = file(80, 10);
     let input = Input::new(&[("a.parquet", &bytes)]);
