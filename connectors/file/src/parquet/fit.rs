@@ -1,6 +1,9 @@
 //! A file's arrays become a table's: the parts of ROWs by their names, what is not there null, values in the table's types.
 //!
 //! Which types meet was decided when the file was opened ([`types`](super::types)); what is refused here are values.
+//!
+//! Invariants:
+//! 1. Text that leaves here is UTF-8: the crate has looked at that which the file calls text, and at no other.
 
 use std::sync::Arc;
 
@@ -17,33 +20,40 @@ use yeoul_formats::columns::unused_column;
 
 use super::types::entry;
 
+/// Whether text is known to be some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    Checked,
+    Unchecked,
+}
+
 /// The values of `found`, if there are any, as the table's column `field`.
 ///
 /// # Errors
 /// A value that is none of the column's type.
-pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
-    let column = part(found, field, rows).map_err(|reason| format!("column `{}`: {reason}", field.name()))?;
+pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Text) -> Result<ArrayRef, String> {
+    let column = part(found, field, rows, text).map_err(|reason| format!("column `{}`: {reason}", field.name()))?;
     if !field.is_nullable() && column.null_count() > 0 {
         return Err(format!("column `{}` is null in a row, and NOT NULL in the table", field.name()));
     }
     Ok(column)
 }
 
-fn part(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
+fn part(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Text) -> Result<ArrayRef, String> {
     let Some(found) = found else { return Ok(unused_column(field.data_type(), field.is_nullable(), rows)) };
     // Arrow's own words: a part that may not be null is null in a ROW, ARRAY or MAP that is not.
     let wrong = |error: ArrowError| error.to_string();
     Ok(match field.data_type() {
         DataType::Struct(fields) => {
             let row = found.as_struct();
-            let parts = fields.iter().map(|field| part(row.column_by_name(field.name()), field, row.len()));
+            let parts = fields.iter().map(|field| part(row.column_by_name(field.name()), field, row.len(), text));
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
             let nulls = row.nulls().cloned();
             Arc::new(StructArray::try_new_with_length(fields.clone(), parts, nulls, row.len()).map_err(wrong)?)
         }
         DataType::List(element) => {
             let list = found.as_list::<i32>();
-            let values = part(Some(list.values()), element, list.values().len())?;
+            let values = part(Some(list.values()), element, list.values().len(), text)?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
             Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls).map_err(wrong)?)
         }
@@ -52,23 +62,25 @@ fn part(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef
             let ((key, value), DataType::Struct(fields)) = (entry(entries), entries.data_type()) else {
                 unreachable!("a map's entries are a ROW")
             };
-            let keys = part(Some(map.keys()), key, map.keys().len())?;
-            let values = part(Some(map.values()), value, map.values().len())?;
+            let keys = part(Some(map.keys()), key, map.keys().len(), text)?;
+            let values = part(Some(map.values()), value, map.values().len(), text)?;
             let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted).map_err(wrong)?)
         }
-        to => leaf(found, to)?,
+        to => leaf(found, to, text)?,
     })
 }
 
 /// The values of a leaf in another type.
-fn leaf(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    if found.data_type() == to {
-        return Ok(Arc::clone(found));
-    }
+fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String> {
     Ok(match (found.data_type(), to) {
+        (DataType::Utf8View, DataType::Utf8View) if text == Text::Unchecked => {
+            let checked = found.as_string_view().clone().to_binary_view().to_string_view();
+            Arc::new(checked.map_err(|error| format!("a value is no text in UTF-8: {error}"))?)
+        }
         (DataType::Null, _) => new_null_array(to, found.len()),
+        (from, to) if from == to => Arc::clone(found),
         (DataType::Utf8View, DataType::BinaryView) => Arc::new(found.as_string_view().clone().to_binary_view()),
         (DataType::FixedSizeBinary(_), DataType::BinaryView) => {
             Arc::new(found.as_fixed_size_binary().iter().collect::<BinaryViewArray>())

@@ -38,6 +38,8 @@ pub(crate) struct Footer {
     pub(super) bytes: FileBytes,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
+    /// By column of the table: whether it is text of which nobody has seen yet that it is any.
+    pub(super) unchecked: Vec<bool>,
     pub(super) groups: Vec<Group>,
 }
 
@@ -87,7 +89,7 @@ impl Footer {
         let metadata =
             guarded(ParquetError::General, || ArrowReaderMetadata::try_new(Arc::clone(own.metadata()), options))
                 .map_err(|cause| mismatch(cause.to_string()))?;
-        Ok(Self { path: input.path.to_owned(), bytes, metadata, mask, groups })
+        Ok(Self { path: input.path.to_owned(), bytes, metadata, mask, unchecked: meeting.unchecked, groups })
     }
 
     /// The row groups of one of `count` splits. They stay in their order, and consecutive ones go to consecutive splits, of which

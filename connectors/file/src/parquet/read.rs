@@ -21,7 +21,7 @@ use yeoul_operator::{OperatorError, SourceContext, SplitId};
 use yeoul_sys::File;
 
 use super::bytes::FileBytes;
-use super::fit::fit;
+use super::fit::{Text, fit};
 use super::footer::{Footer, Group, damaged, guarded};
 use super::types::carries;
 use crate::source::file_columns::{FileColumn, FileColumns, FilePlan};
@@ -167,8 +167,9 @@ impl Scan for ParquetColumns {
         if *position + rows as u64 > group.end {
             return Err(fewer(*position + rows as u64));
         }
-        let arrays = self.wanted.iter().map(|field| {
-            guarded(|reason| reason, || fit(batch.column_by_name(field.name()), field, rows))
+        let arrays = self.wanted.iter().zip(&footer.unchecked).map(|(field, unchecked)| {
+            let text = if *unchecked { Text::Unchecked } else { Text::Checked };
+            guarded(|reason| reason, || fit(batch.column_by_name(field.name()), field, rows, text))
         });
         let arrays = arrays.collect::<Result<Vec<_>, _>>().map_err(|reason| {
             let (from, to) = (*position, *position + rows as u64);

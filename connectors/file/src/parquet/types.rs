@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
-use parquet::basic::Type as Physical;
+use parquet::basic::{ConvertedType, Type as Physical};
 use parquet::schema::types::SchemaDescriptor;
 use yeoul_formats::columns::UnfitColumns;
 
@@ -20,6 +20,8 @@ pub(super) struct Meeting {
     pub(super) schema: Schema,
     /// By leaf: whether it is read.
     pub(super) read: Vec<bool>,
+    /// By column of the table: whether there is text in it of which the crate does not see to it that it is any.
+    pub(super) unchecked: Vec<bool>,
 }
 
 /// Whether Parquet carries a column of this type.
@@ -72,13 +74,17 @@ pub(super) fn meet(
     file: &Schema,
     leaves: &SchemaDescriptor,
 ) -> Result<Meeting, String> {
-    let mut walk = Walk { used, leaves, read: Vec::with_capacity(leaves.num_columns()) };
+    let mut walk = Walk { used, leaves, read: Vec::with_capacity(leaves.num_columns()), unchecked: false };
+    let mut unchecked = vec![false; table.len()];
     let mut fields = Vec::with_capacity(file.fields().len());
     for (place, field) in file.fields().iter().enumerate() {
         // A second column of a name is no one's.
         let first = file.fields().iter().position(|other| other.name() == field.name()) == Some(place);
-        let wanted = table.iter().find(|wanted| first && wanted.name() == field.name());
-        fields.push(walk.field(field, wanted.map(|wanted| &**wanted), &[field.name().clone()])?);
+        let wanted = table.iter().position(|wanted| first && wanted.name() == field.name());
+        fields.push(walk.field(field, wanted.map(|wanted| &*table[wanted]), &[field.name().clone()])?);
+        if let Some(wanted) = wanted {
+            unchecked[wanted] = std::mem::take(&mut walk.unchecked);
+        }
     }
     if walk.read.len() != leaves.num_columns() {
         return Err("its schema has a form that is not known".to_owned());
@@ -87,13 +93,16 @@ pub(super) fn meet(
         let found = file.fields().iter().find(|field| field.name() == wanted.name());
         walk.lacks(wanted, found.map(|found| &**found), &[wanted.name().clone()])?;
     }
-    Ok(Meeting { schema: Schema::new_with_metadata(fields, file.metadata().clone()), read: walk.read })
+    let schema = Schema::new_with_metadata(fields, file.metadata().clone());
+    Ok(Meeting { schema, read: walk.read, unchecked })
 }
 
 struct Walk<'a> {
     used: Option<&'a [Vec<String>]>,
     leaves: &'a SchemaDescriptor,
     read: Vec<bool>,
+    /// Text has been met that the file does not call text.
+    unchecked: bool,
 }
 
 impl Walk<'_> {
@@ -132,10 +141,12 @@ impl Walk<'_> {
                 leaf.clone()
             }
             (leaf, Some(wanted)) => {
-                let place = self.read.len();
-                let is_int96 =
-                    place < self.leaves.num_columns() && self.leaves.column(place).physical_type() == Physical::INT96;
+                let own = self.leaves.columns().get(self.read.len());
+                let is_int96 = own.is_some_and(|own| own.physical_type() == Physical::INT96);
                 self.read.push(true);
+                // Bytes, enumerations and JSON are taken for text as they are.
+                self.unchecked |=
+                    *wanted == DataType::Utf8View && own.is_none_or(|own| own.converted_type() != ConvertedType::UTF8);
                 match read_as(leaf, is_int96, wanted) {
                     Some(read_as) => read_as,
                     None => return wrong(table.expect("some")),

@@ -66,6 +66,47 @@ fn of_bytes(schema: &str, dictionary: bool, values: &[&[u8]], definition: i16, r
 }
 
 #[test]
+fn bytes_that_are_no_text_are_no_string() {
+    let input = Input::new(&[]);
+    let path = input.path("a.parquet");
+    let good: [&[u8]; 2] = [b"short", "a text of more than twelve bytes: 서울".as_bytes()];
+    for said in ["", "(ENUM)", "(JSON)"] {
+        let plain = format!("message m {{ optional binary c {said}; }}");
+        let lists = format!(
+            "message m {{ optional group c (LIST) {{ repeated group list {{ optional binary element {said}; }} }} }}"
+        );
+        let rows = format!("message m {{ optional group c {{ optional binary x {said}; }} }}");
+        let maps = format!(
+            "message m {{ optional group c (MAP) {{ repeated group key_value {{ required binary key {said}; optional binary value {said}; }} }} }}"
+        );
+        for dictionary in [false, true] {
+            for (schema, of, definition) in [
+                (&plain, DataType::Utf8View, 1),
+                (&rows, row(&[("x", DataType::Utf8View, true)]), 2),
+                (&lists, list(DataType::Utf8View), 3),
+                (&maps, map(DataType::Utf8View), 3),
+            ] {
+                // Of a map, the key: the file gives both the same levels.
+                let definition = if schema == &maps { 2 } else { definition };
+                let put = |values: &[&[u8]]| {
+                    let repetition = vec![0; values.len()];
+                    input.put("a.parquet", &of_bytes(schema, dictionary, values, definition, &repetition));
+                };
+                let table = table(vec![Field::new("c", of, true)]);
+                put(&good);
+                let found = reads(path.clone(), &table, None).unwrap();
+                let shown = format!("{:?}", found[0]);
+                assert!(shown.contains("short") && shown.contains("서울"), "{said} {shown}");
+                for bad in [b"\xff".as_slice(), b"more than twelve bytes, and then \xff\xfe"] {
+                    put(&[b"good", bad]);
+                    refuses(&path, &table, &["rows 0 to 2", "column `c`", "UTF-8"]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn large_values_come_in_small_frames() {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300));
     // No two alike, and nothing that a dictionary could share.
