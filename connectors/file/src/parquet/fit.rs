@@ -41,6 +41,10 @@ pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Te
 
 fn part(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Text) -> Result<ArrayRef, String> {
     let Some(found) = found else { return Ok(unused_column(field.data_type(), field.is_nullable(), rows)) };
+    // A column of which its writer has seen no value has no type, whatever it is in the table.
+    if *found.data_type() == DataType::Null {
+        return Ok(new_null_array(field.data_type(), found.len()));
+    }
     // Arrow's own words: a part that may not be null is null in a ROW, ARRAY or MAP that is not.
     let wrong = |error: ArrowError| error.to_string();
     Ok(match field.data_type() {
@@ -79,7 +83,6 @@ fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String>
             let checked = found.as_string_view().clone().to_binary_view().to_string_view();
             Arc::new(checked.map_err(|error| format!("a value is no text in UTF-8: {error}"))?)
         }
-        (DataType::Null, _) => new_null_array(to, found.len()),
         (from, to) if from == to => Arc::clone(found),
         (DataType::Utf8View, DataType::BinaryView) => Arc::new(found.as_string_view().clone().to_binary_view()),
         (DataType::FixedSizeBinary(_), DataType::BinaryView) => {

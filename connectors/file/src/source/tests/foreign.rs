@@ -107,6 +107,31 @@ fn bytes_that_are_no_text_are_no_string() {
 }
 
 #[test]
+fn a_column_that_holds_nothing_is_null_whatever_the_table_says() {
+    let nothing = || -> ArrayRef { Arc::new(NullArray::new(2)) };
+    let within = StructArray::new(vec![Field::new("tags", DataType::Null, true)].into(), vec![nothing()], None);
+    let bytes = of_columns(vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("tags", nothing()),
+        ("within", Arc::new(within)),
+    ]);
+    let input = Input::new(&[("a.parquet", &bytes)]);
+    let path = input.path("a.parquet");
+    let number = row(&[("x", DataType::Int64, true)]);
+    for of in [list(DataType::Utf8View), map(DataType::Int64), number, list(map(DataType::Int64)), DataType::Int64] {
+        let found = reads(path.clone(), &table(vec![Field::new("tags", of.clone(), true)]), None).unwrap();
+        assert_eq!((found[0].null_count(), found[0].data_type()), (2, &of));
+        let inner = Field::new("within", row(&[("tags", of.clone(), true)]), true);
+        let found = reads(path.clone(), &table(vec![inner]), None).unwrap();
+        let found = found[0].as_struct();
+        assert_eq!((found.null_count(), found.column(0).null_count()), (0, 2), "{of}");
+        refuses(&path, &table(vec![Field::new("tags", of.clone(), false)]), &["`tags` is null", "NOT NULL"]);
+        let inner = Field::new("within", row(&[("tags", of, false)]), true);
+        refuses(&path, &table(vec![inner]), &["column `within`", "tags"]);
+    }
+}
+
+#[test]
 fn large_values_come_in_small_frames() {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300));
     // No two alike, and nothing that a dictionary could share.
