@@ -5,7 +5,8 @@
 //! the table's: integers of any width, FLOAT as DOUBLE, a DECIMAL with other digits, times in any unit. The rest is refused.
 //!
 //! Invariants:
-//! 1. A leaf is read if and only if the table has it and the job uses it.
+//! 1. A leaf is read if and only if the table has it and the job uses it; or to know where a ROW is that has no such leaf.
+//! 2. What the table must have and the job uses is in the file, at whatever depth.
 
 use std::sync::Arc;
 
@@ -158,10 +159,21 @@ impl Walk<'_> {
 
     fn fields(&mut self, file: &Fields, table: Option<&Fields>, path: &[String]) -> Result<DataType, String> {
         let mut fields = Vec::with_capacity(file.len());
+        let start = self.read.len();
+        // The first leaf of what the table does not have.
+        let mut other = None;
         for (place, field) in file.iter().enumerate() {
             let first = file.iter().position(|other| other.name() == field.name()) == Some(place);
             let wanted = table.filter(|_| first).and_then(|table| table.find(field.name()));
+            if other.is_none() && table.is_some_and(|table| table.find(field.name()).is_none()) {
+                other = Some((place, self.read.len()));
+            }
             fields.push(self.field(field, wanted.map(|(_, wanted)| &**wanted), &below(path, field.name()))?);
+        }
+        // One leaf tells where a ROW is, though none of its values is looked at.
+        if let (Some((place, leaf)), false) = (other, self.read[start..].contains(&true)) {
+            self.read[leaf] = true;
+            fields[place] = unread(&fields[place]);
         }
         Ok(DataType::Struct(fields.into()))
     }
@@ -196,9 +208,33 @@ impl Walk<'_> {
                 let found = inner.find(wanted.name()).map(|(_, found)| &**found);
                 self.lacks(wanted, found, &below(path, wanted.name()))
             }),
+            (DataType::List(wanted), DataType::List(found)) => self.lacks(wanted, Some(found), path),
+            (DataType::Map(wanted, _), DataType::Map(found, _)) => {
+                let ((key, value), (found_key, found_value)) = (entry(wanted), entry(found));
+                self.lacks(key, Some(found_key), path)?;
+                self.lacks(value, Some(found_value), path)
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// A field whose values are passed over, its first leaf in a type in which the crate does not go through text.
+fn unread(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => {
+            let mut fields = fields.to_vec();
+            if let Some(first) = fields.first_mut() {
+                *first = unread(first);
+            }
+            DataType::Struct(fields.into())
+        }
+        DataType::List(element) => DataType::List(unread(element)),
+        DataType::Map(entries, sorted) => DataType::Map(unread(entries), *sorted),
+        DataType::Utf8 | DataType::Binary => DataType::Utf8View,
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 fn below(path: &[String], name: &str) -> Vec<String> {

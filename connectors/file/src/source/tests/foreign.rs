@@ -131,6 +131,54 @@ fn a_column_that_holds_nothing_is_null_whatever_the_table_says() {
     }
 }
 
+/// A ROW of `a`, a list of such, and a map to such, two rows each.
+fn nested() -> Vec<u8> {
+    let fields: Fields = vec![Field::new("a", DataType::Int32, true)].into();
+    let places =
+        |from: i32| StructArray::new(fields.clone(), vec![Arc::new(Int32Array::from(vec![from, from + 1]))], None);
+    let lengths = || OffsetBuffer::from_lengths([2, 0]);
+    let item = Arc::new(Field::new("item", DataType::Struct(fields.clone()), true));
+    let of_map =
+        vec![Field::new("key", DataType::Utf8View, false), Field::new("value", DataType::Struct(fields.clone()), true)];
+    let keys: ArrayRef = Arc::new(StringViewArray::from(vec!["k", "l"]));
+    let entries = StructArray::new(of_map.clone().into(), vec![keys, Arc::new(places(5))], None);
+    let entry = Arc::new(Field::new("entries", DataType::Struct(of_map.into()), false));
+    of_columns(vec![
+        ("place", Arc::new(places(1))),
+        ("places", Arc::new(ListArray::new(item, lengths(), Arc::new(places(3)), None))),
+        ("named", Arc::new(MapArray::new(entry, lengths(), entries, None, false))),
+    ])
+}
+
+#[test]
+fn a_part_that_is_needed_is_not_made_up() {
+    let input = Input::new(&[("a.parquet", &nested())]);
+    let path = input.path("a.parquet");
+    let both = row(&[("a", DataType::Int32, true), ("qty", DataType::Int32, false)]);
+    for (name, of) in [("place", both.clone()), ("places", list(both.clone())), ("named", map(both))] {
+        let field = Field::new(name, of, true);
+        refuses(&path, &table(vec![field]), &[&format!("no column `{name}.qty`"), "NOT NULL"]);
+    }
+}
+
+#[test]
+fn a_row_none_of_whose_fields_the_table_has_is_there() {
+    let input = Input::new(&[("a.parquet", &nested())]);
+    let new = || row(&[("new", DataType::Utf8View, true)]);
+    let columns = vec![
+        Field::new("place", new(), true),
+        Field::new("places", list(new()), true),
+        Field::new("named", map(new()), true),
+    ];
+    let found = reads(input.path("a.parquet"), &table(columns), None).unwrap();
+    let place = found[0].as_struct();
+    assert_eq!((place.null_count(), place.column(0).null_count()), (0, 2));
+    let places = found[1].as_list::<i32>();
+    assert_eq!((places.null_count(), places.value_length(0), places.value_length(1)), (0, 2, 0));
+    assert_eq!((places.values().null_count(), places.values().as_struct().column(0).null_count()), (0, 2));
+    assert_eq!((found[2].null_count(), found[2].as_map().value_length(0)), (0, 2));
+}
+
 #[test]
 fn large_values_come_in_small_frames() {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300));
