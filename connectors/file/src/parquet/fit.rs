@@ -83,7 +83,13 @@ fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String>
             let checked = found.as_string_view().clone().to_binary_view().to_string_view();
             Arc::new(checked.map_err(|error| format!("a value is no text in UTF-8: {error}"))?)
         }
-        (from, to) if from == to => Arc::clone(found),
+        // A file's numbers may have more digits than their type says.
+        (from @ DataType::Decimal128(..), DataType::Decimal128(digits, _))
+            if from == to && has_digits(found, *digits) =>
+        {
+            Arc::clone(found)
+        }
+        (from, to) if from == to && !matches!(to, DataType::Decimal128(..)) => Arc::clone(found),
         (DataType::Utf8View, DataType::BinaryView) => Arc::new(found.as_string_view().clone().to_binary_view()),
         (DataType::FixedSizeBinary(_), DataType::BinaryView) => {
             Arc::new(found.as_fixed_size_binary().iter().collect::<BinaryViewArray>())
@@ -93,23 +99,22 @@ fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String>
         }
         (DataType::Decimal128(_, from), DataType::Decimal128(precision, scale)) => {
             let factor = 10i128.pow(u32::from(scale.abs_diff(*from)));
-            let most = 10i128.pow(u32::from(*precision));
-            let fits = |value: i128| value.checked_mul(factor).filter(|value| value.abs() < most);
+            let most = 10u128.pow(u32::from(*precision));
+            let fits = |value: i128| value.checked_mul(factor).filter(|value| value.unsigned_abs() < most);
             let values = converted::<Decimal128Type, Decimal128Type>(found, to, fits)?;
             Arc::new(values.with_data_type(to.clone()))
         }
         (DataType::Timestamp(from, _), DataType::Timestamp(unit, _)) => time(found, *from, *unit, to)?,
         (DataType::Time32(from) | DataType::Time64(from), DataType::Time32(_)) => {
-            let day = |value: i64| i32::try_from(value).ok();
-            let millis = nanos(*from);
-            let scaled = move |value: i64| value.checked_mul(millis).map(|value| value / nanos(TimeUnit::Millisecond));
+            let (unit, millis) = (nanos(*from), nanos(TimeUnit::Millisecond));
+            let day = |value: i64| i32::try_from(value.checked_mul(unit)? / millis).ok();
             match from {
-                TimeUnit::Second => clock::<Time32SecondType>(found, to, |value| scaled(value.into()).and_then(day))?,
-                TimeUnit::Millisecond => Arc::clone(found),
-                TimeUnit::Microsecond => {
-                    clock::<Time64MicrosecondType>(found, to, |value| scaled(value).and_then(day))?
+                TimeUnit::Microsecond => clock::<Time64MicrosecondType>(found, to, day)?,
+                TimeUnit::Nanosecond => clock::<Time64NanosecondType>(found, to, day)?,
+                // Milliseconds are what is wanted, and came before; Parquet has no seconds.
+                TimeUnit::Second | TimeUnit::Millisecond => {
+                    clock::<Time32SecondType>(found, to, |value| day(value.into()))?
                 }
-                TimeUnit::Nanosecond => clock::<Time64NanosecondType>(found, to, |value| scaled(value).and_then(day))?,
             }
         }
         (_, DataType::Int8) => integer::<Int8Type>(found, to)?,
@@ -118,6 +123,12 @@ fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String>
         (_, DataType::Int64) => integer::<Int64Type>(found, to)?,
         (from, to) => return Err(format!("{from} was found to be {to} when the file was opened, and is not")),
     })
+}
+
+/// Whether no number has more digits than these.
+fn has_digits(found: &ArrayRef, digits: u8) -> bool {
+    let most = 10u128.pow(u32::from(digits));
+    found.as_primitive::<Decimal128Type>().values().iter().all(|value| value.unsigned_abs() < most)
 }
 
 /// How many nanoseconds a unit has.

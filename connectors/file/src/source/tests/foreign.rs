@@ -226,6 +226,29 @@ fn row_groups_of_one_size_spread_over_all_instances_and_keep_their_order() {
     }
 }
 
+#[test]
+fn a_decimal_has_no_more_digits_than_its_type() {
+    let input = Input::new(&[]);
+    let path = input.path("a.parquet");
+    let check = |value: i128, stored: (u8, i8), wanted: (u8, i8), expected: Option<i128>| {
+        let values = Decimal128Array::from(vec![value]).with_data_type(DataType::Decimal128(stored.0, stored.1));
+        input.put("a.parquet", &of_columns(vec![("d", Arc::new(values))]));
+        let table = table(vec![Field::new("d", DataType::Decimal128(wanted.0, wanted.1), true)]);
+        match expected {
+            Some(expected) => {
+                let found = reads(path.clone(), &table, None).unwrap();
+                assert_eq!(found[0].as_primitive::<Decimal128Type>().value(0), expected, "{stored:?} {wanted:?}");
+            }
+            None => refuses(&path, &table, &["column `d`", &value.to_string()]),
+        }
+    };
+    check(-12_345, (9, 2), (11, 4), Some(-1_234_500));
+    check(2_000_000_000, (9, 2), (9, 2), None);
+    check(2_000_000_000, (9, 2), (10, 2), Some(2_000_000_000));
+    check(i128::MIN, (38, 0), (37, 0), None);
+    check(i128::MIN, (38, 0), (38, 0), None);
+}
+
 /// The file with another footer.
 fn with_footer(bytes: &[u8], change: impl Fn(ParquetMetaData) -> ParquetMetaData) -> Vec<u8> {
     let whole = bytes::Bytes::from(bytes.to_vec());
