@@ -1,7 +1,7 @@
 //! Writes frames of columns as Parquet: a file from its first row to the end of its epoch, in memory until then.
 //!
-//! Pages are encoded and compressed as they fill, and row groups closed at their size; what a barrier adds is the last of them and the
-//! footer.
+//! Pages are encoded and compressed as they fill, and row groups closed at their size, when their pages are put one after another. What is
+//! left for a barrier is the row group that is open, at most the size that the user chose, and the footer.
 //!
 //! Invariants:
 //! 1. What was given out since the last file's end is a prefix of one file.
@@ -133,7 +133,11 @@ impl FrameEncoder for ParquetEncoder {
     fn end_file(&mut self, out: &mut Vec<u8>, enough: usize) -> Result<bool, String> {
         if let Some(writer) = self.writer.take() {
             let rest = writer.into_inner().map_err(|error| error.to_string())?;
-            self.ready.extend(rest);
+            // Mostly nothing waits: what may be a whole row group is not copied then.
+            match self.ready.is_empty() {
+                true => self.ready = rest,
+                false => self.ready.extend(rest),
+            }
         }
         self.give(out, enough);
         Ok(self.ready.is_empty())
