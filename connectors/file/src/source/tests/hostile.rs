@@ -177,3 +177,18 @@ fn rows_without_a_column_are_none() {
     let schema = records(1, &[element("root", Some(0))]);
     check(&file(&[], schema, 1 << 62, records(1, &[group])), &["row group 0", "without columns"]);
 }
+
+#[test]
+fn a_page_whose_checksum_is_another_is_damaged() {
+    let right = crc(&[7i64.to_le_bytes(), 8i64.to_le_bytes()].concat()).cast_signed();
+    let page = Page { uncompressed: 16, checksum: Some(right.into()), ..Page::default() };
+    let input = Input::new(&[("a.parquet", &paged(page, &[7, 8]))]);
+    assert_eq!(reads(input.path("a.parquet"), &ids(), None).unwrap()[0].len(), 2);
+    check(&paged(page, &[7, 9]), &["is damaged", "checksum"]);
+}
+
+/// CRC-32, bit by bit.
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+}
