@@ -22,8 +22,8 @@
 //! names, as in a shell.
 //!
 //! # What it costs
-//! It never waits but for the disk: slices of up to a megabyte are read as they are needed, and a listing is made on one of the
-//! shards, once an interval. Move files away once they are read: those still there are listed each time, and each
+//! It never waits but for the disk: slices of up to a megabyte are read as they are needed (of Parquet the footer, and of each column that
+//! is used a dictionary and a page, when a row group is begun), and a listing is made on one of the shards, once an interval. Move files away once they are read: those still there are listed each time, and each
 //! takes 51 bytes in every snapshot.
 
 mod compression;
