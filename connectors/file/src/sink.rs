@@ -62,7 +62,8 @@ use write::FileWriter;
 
 /// How many bytes of text one instance may write in one epoch.
 pub const EPOCH_LIMIT: u64 = 1 << 30;
-/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one.
+/// Text is handed on in pieces of this size: what is sealed at the barrier itself, and so the pause, is less than one. Of a format whose
+/// files have an end it is what that end writes out, too: of Parquet the row group that is open.
 const PIECE: usize = 256 << 10;
 const _: () = assert!(PIECE as u64 <= EPOCH_LIMIT, "an epoch has room for a piece");
 

@@ -12,7 +12,8 @@
 //!   that is complete, it may be moved away. It is then forgotten: under the same name it would be a new file.
 //! - A file that is no longer what it was when it was first seen fails the job: its length is checked whenever a split
 //!   of it is begun and ended, its time of change at each listing (each interval; at the end of input; after a restart).
-//!   One that is cut short while it is read fails the job too.
+//!   One that is cut short while it is read fails the job too. Only a file of which no snapshot has a part may be another after a restart
+//!   than before: it is read as it is then. If it is gone, a watched folder is as if it had never been there, and any other run fails.
 //! - Nothing is dropped silently: what cannot be decoded fails the job or goes to the error output, by the user's choice;
 //!   a compressed file that ends too early fails the job.
 //!
@@ -21,8 +22,8 @@
 //! names, as in a shell.
 //!
 //! # What it costs
-//! It never waits but for the disk: slices of up to a megabyte are read as they are needed, and a listing is made on one of the
-//! shards, once an interval. Move files away once they are read: those still there are listed each time, and each
+//! It never waits but for the disk: slices of up to a megabyte are read as they are needed (of Parquet the footer, and of each column that
+//! is used a dictionary and a page, when a row group is begun), and a listing is made on one of the shards, once an interval. Move files away once they are read: those still there are listed each time, and each
 //! takes 51 bytes in every snapshot.
 
 mod compression;

@@ -167,7 +167,10 @@ fn parquet_has_the_options_of_flink() {
     assert!(source(numbers(), &files(&taken)).is_ok() && sink(numbers(), &files(&taken)).is_ok());
     refuses(numbers(), &files(&[("parquet.compression", "BROTLI")]), "parquet.compression", &["'BROTLI'", "ZSTD"]);
     refuses(numbers(), &files(&[("parquet.utc-timezone", "false")]), "parquet.utc-timezone", &["UTC"]);
-    refuses(numbers(), &files(&[("parquet.block.size", "0")]), "parquet.block.size", &["at least one byte"]);
+    refuses(numbers(), &files(&[("parquet.block.size", "0")]), "parquet.block.size", &["at least 64 KiB"]);
+    // Each frame would be a row group, and there are at most 32,767 of them in a file.
+    refuses(numbers(), &files(&[("parquet.block.size", "1 b")]), "parquet.block.size", &["'1 b'", "at least 64 KiB"]);
+    refuses(numbers(), &files(&[("parquet.page.size", "0")]), "parquet.page.size", &["at least one byte"]);
     refuses(numbers(), &files(&[("parquet.comression", "zstd")]), "parquet.comression", &["parquet.compression"]);
     refuses(numbers(), &files(&[("source.compression", "gzip")]), "source.compression", &["each by itself"]);
     let odd = [("connector", "filesystem"), ("path", "x"), ("format", "parqet")];

@@ -492,3 +492,70 @@ fn a_parquet_table_is_written_and_read_with_what_its_files_say_of_themselves() {
     let (status, _, err) = world.run("run cut.sql --quiet");
     assert!(status == 1 && err.contains("'cut.parquet'") && err.contains("no whole Parquet file"), "{status} {err}");
 }
+
+#[test]
+fn rows_go_into_a_table_by_the_place_of_their_fields() {
+    let world = World::new();
+    world.file("in.csv", "1,one\n2,two\n");
+    let table = |name: &str, columns: &str, format: &str| {
+        format!(
+            "CREATE TABLE {name} ({columns}) WITH ('connector' = 'filesystem', 'path' = '{name}', 'format' = '{format}');\n"
+        )
+    };
+    let given = "CREATE TABLE t (id INT, name STRING) WITH ('connector' = 'filesystem', 'path' = 'in.csv', 'format' = 'csv');\n";
+    let nested = "r ROW<x INT, y STRING>, a ARRAY<ROW<x INT NOT NULL, y STRING>>, m MAP<STRING, ROW<x INT, y STRING>>";
+    let pq = table("pq", nested, "parquet");
+    // The fields of ROW() are called otherwise; those of `swapped` have the names of each other, and another type.
+    let swapped = table("swapped", "r ROW<b BIGINT, a BIGINT>, l ARRAY<ROW<b BIGINT, a BIGINT>>", "parquet");
+    let lines = table("lines", "r ROW<x INT, y STRING>", "json");
+    world.file(
+        "write.sql",
+        &format!(
+            "{given}{pq}{swapped}{lines}CREATE VIEW v AS SELECT CAST(ROW(id, id + 10) AS ROW<a INT, b INT>) AS r FROM t;
+             INSERT INTO pq SELECT ROW(id, name), ARRAY[ROW(id, name)], MAP['k', ROW(id, name)] FROM t;
+             INSERT INTO lines SELECT ROW(id, name) FROM t;
+             INSERT INTO swapped SELECT r, ARRAY[r] FROM v;"
+        ),
+    );
+    let (status, _, err) = world.run("run write.sql --quiet");
+    assert_eq!(status, 0, "{err}");
+    let check = |table: &str, query: &str, expected: &str| {
+        world.file("read.sql", &format!("{table}{query};"));
+        let (status, _, err) = world.run("run read.sql --quiet --final rows.csv");
+        assert_eq!((status, world.text("rows.csv").as_str()), (0, expected), "{query}: {err}");
+    };
+    let by_key = "SELECT r.x, r.y, CAST(m['k'] AS STRING) FROM pq";
+    check(&pq, by_key, "1,one,\"(1, one)\"\n2,two,\"(2, two)\"\n");
+    check(&pq, "SELECT u.x, u.y FROM pq CROSS JOIN UNNEST(a) AS u (x, y)", "1,one\n2,two\n");
+    check(&lines, "SELECT r.x, r.y FROM lines", "1,one\n2,two\n");
+    check(&swapped, "SELECT r.b, r.a FROM swapped", "1,11\n2,12\n");
+    check(&swapped, "SELECT u.b, u.a FROM swapped CROSS JOIN UNNEST(l) AS u (b, a)", "1,11\n2,12\n");
+}
+
+#[test]
+fn what_one_format_left_is_not_shown_in_another() {
+    let world = World::new();
+    let script = |format: &str| {
+        format!(
+            "{NUMBERS}CREATE TABLE out (id BIGINT) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = '{format}');
+             INSERT INTO out SELECT id FROM numbers;"
+        )
+    };
+    world.file("s.sql", &script("csv"));
+    let arguments = "run s.sql --set ROWS=2000 --set RATE=1000 --set execution.checkpointing.interval=50ms";
+    let (status, _, err) = world.interrupted(arguments, Duration::from_millis(500), "-INT");
+    assert_eq!(status, 0, "{err}");
+    let files = || {
+        let files = std::fs::read_dir(world.folder.path().join("out")).unwrap();
+        let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    };
+    let shown = files();
+    assert!(!shown.is_empty() && shown.iter().all(|name| name.ends_with(".csv")), "{shown:?}");
+    world.file("s.sql", &script("parquet"));
+    let (status, _, err) = world.run(&format!("{} --set ROWS=2000 --set RATE=1000000", how(&err)));
+    assert!(status != 0 && err.contains("Sink(out)"), "{status} {err}");
+    assert_eq!(files(), shown, "nothing is shown twice");
+}

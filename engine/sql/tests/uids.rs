@@ -137,6 +137,15 @@ fn another_computation_has_another_uid() {
         &joined("/*+ STATE_TTL('a' = '2d') */", "a.price < b.price"),
         &joined("/*+ STATE_TTL('a' = '1d') */", "a.price < b.price"),
     );
+    // What one format has sealed is not shown in the files of another.
+    let written = |format: &str| {
+        format!(
+            "CREATE TABLE out (auction BIGINT) WITH ('connector' = 'filesystem', 'path' = 'o', 'format' = '{format}'); INSERT INTO out \
+             SELECT auction FROM bid"
+        )
+    };
+    differ("Sink", &written("csv"), &written("parquet"));
+    differ("Sink", &written("csv"), &written("json"));
     // The columns have one name on both sides.
     differ("Join", &join, &joined("", "b.price < a.price"));
     // What was printed is not in the file of a final table.

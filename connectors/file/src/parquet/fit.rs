@@ -1,6 +1,9 @@
 //! A file's arrays become a table's: the parts of ROWs by their names, what is not there null, values in the table's types.
 //!
 //! Which types meet was decided when the file was opened ([`types`](super::types)); what is refused here are values.
+//!
+//! Invariants:
+//! 1. Text that leaves here is UTF-8: the crate has looked at that which the file calls text, and at no other.
 
 use std::sync::Arc;
 
@@ -17,33 +20,44 @@ use yeoul_formats::columns::unused_column;
 
 use super::types::entry;
 
+/// Whether text is known to be some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    Checked,
+    Unchecked,
+}
+
 /// The values of `found`, if there are any, as the table's column `field`.
 ///
 /// # Errors
 /// A value that is none of the column's type.
-pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
-    let column = part(found, field, rows).map_err(|reason| format!("column `{}`: {reason}", field.name()))?;
+pub(super) fn fit(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Text) -> Result<ArrayRef, String> {
+    let column = part(found, field, rows, text).map_err(|reason| format!("column `{}`: {reason}", field.name()))?;
     if !field.is_nullable() && column.null_count() > 0 {
         return Err(format!("column `{}` is null in a row, and NOT NULL in the table", field.name()));
     }
     Ok(column)
 }
 
-fn part(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef, String> {
+fn part(found: Option<&ArrayRef>, field: &Field, rows: usize, text: Text) -> Result<ArrayRef, String> {
     let Some(found) = found else { return Ok(unused_column(field.data_type(), field.is_nullable(), rows)) };
+    // A column of which its writer has seen no value has no type, whatever it is in the table.
+    if *found.data_type() == DataType::Null {
+        return Ok(new_null_array(field.data_type(), found.len()));
+    }
     // Arrow's own words: a part that may not be null is null in a ROW, ARRAY or MAP that is not.
     let wrong = |error: ArrowError| error.to_string();
     Ok(match field.data_type() {
         DataType::Struct(fields) => {
             let row = found.as_struct();
-            let parts = fields.iter().map(|field| part(row.column_by_name(field.name()), field, row.len()));
+            let parts = fields.iter().map(|field| part(row.column_by_name(field.name()), field, row.len(), text));
             let parts = parts.collect::<Result<Vec<_>, _>>()?;
             let nulls = row.nulls().cloned();
             Arc::new(StructArray::try_new_with_length(fields.clone(), parts, nulls, row.len()).map_err(wrong)?)
         }
         DataType::List(element) => {
             let list = found.as_list::<i32>();
-            let values = part(Some(list.values()), element, list.values().len())?;
+            let values = part(Some(list.values()), element, list.values().len(), text)?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
             Arc::new(ListArray::try_new(Arc::clone(element), offsets, values, nulls).map_err(wrong)?)
         }
@@ -52,23 +66,30 @@ fn part(found: Option<&ArrayRef>, field: &Field, rows: usize) -> Result<ArrayRef
             let ((key, value), DataType::Struct(fields)) = (entry(entries), entries.data_type()) else {
                 unreachable!("a map's entries are a ROW")
             };
-            let keys = part(Some(map.keys()), key, map.keys().len())?;
-            let values = part(Some(map.values()), value, map.values().len())?;
+            let keys = part(Some(map.keys()), key, map.keys().len(), text)?;
+            let values = part(Some(map.values()), value, map.values().len(), text)?;
             let pairs = StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             Arc::new(MapArray::try_new(Arc::clone(entries), offsets, pairs, nulls, *sorted).map_err(wrong)?)
         }
-        to => leaf(found, to)?,
+        to => leaf(found, to, text)?,
     })
 }
 
 /// The values of a leaf in another type.
-fn leaf(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    if found.data_type() == to {
-        return Ok(Arc::clone(found));
-    }
+fn leaf(found: &ArrayRef, to: &DataType, text: Text) -> Result<ArrayRef, String> {
     Ok(match (found.data_type(), to) {
-        (DataType::Null, _) => new_null_array(to, found.len()),
+        (DataType::Utf8View, DataType::Utf8View) if text == Text::Unchecked => {
+            let checked = found.as_string_view().clone().to_binary_view().to_string_view();
+            Arc::new(checked.map_err(|error| format!("a value is no text in UTF-8: {error}"))?)
+        }
+        // A file's numbers may have more digits than their type says.
+        (from @ DataType::Decimal128(..), DataType::Decimal128(digits, _))
+            if from == to && has_digits(found, *digits) =>
+        {
+            Arc::clone(found)
+        }
+        (from, to) if from == to && !matches!(to, DataType::Decimal128(..)) => Arc::clone(found),
         (DataType::Utf8View, DataType::BinaryView) => Arc::new(found.as_string_view().clone().to_binary_view()),
         (DataType::FixedSizeBinary(_), DataType::BinaryView) => {
             Arc::new(found.as_fixed_size_binary().iter().collect::<BinaryViewArray>())
@@ -78,23 +99,22 @@ fn leaf(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
         }
         (DataType::Decimal128(_, from), DataType::Decimal128(precision, scale)) => {
             let factor = 10i128.pow(u32::from(scale.abs_diff(*from)));
-            let most = 10i128.pow(u32::from(*precision));
-            let fits = |value: i128| value.checked_mul(factor).filter(|value| value.abs() < most);
+            let most = 10u128.pow(u32::from(*precision));
+            let fits = |value: i128| value.checked_mul(factor).filter(|value| value.unsigned_abs() < most);
             let values = converted::<Decimal128Type, Decimal128Type>(found, to, fits)?;
             Arc::new(values.with_data_type(to.clone()))
         }
         (DataType::Timestamp(from, _), DataType::Timestamp(unit, _)) => time(found, *from, *unit, to)?,
         (DataType::Time32(from) | DataType::Time64(from), DataType::Time32(_)) => {
-            let day = |value: i64| i32::try_from(value).ok();
-            let millis = nanos(*from);
-            let scaled = move |value: i64| value.checked_mul(millis).map(|value| value / nanos(TimeUnit::Millisecond));
+            let (unit, millis) = (nanos(*from), nanos(TimeUnit::Millisecond));
+            let day = |value: i64| i32::try_from(value.checked_mul(unit)? / millis).ok();
             match from {
-                TimeUnit::Second => clock::<Time32SecondType>(found, to, |value| scaled(value.into()).and_then(day))?,
-                TimeUnit::Millisecond => Arc::clone(found),
-                TimeUnit::Microsecond => {
-                    clock::<Time64MicrosecondType>(found, to, |value| scaled(value).and_then(day))?
+                TimeUnit::Microsecond => clock::<Time64MicrosecondType>(found, to, day)?,
+                TimeUnit::Nanosecond => clock::<Time64NanosecondType>(found, to, day)?,
+                // Milliseconds are what is wanted, and came before; Parquet has no seconds.
+                TimeUnit::Second | TimeUnit::Millisecond => {
+                    clock::<Time32SecondType>(found, to, |value| day(value.into()))?
                 }
-                TimeUnit::Nanosecond => clock::<Time64NanosecondType>(found, to, |value| scaled(value).and_then(day))?,
             }
         }
         (_, DataType::Int8) => integer::<Int8Type>(found, to)?,
@@ -103,6 +123,12 @@ fn leaf(found: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
         (_, DataType::Int64) => integer::<Int64Type>(found, to)?,
         (from, to) => return Err(format!("{from} was found to be {to} when the file was opened, and is not")),
     })
+}
+
+/// Whether no number has more digits than these.
+fn has_digits(found: &ArrayRef, digits: u8) -> bool {
+    let most = 10u128.pow(u32::from(digits));
+    found.as_primitive::<Decimal128Type>().values().iter().all(|value| value.unsigned_abs() < most)
 }
 
 /// How many nanoseconds a unit has.

@@ -5,8 +5,11 @@ use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use yeoul_formats::options::{OptionError, Options};
 
-/// The size of a row group in Flink's files, and of the writer that it uses.
-const ROW_GROUP: u64 = 128 << 20;
+/// The size of a row group. A barrier writes out the one that is open, while the shard does nothing else: a tenth of a second with the
+/// 128 MiB that Flink has.
+const ROW_GROUP: u64 = 16 << 20;
+/// The least that a row group may be asked to have: a file has room for 32,767 of them.
+const ROW_GROUP_LEAST: u64 = 64 << 10;
 const PAGE: u64 = 1 << 20;
 
 /// How pages are compressed.
@@ -26,7 +29,7 @@ pub enum ParquetCompression {
 pub struct ParquetOptions {
     /// `parquet.compression`: `SNAPPY` by default.
     pub compression: ParquetCompression,
-    /// `parquet.block.size`: about how many bytes a row group has, 128 MiB by default.
+    /// `parquet.block.size`: about how many bytes a row group has, 16 MiB by default, at least 64 KiB.
     pub row_group_bytes: u64,
     /// `parquet.page.size`: about how many bytes a page has before it is compressed, 1 MiB by default.
     pub page_bytes: u64,
@@ -74,9 +77,21 @@ impl ParquetOptions {
         options.without_effect("parquet.writer.version", &["v1", "PARQUET_1_0"], "all readers know version 1")?;
         Ok(Self {
             compression: options.choice("parquet.compression", &compressions, none.compression)?,
-            row_group_bytes: size(options, "parquet.block.size", none.row_group_bytes)?,
-            page_bytes: size(options, "parquet.page.size", none.page_bytes)?,
-            dictionary_bytes: size(options, "parquet.dictionary.page.size", none.dictionary_bytes)?,
+            row_group_bytes: size(
+                options,
+                "parquet.block.size",
+                none.row_group_bytes,
+                ROW_GROUP_LEAST,
+                "at least 64 KiB",
+            )?,
+            page_bytes: size(options, "parquet.page.size", none.page_bytes, 1, "at least one byte")?,
+            dictionary_bytes: size(
+                options,
+                "parquet.dictionary.page.size",
+                none.dictionary_bytes,
+                1,
+                "at least one byte",
+            )?,
             dictionary: options.flag("parquet.enable.dictionary", none.dictionary)?,
             unit: options.choice("parquet.timestamp.time.unit", &units, none.unit)?,
         })
@@ -93,6 +108,8 @@ impl ParquetOptions {
                 ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
                 ParquetCompression::Lz4Raw => Compression::LZ4_RAW,
             })
+            // Bytes alone count, as in Flink: narrow rows are more than the crate's default of a million.
+            .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(Some(size(self.row_group_bytes)))
             .set_data_page_size_limit(size(self.page_bytes))
             .set_dictionary_page_size_limit(size(self.dictionary_bytes))
@@ -103,9 +120,12 @@ impl ParquetOptions {
     }
 }
 
-fn size(options: &mut Options<'_>, key: &str, default: u64) -> Result<u64, OptionError> {
+fn size(options: &mut Options<'_>, key: &str, default: u64, least: u64, known: &str) -> Result<u64, OptionError> {
     match options.bytes(key)? {
-        Some(0) => Err(OptionError::value(key, "0", "at least one byte")),
+        Some(given) if given < least => {
+            let given = options.text(key).map_or_else(|| given.to_string(), str::to_owned);
+            Err(OptionError::value(key, &given, known))
+        }
         given => Ok(given.unwrap_or(default)),
     }
 }

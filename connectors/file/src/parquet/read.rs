@@ -1,6 +1,6 @@
 //! Reads Parquet files: row group after row group, a frame at a time, only the leaves that a job uses.
 //!
-//! A row group belongs to the split in whose bytes it starts, so that no split needs to know of another. A split's position is the
+//! Row groups fall to a file's splits by their numbers, so that no split needs to know of another. A split's position is the
 //! number, in the file, of the row that comes next: the footer tells its row group, and what stands before it there is skipped,
 //! by whole pages where their headers let it.
 //!
@@ -10,26 +10,21 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema, SchemaRef};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
 use yeoul_formats::columns::UnfitColumns;
 use yeoul_frame::Pool;
 use yeoul_operator::{OperatorError, SourceContext, SplitId};
 use yeoul_sys::File;
 
 use super::bytes::FileBytes;
-use super::fit::fit;
-use super::types::{carries, meet};
+use super::fit::{Text, fit};
+use super::footer::{Footer, Group, damaged, guarded};
+use super::types::carries;
 use crate::source::file_columns::{FileColumn, FileColumns, FilePlan};
-use crate::source::progress;
 use crate::source::scan::{Input, Scan, Share, Turn};
 use crate::{Compression, OnMalformed};
 
@@ -64,27 +59,6 @@ impl ParquetColumns {
     pub(crate) fn schema(&self) -> &SchemaRef {
         self.about.schema()
     }
-}
-
-/// An open file, with what its footer says.
-pub(crate) struct Footer {
-    path: String,
-    bytes: FileBytes,
-    metadata: ArrowReaderMetadata,
-    mask: ProjectionMask,
-    groups: Vec<Group>,
-}
-
-/// A row group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Group {
-    index: usize,
-    /// Where its bytes start.
-    start: u64,
-    /// The number of its first row in the file.
-    first: u64,
-    /// The number of the row after its last.
-    end: u64,
 }
 
 /// Frames of columns.
@@ -127,26 +101,7 @@ impl Scan for ParquetColumns {
 
     fn open(&self, input: Input<'_>, handle: Arc<dyn File>) -> Result<Footer, OperatorError> {
         let bytes = FileBytes { handle, len: input.identity.len };
-        let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let incomplete = |cause: ParquetError| {
-            damaged(input.path, &bytes, "is no whole Parquet file", &cause)
-                .hint("was it copied while it was being written, or is it of another format? put the complete file in its place")
-        };
-        let own = guarded(|| ArrowReaderMetadata::load(&bytes, options())).map_err(incomplete)?;
-        let groups = groups(own.metadata().row_groups(), own.metadata().file_metadata().num_rows(), bytes.len)
-            .map_err(|reason| damaged(input.path, &bytes, "is damaged", &reason))?;
-        let mismatch = |reason: String| {
-            OperatorError::new(format!("the Parquet file '{}' is not of the table's form: {reason}", input.path))
-                .hint("declare the column as it stands in the file, or leave it out of the table")
-                .permanent()
-        };
-        let meeting = meet(&self.wanted, self.used.as_deref(), own.schema(), own.parquet_schema()).map_err(mismatch)?;
-        let read = meeting.read.iter().enumerate().filter(|(_, read)| **read).map(|(leaf, _)| leaf);
-        let mask = ProjectionMask::leaves(own.parquet_schema(), read);
-        let options = options().with_schema(Arc::new(meeting.schema));
-        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::clone(own.metadata()), options))
-            .map_err(|cause| mismatch(cause.to_string()))?;
-        Ok(Footer { path: input.path.to_owned(), bytes, metadata, mask, groups })
+        Footer::open(input, bytes, &self.wanted, self.used.as_deref())
     }
 
     fn handle(opened: &Footer) -> &Arc<dyn File> {
@@ -161,8 +116,7 @@ impl Scan for ParquetColumns {
         frames: &mut ParquetFrames,
     ) -> Result<InHand, OperatorError> {
         frames.about.of_file(input);
-        let mine = opened.groups.iter().copied().filter(|group| share.range.contains(&group.start));
-        let mut groups: VecDeque<Group> = mine.collect();
+        let mut groups: VecDeque<Group> = opened.share(share.number, share.count).collect();
         let (first, end) = (groups.front().map_or(0, |group| group.first), groups.back().map_or(0, |group| group.end));
         let position = share.from.unwrap_or(first);
         if !groups.is_empty() && !(first..=end).contains(&position) {
@@ -191,7 +145,8 @@ impl Scan for ParquetColumns {
                 let Some(group) = groups.pop_front() else { return Ok(Turn::Done) };
                 *position = group.first.max(*position);
                 let skipped = (*position - group.first) as usize;
-                let reader = guarded(|| footer.reader(group, skipped, frames.rows)).map_err(|cause| broken(&cause))?;
+                let reader = guarded(ParquetError::General, || footer.reader(group, skipped, frames.rows))
+                    .map_err(|cause| broken(&cause))?;
                 begun.insert((group, reader))
             }
         };
@@ -199,7 +154,8 @@ impl Scan for ParquetColumns {
             let rows = (group.end - group.first, position - group.first);
             broken(&format_args!("row group {} has {} rows by its footer, and {} in it", group.index, rows.0, rows.1))
         };
-        let next = guarded(|| reader.next().transpose().map_err(ParquetError::from)).map_err(|cause| broken(&cause))?;
+        let next = guarded(ParquetError::General, || reader.next().transpose().map_err(ParquetError::from))
+            .map_err(|cause| broken(&cause))?;
         let Some(batch) = next.filter(|batch| batch.num_rows() > 0) else {
             if *position != group.end {
                 return Err(fewer(*position));
@@ -211,7 +167,10 @@ impl Scan for ParquetColumns {
         if *position + rows as u64 > group.end {
             return Err(fewer(*position + rows as u64));
         }
-        let arrays = self.wanted.iter().map(|field| fit(batch.column_by_name(field.name()), field, rows));
+        let arrays = self.wanted.iter().zip(&footer.unchecked).map(|(field, unchecked)| {
+            let text = if *unchecked { Text::Unchecked } else { Text::Checked };
+            guarded(|reason| reason, || fit(batch.column_by_name(field.name()), field, rows, text))
+        });
         let arrays = arrays.collect::<Result<Vec<_>, _>>().map_err(|reason| {
             let (from, to) = (*position, *position + rows as u64);
             OperatorError::new(format!("rows {from} to {to} of the Parquet file '{}': {reason}", footer.path))
@@ -229,61 +188,5 @@ impl Scan for ParquetColumns {
 
     fn end(split: InHand) -> Footer {
         split.footer
-    }
-}
-
-impl Footer {
-    fn reader(&self, group: Group, skipped: usize, rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
-            .with_row_groups(vec![group.index])
-            .with_projection(self.mask.clone())
-            .with_batch_size(rows);
-        if skipped > 0 { reader.with_offset(skipped).build() } else { reader.build() }
-    }
-}
-
-/// The row groups of a footer, if it can be true of a file of this length.
-fn groups(of: &[RowGroupMetaData], rows: i64, len: u64) -> Result<Vec<Group>, String> {
-    let mut groups = Vec::with_capacity(of.len());
-    let mut first = 0u64;
-    for (index, group) in of.iter().enumerate() {
-        let odd = |what: &str| format!("row group {index} of its footer {what}");
-        let count = u64::try_from(group.num_rows()).map_err(|_| odd("has fewer rows than none"))?;
-        let mut start = len;
-        for column in group.columns() {
-            if column.file_path().is_some() {
-                return Err(odd("lies in another file"));
-            }
-            let from = column.dictionary_page_offset().filter(|at| *at > 0).unwrap_or(column.data_page_offset());
-            let place = u64::try_from(from).ok().zip(u64::try_from(column.compressed_size()).ok());
-            let inside = place.filter(|(from, size)| from.checked_add(*size).is_some_and(|end| end <= len));
-            start = start.min(inside.ok_or_else(|| odd("lies outside of the file"))?.0);
-        }
-        let end = first.checked_add(count).filter(|end| *end <= i64::MAX as u64);
-        let end = end.ok_or_else(|| odd("has more rows than can be"))?;
-        // One without columns would be in no split.
-        groups.push(Group { index, start: start.min(len.saturating_sub(1)), first, end });
-        first = end;
-    }
-    match u64::try_from(rows) == Ok(first) {
-        true => Ok(groups),
-        false => Err(format!("its footer says {rows} rows, and its row groups have {first}")),
-    }
-}
-
-/// What the reader makes of damaged bytes, a panic included: it trusts some of what it reads, and what it holds is given up here.
-fn guarded<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(ParquetError::General(text.unwrap_or("it cannot be read").to_owned()))
-    })
-}
-
-/// A file that says what cannot be; or that has been cut meanwhile, which looks the same.
-fn damaged(path: &str, bytes: &FileBytes, how: &str, reason: &dyn Display) -> OperatorError {
-    match bytes.handle.len() {
-        Ok(len) if len < bytes.len => progress::cut(path, bytes.len),
-        _ => OperatorError::new(format!("the input file '{path}' of {} bytes {how}: {reason}", bytes.len))
-            .hint("put an undamaged file in its place and start again"),
     }
 }

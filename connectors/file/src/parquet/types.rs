@@ -5,12 +5,13 @@
 //! the table's: integers of any width, FLOAT as DOUBLE, a DECIMAL with other digits, times in any unit. The rest is refused.
 //!
 //! Invariants:
-//! 1. A leaf is read if and only if the table has it and the job uses it.
+//! 1. A leaf is read if and only if the table has it and the job uses it; or to know where a ROW is that has no such leaf.
+//! 2. What the table must have and the job uses is in the file, at whatever depth.
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
-use parquet::basic::Type as Physical;
+use parquet::basic::{ConvertedType, Type as Physical};
 use parquet::schema::types::SchemaDescriptor;
 use yeoul_formats::columns::UnfitColumns;
 
@@ -20,6 +21,8 @@ pub(super) struct Meeting {
     pub(super) schema: Schema,
     /// By leaf: whether it is read.
     pub(super) read: Vec<bool>,
+    /// By column of the table: whether there is text in it of which the crate does not see to it that it is any.
+    pub(super) unchecked: Vec<bool>,
 }
 
 /// Whether Parquet carries a column of this type.
@@ -72,13 +75,17 @@ pub(super) fn meet(
     file: &Schema,
     leaves: &SchemaDescriptor,
 ) -> Result<Meeting, String> {
-    let mut walk = Walk { used, leaves, read: Vec::with_capacity(leaves.num_columns()) };
+    let mut walk = Walk { used, leaves, read: Vec::with_capacity(leaves.num_columns()), unchecked: false };
+    let mut unchecked = vec![false; table.len()];
     let mut fields = Vec::with_capacity(file.fields().len());
     for (place, field) in file.fields().iter().enumerate() {
         // A second column of a name is no one's.
         let first = file.fields().iter().position(|other| other.name() == field.name()) == Some(place);
-        let wanted = table.iter().find(|wanted| first && wanted.name() == field.name());
-        fields.push(walk.field(field, wanted.map(|wanted| &**wanted), &[field.name().clone()])?);
+        let wanted = table.iter().position(|wanted| first && wanted.name() == field.name());
+        fields.push(walk.field(field, wanted.map(|wanted| &*table[wanted]), &[field.name().clone()])?);
+        if let Some(wanted) = wanted {
+            unchecked[wanted] = std::mem::take(&mut walk.unchecked);
+        }
     }
     if walk.read.len() != leaves.num_columns() {
         return Err("its schema has a form that is not known".to_owned());
@@ -87,13 +94,16 @@ pub(super) fn meet(
         let found = file.fields().iter().find(|field| field.name() == wanted.name());
         walk.lacks(wanted, found.map(|found| &**found), &[wanted.name().clone()])?;
     }
-    Ok(Meeting { schema: Schema::new_with_metadata(fields, file.metadata().clone()), read: walk.read })
+    let schema = Schema::new_with_metadata(fields, file.metadata().clone());
+    Ok(Meeting { schema, read: walk.read, unchecked })
 }
 
 struct Walk<'a> {
     used: Option<&'a [Vec<String>]>,
     leaves: &'a SchemaDescriptor,
     read: Vec<bool>,
+    /// Text has been met that the file does not call text.
+    unchecked: bool,
 }
 
 impl Walk<'_> {
@@ -132,10 +142,12 @@ impl Walk<'_> {
                 leaf.clone()
             }
             (leaf, Some(wanted)) => {
-                let place = self.read.len();
-                let is_int96 =
-                    place < self.leaves.num_columns() && self.leaves.column(place).physical_type() == Physical::INT96;
+                let own = self.leaves.columns().get(self.read.len());
+                let is_int96 = own.is_some_and(|own| own.physical_type() == Physical::INT96);
                 self.read.push(true);
+                // Bytes, enumerations and JSON are taken for text as they are.
+                self.unchecked |=
+                    *wanted == DataType::Utf8View && own.is_none_or(|own| own.converted_type() != ConvertedType::UTF8);
                 match read_as(leaf, is_int96, wanted) {
                     Some(read_as) => read_as,
                     None => return wrong(table.expect("some")),
@@ -147,10 +159,21 @@ impl Walk<'_> {
 
     fn fields(&mut self, file: &Fields, table: Option<&Fields>, path: &[String]) -> Result<DataType, String> {
         let mut fields = Vec::with_capacity(file.len());
+        let start = self.read.len();
+        // The first leaf of what the table does not have.
+        let mut other = None;
         for (place, field) in file.iter().enumerate() {
             let first = file.iter().position(|other| other.name() == field.name()) == Some(place);
             let wanted = table.filter(|_| first).and_then(|table| table.find(field.name()));
+            if other.is_none() && table.is_some_and(|table| table.find(field.name()).is_none()) {
+                other = Some((place, self.read.len()));
+            }
             fields.push(self.field(field, wanted.map(|(_, wanted)| &**wanted), &below(path, field.name()))?);
+        }
+        // One leaf tells where a ROW is, though none of its values is looked at.
+        if let (Some((place, leaf)), false) = (other, self.read[start..].contains(&true)) {
+            self.read[leaf] = true;
+            fields[place] = unread(&fields[place]);
         }
         Ok(DataType::Struct(fields.into()))
     }
@@ -185,9 +208,33 @@ impl Walk<'_> {
                 let found = inner.find(wanted.name()).map(|(_, found)| &**found);
                 self.lacks(wanted, found, &below(path, wanted.name()))
             }),
+            (DataType::List(wanted), DataType::List(found)) => self.lacks(wanted, Some(found), path),
+            (DataType::Map(wanted, _), DataType::Map(found, _)) => {
+                let ((key, value), (found_key, found_value)) = (entry(wanted), entry(found));
+                self.lacks(key, Some(found_key), path)?;
+                self.lacks(value, Some(found_value), path)
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// A field whose values are passed over, its first leaf in a type in which the crate does not go through text.
+fn unread(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => {
+            let mut fields = fields.to_vec();
+            if let Some(first) = fields.first_mut() {
+                *first = unread(first);
+            }
+            DataType::Struct(fields.into())
+        }
+        DataType::List(element) => DataType::List(unread(element)),
+        DataType::Map(entries, sorted) => DataType::Map(unread(entries), *sorted),
+        DataType::Utf8 | DataType::Binary => DataType::Utf8View,
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 fn below(path: &[String], name: &str) -> Vec<String> {

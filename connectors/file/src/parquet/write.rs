@@ -1,7 +1,7 @@
 //! Writes frames of columns as Parquet: a file from its first row to the end of its epoch, in memory until then.
 //!
-//! Pages are encoded and compressed as they fill, and row groups closed at their size; what a barrier adds is the last of them and the
-//! footer.
+//! Pages are encoded and compressed as they fill, and row groups closed at their size, when their pages are put one after another. What is
+//! left for a barrier is the row group that is open, at most the size that the user chose, and the footer.
 //!
 //! Invariants:
 //! 1. What was given out since the last file's end is a prefix of one file.
@@ -18,7 +18,7 @@ use yeoul_formats::columns::{FrameEncoder, UnfitColumns};
 use yeoul_frame::{FRAME_ROWS, Frame};
 
 use super::ParquetOptions;
-use super::fit::fit;
+use super::place::placed;
 use super::types::carries;
 
 /// The columns of a table, written as Parquet files.
@@ -83,13 +83,11 @@ impl ParquetEncoder {
     fn batch(&self, frame: &Frame, positions: Range<usize>) -> Result<RecordBatch, String> {
         let columns = frame.columns().ok_or("a frame of rows came to a sink of columns")?;
         let rows: UInt32Array = frame.slice(positions).indices().collect::<Vec<u32>>().into();
-        let all = columns.rows() == Some(rows.len());
+        let in_order = rows.values().iter().enumerate().all(|(place, row)| *row as usize == place);
+        let all = columns.rows() == Some(rows.len()) && in_order;
         let arrays = columns.arrays().iter().zip(self.parts.written.fields()).map(|(array, field)| {
             let chosen = if all { Arc::clone(array) } else { take(array, &rows, None).map_err(|e| e.to_string())? };
-            match chosen.data_type() == field.data_type() {
-                true => Ok(chosen),
-                false => fit(Some(&chosen), field, rows.len()),
-            }
+            placed(&chosen, field)
         });
         let arrays = arrays.collect::<Result<Vec<ArrayRef>, String>>()?;
         RecordBatch::try_new(Arc::clone(&self.parts.written), arrays).map_err(|error| error.to_string())
@@ -135,7 +133,11 @@ impl FrameEncoder for ParquetEncoder {
     fn end_file(&mut self, out: &mut Vec<u8>, enough: usize) -> Result<bool, String> {
         if let Some(writer) = self.writer.take() {
             let rest = writer.into_inner().map_err(|error| error.to_string())?;
-            self.ready.extend(rest);
+            // Mostly nothing waits: what may be a whole row group is not copied then.
+            match self.ready.is_empty() {
+                true => self.ready = rest,
+                false => self.ready.extend(rest),
+            }
         }
         self.give(out, enough);
         Ok(self.ready.is_empty())

@@ -7,6 +7,7 @@
 //! 1. All text of an epoch is in `full`, in order, then in `chunk`; its bytes are `epoch_bytes`.
 //! 2. `offset` is the number of bytes of text sealed in earlier epochs.
 //! 3. What is held of an epoch is at most the limit and one piece: text beyond that fails the job with an error that names the option.
+//!    While an encoder ends its file, what that writes out is held twice.
 //! 4. An encoder that holds rows ends its file with the part, and its parts end with each epoch: no row is held across a barrier.
 //!
 //! The text is handed to the log at the barrier, not before: the right to seal comes with the snapshot, and is of one epoch.

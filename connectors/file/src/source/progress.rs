@@ -187,6 +187,29 @@ impl Earlier {
                 self.parallelism
             )));
         }
+        let mut files = self.merged()?;
+        for (&id, file) in &mut files {
+            let number = file.number;
+            file.remaining = Remaining::of(id, file.splitting(), subtask, |split| self.left(id, number, split));
+        }
+        files.retain(|&id, file| {
+            (0..file.splitting().count()).any(|number| id.split(number).owner(subtask.parallelism) == subtask.index)
+        });
+        Ok(files)
+    }
+
+    /// The files of which no instance has read anything, as they were.
+    pub(crate) fn untouched(&self) -> Result<Vec<(FileId, Identity)>, OperatorError> {
+        let mut files = self.merged()?;
+        files.retain(|&id, file| {
+            let nothing = |split| matches!(self.left(id, file.number, split), Left::Whole | Left::From(0));
+            (0..file.splitting().count()).all(nothing)
+        });
+        Ok(files.into_iter().map(|(id, file)| (id, file.identity)).collect())
+    }
+
+    /// All files, each once. What is left of them is not told.
+    fn merged(&self) -> Result<Known, OperatorError> {
         let mut files = Known::new();
         for (&id, file) in self.instances.values().flat_map(|(_, known)| known) {
             match files.entry(id) {
@@ -203,27 +226,24 @@ impl Earlier {
                 }
             }
         }
-        for (&id, file) in &mut files {
-            file.remaining = Remaining::of(id, file.splitting(), subtask, |number| {
-                let (seen, known) = &self.instances[&id.split(number).owner(self.parallelism)];
-                match known.get(&id) {
-                    Some(known) => known.remaining.left(number),
-                    None if file.number < *seen => Left::Nothing,
-                    None => Left::Whole,
-                }
-            });
-        }
-        files.retain(|&id, file| {
-            (0..file.splitting().count()).any(|number| id.split(number).owner(subtask.parallelism) == subtask.index)
-        });
         Ok(files)
+    }
+
+    /// What was left of a split of the file with this number: invariant 2.
+    fn left(&self, id: FileId, number: u64, split: u64) -> Left {
+        let (seen, known) = &self.instances[&id.split(split).owner(self.parallelism)];
+        match known.get(&id) {
+            Some(known) => known.remaining.left(split),
+            None if number < *seen => Left::Nothing,
+            None => Left::Whole,
+        }
     }
 }
 
 /// A file is not what it was.
 pub(crate) fn changed(path: &str, was: Identity, is: Identity) -> OperatorError {
     OperatorError::new(format!("the input file '{path}' changed while the job was reading it: it was {was}, and is {is}"))
-        .hint("an input file must stay as it is from when it is first seen; write new data to new files, and move a file into place once it is complete")
+        .hint("an input file must stay as it is from when it is first seen; write new data to new files, and move a file into place once it is complete. One of which no checkpoint has a part may be replaced: the job takes the new one when it starts again")
 }
 
 /// A file is shorter than it was.
@@ -242,7 +262,7 @@ pub(crate) fn unreadable(path: &str, cause: std::io::Error) -> OperatorError {
 /// A file that is needed is gone.
 pub(crate) fn gone(path: &str) -> OperatorError {
     OperatorError::new(format!("the input file '{path}' has not been read to its end, and is gone"))
-        .hint("put it back; files may be moved away once they are read and the checkpoint after that is complete")
+        .hint("put it back, or another in its place if nothing of it has been read; files may be moved away once they are read and the checkpoint after that is complete")
 }
 
 #[cfg(test)]

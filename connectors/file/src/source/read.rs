@@ -104,21 +104,33 @@ impl<S: Scan> FileReader<S> {
             (self.seen, self.known) = (earlier.seen(), earlier.share_of(self.outside().subtask)?);
         }
         let shared = Arc::clone(&self.shared);
+        let untouched = if earlier.is_empty() { Vec::new() } else { earlier.untouched()? };
+        let mut watch = shared.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_watched() {
-            let mut watch = shared.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            watch.start(self.seen, earlier.files(), || self.list())?;
+            watch.start(self.seen, earlier.files(), &untouched, || self.list(true))?;
+            watch.forgotten.iter().for_each(|id| _ = self.known.remove(id));
             self.catch_up(&mut watch)?;
         } else if earlier.is_empty() {
+            let now = watch.at_start(|| self.list(false))?;
+            drop(watch);
             let mut listing = shared.listing.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = match &*listing {
-                Some(found) => Arc::clone(found),
-                None => Arc::clone(listing.insert(self.list()?.into())),
-            };
+            let first = Arc::clone(listing.get_or_insert_with(|| Arc::clone(&now)));
             drop(listing);
-            found.iter().for_each(|file| self.admit(0, file));
+            let mut now = by_path(&now);
+            // Nothing is kept of what an attempt before this one has read.
+            first.iter().for_each(|file| self.admit(0, now.remove(&FileId::of(&file.path)).unwrap_or(file)));
             self.seen = 1;
-        } else if !self.known.is_empty() {
-            let found = self.list()?;
+        } else if !self.known.is_empty() || !untouched.is_empty() {
+            // What was known before tells best that a file is gone.
+            let found = watch.at_start(|| self.list(true))?;
+            drop(watch);
+            let now = by_path(&found);
+            for (id, identity) in untouched {
+                if let Some(file) = now.get(&id).filter(|file| file.identity != identity) {
+                    self.known.remove(&id);
+                    self.admit(0, file);
+                }
+            }
             self.compare(&found)?;
         }
         for (&id, file) in &self.known {
@@ -129,10 +141,8 @@ impl<S: Scan> FileReader<S> {
         Ok(())
     }
 
-    fn list(&self) -> Result<Vec<Found>, OperatorError> {
+    fn list(&self, may_be_none: bool) -> Result<Vec<Found>, OperatorError> {
         let outside = self.outside();
-        // What was known before tells best that a file is gone.
-        let may_be_none = self.is_watched() || !self.known.is_empty();
         let found = discover::list(&*outside.storage, &outside.input, may_be_none)?;
         let mut paths = HashMap::new();
         for file in &found {
@@ -154,7 +164,7 @@ impl<S: Scan> FileReader<S> {
         }
         let shared = Arc::clone(&self.shared);
         let mut watch = shared.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        watch.look(now, interval, || self.list())?;
+        watch.look(now, interval, || self.list(true))?;
         self.catch_up(&mut watch)?;
         self.next_look = watch.next_listing;
         Ok(())
@@ -175,7 +185,7 @@ impl<S: Scan> FileReader<S> {
 
     /// Holds what is known against a listing. A file that is done and gone is forgotten.
     fn compare(&mut self, found: &[Found]) -> Result<(), OperatorError> {
-        let present: HashMap<FileId, &Found> = found.iter().map(|file| (FileId::of(&file.path), file)).collect();
+        let present = by_path(found);
         let in_hand = self.in_hand.as_ref().map(|taken| taken.file);
         let mut gone = Vec::new();
         for (&id, file) in &mut self.known {
@@ -241,7 +251,9 @@ impl<S: Scan> FileReader<S> {
             Some((_, opened)) => opened,
             None => self.open_file(file)?,
         };
-        let share = Share { split: id.split(number), range: file.splitting().range(number), from };
+        let splitting = file.splitting();
+        let (split, range) = (id.split(number), splitting.range(number));
+        let share = Share { split, number, count: splitting.count(), range, from };
         let frames = &mut self.outside.as_mut().expect("a source is opened before it is used").frames;
         let split = self.shared.settings.format.begin(file.input(), share, opened, frames)?;
         self.in_hand = Some(Taken { file: id, number, split });
@@ -279,12 +291,16 @@ impl<S: Scan> FileReader<S> {
             return Ok(SourcePoll::Pending { until: self.next_look });
         }
         if self.stage == Stage::Reading && !self.known.is_empty() {
-            let found = self.list()?;
+            let found = self.list(true)?;
             self.compare(&found)?;
         }
         self.stage = Stage::Ended;
         Ok(SourcePoll::End)
     }
+}
+
+fn by_path(found: &[Found]) -> HashMap<FileId, &Found> {
+    found.iter().map(|file| (FileId::of(&file.path), file)).collect()
 }
 
 fn check_length(file: &KnownFile, len: u64) -> Result<(), OperatorError> {

@@ -38,7 +38,11 @@ pub(crate) struct Input<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     pub(crate) split: SplitId,
-    /// The bytes that the split stands for.
+    /// Which of the file's splits it is.
+    pub(crate) number: u64,
+    /// How many splits the file has.
+    pub(crate) count: u64,
+    /// The bytes that the split stands for, where records are found by their place.
     pub(crate) range: std::ops::Range<u64>,
     /// The position to go on from, if it was begun.
     pub(crate) from: Option<u64>,

@@ -8,4 +8,9 @@ mod columns;
 #[cfg(feature = "parquet")]
 mod about;
 #[cfg(feature = "parquet")]
+mod foreign;
+#[cfg(feature = "parquet")]
+mod hostile;
+#[cfg(feature = "parquet")]
 mod parquet;
+mod replaced;

@@ -147,7 +147,7 @@ pub(crate) fn text_error(path: &str, fault: TextError) -> OperatorError {
                 "the {format} file '{path}' is truncated: it ends at byte {at}, after {text} bytes of text, before its end is marked"
             ))
             .caused_by(cause)
-            .hint("was it copied while it was being written? put the complete file in its place and start again")
+            .hint("was it copied while it was being written? put the complete file in its place, and start the job afresh if a checkpoint has a part of this one")
         }
         TextError::Compressed { format, at, text, cause } => {
             OperatorError::new(format!("the {format} file '{path}' is damaged near byte {at}, after {text} bytes of text"))

@@ -126,7 +126,7 @@ impl<D> InHand<D> {
         let (len, malformed) = self.malformed.take().expect("the caller saw one");
         if policy == OnMalformed::Fail {
             return Err(OperatorError::new(format!("{}:{line}: malformed record: {malformed}", self.path)).hint(
-                "correct the file, or keep such records apart: in SQL read t$errors beside t, in a program set on_malformed(OnMalformed::SideOutput)",
+                "keep such records apart: in SQL read t$errors beside t, in a program set on_malformed(OnMalformed::SideOutput); or correct the file, and start the job afresh if a checkpoint has a part of it",
             )
             .permanent());
         }

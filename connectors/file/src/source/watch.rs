@@ -1,5 +1,5 @@
-//! A watched folder, as all instances of a source see it: one listing at a time, and the files in the order in which they
-//! settled.
+//! What all instances of a run of a source see alike: the listing with which it starts; and of a watched folder one listing at a time,
+//! and the files in the order in which they settled.
 //!
 //! Each instance is given every file, with its number, in that order. So which files an instance has seen is one number, and of
 //! a file that it does not know it can tell whether it has not seen it or is done with it and has seen it go.
@@ -8,13 +8,13 @@
 //! 1. Files are numbered without a gap. A file that settles again after it was gone is another one.
 //! 2. A file is kept until every instance has been given it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use yeoul_frame::Timestamp;
 use yeoul_operator::{OperatorError, Subtask};
 
-use super::discover::{Found, Settling};
+use super::discover::{Found, Identity, Settling};
 use super::split::FileId;
 
 /// What the instances of one run share; locked by each once an interval, for the time of a listing at most.
@@ -27,6 +27,11 @@ pub(crate) struct Watch {
     /// The last listing.
     pub(crate) present: Arc<[Found]>,
     pub(crate) next_listing: Option<Timestamp>,
+    /// The first listing of a run that is not watched.
+    at_start: Option<Arc<[Found]>>,
+    /// Files of earlier runs that were gone or others at the first listing, and of which nothing had been read: they are as if they had
+    /// never been seen.
+    pub(crate) forgotten: HashSet<FileId>,
     settling: Settling,
     /// Files that were numbered and are still there.
     numbered: HashSet<FileId>,
@@ -46,16 +51,33 @@ impl Watch {
         self.instances[index] = Some(0);
     }
 
-    /// The first instance to start makes the first listing: after `next` files of earlier runs, of which it knows these.
+    /// The listing with which a run that is not watched starts, which the first instance makes.
+    pub(crate) fn at_start(
+        &mut self,
+        list: impl FnOnce() -> Result<Vec<Found>, OperatorError>,
+    ) -> Result<Arc<[Found]>, OperatorError> {
+        if let Some(found) = &self.at_start {
+            return Ok(Arc::clone(found));
+        }
+        Ok(Arc::clone(self.at_start.insert(list()?.into())))
+    }
+
+    /// The first instance to start makes the first listing: after `next` files of earlier runs, of which it knows these, and has read
+    /// nothing of those.
     pub(crate) fn start(
         &mut self,
         next: u64,
         known: impl Iterator<Item = FileId>,
+        untouched: &[(FileId, Identity)],
         list: impl FnOnce() -> Result<Vec<Found>, OperatorError>,
     ) -> Result<(), OperatorError> {
         if self.generation == 0 {
             let found = list()?;
-            (self.next, self.numbered) = (next, known.collect());
+            let now: HashMap<FileId, Identity> =
+                found.iter().map(|file| (FileId::of(&file.path), file.identity)).collect();
+            let other = untouched.iter().filter(|(id, identity)| now.get(id) != Some(identity));
+            self.forgotten = other.map(|(id, _)| *id).collect();
+            (self.next, self.numbered) = (next, known.filter(|id| !self.forgotten.contains(id)).collect());
             self.take(found);
         }
         Ok(())
@@ -111,7 +133,6 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::discover::Identity;
 
     fn file(path: &str) -> Found {
         let identity = Identity { len: 1, modified: 0 };
@@ -127,8 +148,8 @@ mod tests {
         let mut watch = Watch::default();
         (0..2).for_each(|index| watch.open(Subtask { index, parallelism: 2 }));
         let mut now = Timestamp(0);
-        watch.start(7, [FileId::of("old")].into_iter(), || Ok(vec![file("old"), file("a")])).unwrap();
-        watch.start(7, [].into_iter(), || panic!("listed already")).unwrap();
+        watch.start(7, [FileId::of("old")].into_iter(), &[], || Ok(vec![file("old"), file("a")])).unwrap();
+        watch.start(7, [].into_iter(), &[], || panic!("listed already")).unwrap();
         watch.look(now, 100, || panic!("listed at the start")).unwrap();
         watch.look(Timestamp(99), 100, || panic!("not yet")).unwrap();
         for listing in [["old", "a", "b"].as_slice(), &["b", "c"], &["a", "b", "c"], &["a", "b", "c"]] {
@@ -160,11 +181,11 @@ mod tests {
     fn another_run_begins_anew() {
         let mut watch = Watch::default();
         watch.open(Subtask { index: 0, parallelism: 1 });
-        watch.start(3, [].into_iter(), || Ok(vec![file("a")])).unwrap();
+        watch.start(3, [].into_iter(), &[], || Ok(vec![file("a")])).unwrap();
         watch.open(Subtask { index: 0, parallelism: 1 });
         let mut listed = false;
         watch
-            .start(5, [].into_iter(), || {
+            .start(5, [].into_iter(), &[], || {
                 Ok({
                     listed = true;
                     vec![]

@@ -1,7 +1,8 @@
 //! What an operator is known by: a hash of what it computes, from the tables on.
 //!
 //! Uids are made of it, so that state in a savepoint or a checkpoint comes back to the same computation only. What may change under
-//! state that is kept is left out: a table's options but for its connector and path, how far a watermark is behind, columns' aliases.
+//! state that is kept is left out: a table's options but for its connector and path (and the format of one that is written), how far a
+//! watermark is behind, columns' aliases.
 //!
 //! Invariants:
 //! 1. Operators of one identity give the same rows for the same tables, and keep them in the same form.
@@ -57,7 +58,7 @@ pub(super) fn of_job(plan: &Plan, known: &[Identity], collected: &str) -> u64 {
         .map(|(id, node)| {
             let end = match &node.operator {
                 Operator::Sink(Sink::Table { table, columns, overwrite }) => {
-                    format!("{} {columns:?} {overwrite}", of_table(table))
+                    format!("{} {columns:?} {overwrite}", of_sink(table))
                 }
                 _ => collected.to_owned(),
             };
@@ -91,6 +92,12 @@ pub(super) fn scanned(plan: &Plan, table: &Table) -> String {
 pub(super) fn of_table(table: &Table) -> String {
     let option = |key: &str| table.options.get(key).map_or("", String::as_str);
     format!("{} {} {}", table.name, option("connector"), option("path"))
+}
+
+/// A table that is written: its format, too, if it has one. What is sealed in one is not to be shown in the files of another.
+pub(super) fn of_sink(table: &Table) -> String {
+    let format = table.options.get("format").map_or_else(String::new, |format| format!(" {format}"));
+    of_table(table) + &format
 }
 
 /// One number for all parts, each kept apart from the next.

@@ -36,7 +36,7 @@ impl Builder<'_> {
             definition.options.insert("sink.overwrite".to_owned(), "true".to_owned());
         }
         let sink = self.doors.connectors.sink(&definition).map_err(|error| refused(&error))?;
-        let what = identity::of_table(table);
+        let what = identity::of_sink(table);
         let name = format!("Sink({})", table.name);
         debug_assert_eq!(input.schema.fields().len(), columns.len(), "a column for each that is given");
         // One writer takes all rows; else they stay where they are, or come by the sink's key.

@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::DataFusionError;
 use datafusion_expr::{Expr, LogicalPlan};
 use yeoul_relational::{JoinKind, Union};
@@ -42,8 +42,10 @@ pub(crate) use times::asks as asks_for_times;
 use crate::catalog::Table;
 use crate::error::{Result, SqlError};
 use crate::expression::{Compiled, compile, slots};
+use crate::functions;
 use crate::plan::{self, MatchNode, UnnestNode, VersionedNode, WindowNode};
 use crate::settings::Settings;
+use crate::types::SqlType;
 use stream::{Base, Stream};
 
 /// A query and where its rows go.
@@ -149,19 +151,25 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Casts what comes to the sink's columns.
+    /// Casts what comes to the sink's columns, fields of ROWs by their place, whatever they are called.
     fn for_sink(&mut self, stream: Stream, table: &Arc<Table>, columns: &[usize]) -> Result<Stream> {
         let schema = self.output_schema(&stream)?;
         let names = columns.iter().map(|column| table.columns[*column].name.clone()).collect();
         let mut cast = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
             let wanted = table.schema.field(*column).data_type();
-            let found = schema.field(index).data_type();
+            let found = schema.field(index);
             let expr = crate::expression::slot(index);
-            cast.push(if crate::lower::stream::same_type(found, wanted) {
-                expr
-            } else {
-                datafusion_expr::cast(expr, wanted.clone())
+            cast.push(match found.data_type() {
+                same if same == wanted => expr,
+                // DataFusion would look for fields by their names.
+                DataType::Struct(_) | DataType::List(_) | DataType::Map(..) => {
+                    let from = SqlType::from_arrow(found.data_type(), found.is_nullable());
+                    let to = Arc::new(functions::cast::target(&SqlType::from_arrow(wanted, true)));
+                    let by_place = functions::cast::planned(&expr, &from, &to, functions::cast::Fails::Job);
+                    by_place.map_err(|error| plan::explained(&error))?.unwrap_or(expr)
+                }
+                _ => datafusion_expr::cast(expr, wanted.clone()),
             });
         }
         self.project(stream, &cast, names)

@@ -113,17 +113,6 @@ pub(super) fn slots_of(expr: &Expr) -> Vec<usize> {
     found
 }
 
-/// Whether values of one type can stand for the other's without a cast.
-pub(super) fn same_type(found: &DataType, wanted: &DataType) -> bool {
-    match (found, wanted) {
-        (DataType::Struct(found), DataType::Struct(wanted)) => {
-            found.len() == wanted.len()
-                && found.iter().zip(wanted).all(|(found, wanted)| same_type(found.data_type(), wanted.data_type()))
-        }
-        _ => found == wanted,
-    }
-}
-
 /// Nothing is gained by computing these once.
 fn is_cheap(expr: &Expr) -> bool {
     slot_of(expr).is_some()

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, TimestampMillisecondArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::{
+    Array, ArrayRef, Int32Array, ListArray, MapArray, StringViewArray, StructArray, TimestampMillisecondArray,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use yeoul_formats::columns::FrameEncoder;
 use yeoul_frame::{ColumnBatch, Epoch, Frame, KeyGroups, OperatorId, Pool, RowKind, Selection, Timestamp};
 use yeoul_operator::{
     Context, Counters, InputId, OpenContext, OperatorError, SealedOutput, Services, Snapshot, Subtask,
@@ -155,6 +159,95 @@ fn times_are_written_in_the_unit_that_is_asked_for() {
     let options = ParquetOptions { unit: Some(TimeUnit::Nanosecond), ..ParquetOptions::default() };
     let error = write(tempfile::tempdir().unwrap().path(), &table(millis), options, 1 << 30, &frames).unwrap_err();
     assert!(error.to_string().contains("column `t`") && error.to_string().contains("does not fit"), "{error}");
+}
+
+/// Two rows of parts of these names, by themselves, in a list and in a map.
+fn rows_of(names: &[&str], nullable: bool) -> (SchemaRef, Vec<ArrayRef>) {
+    let fields: Fields = names.iter().map(|name| Field::new(*name, DataType::Int32, nullable)).collect();
+    let part = |at: usize| -> ArrayRef { Arc::new(Int32Array::from(vec![10 + at as i32, 20 + at as i32])) };
+    let row = |nulls: Option<NullBuffer>| StructArray::new(fields.clone(), (0..names.len()).map(part).collect(), nulls);
+    let of_row = DataType::Struct(fields.clone());
+    let item = Arc::new(Field::new("item", of_row.clone(), true));
+    let entry: Fields = vec![Field::new("key", DataType::Utf8View, false), Field::new("value", of_row, true)].into();
+    let keys: ArrayRef = Arc::new(StringViewArray::from(vec!["k", "l"]));
+    let entries = StructArray::new(entry.clone(), vec![keys, Arc::new(row(None))], None);
+    let lengths = || OffsetBuffer::from_lengths([2, 0]);
+    let entry = Arc::new(Field::new("entries", DataType::Struct(entry), false));
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(row(Some(vec![true, false].into()))),
+        Arc::new(ListArray::new(item, lengths(), Arc::new(row(None)), None)),
+        Arc::new(MapArray::new(entry, lengths(), entries, None, false)),
+    ];
+    let columns = ["row", "list", "map"].into_iter().zip(&arrays);
+    let columns = columns.map(|(name, array)| Field::new(name, array.data_type().clone(), true));
+    (Arc::new(Schema::new(columns.collect::<Vec<_>>())), arrays)
+}
+
+#[test]
+fn parts_go_by_their_place_whatever_they_are_called() {
+    let (given, arrays) = rows_of(&["EXPR$0", "x"], true);
+    // A name of the one stands at another place of the other; what may not be null is not.
+    for nullable in [true, false] {
+        let (table, expected) = rows_of(&["x", "y"], nullable);
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &table, ParquetOptions::default(), 1 << 30, &[frame(&given, &arrays, vec![])]).unwrap();
+        assert_eq!(read_back(folder.path(), &table), expected);
+    }
+    let (fewer, _) = rows_of(&["x"], true);
+    let folder = tempfile::tempdir().unwrap();
+    let written = write(folder.path(), &fewer, ParquetOptions::default(), 1 << 30, &[frame(&given, &arrays, vec![])]);
+    let error = written.unwrap_err().to_string();
+    assert!(error.contains("column `row`") && error.contains("2 fields"), "{error}");
+}
+
+/// Writes 26 MB: the most that was held of them, and what was left for the barrier.
+fn left_for_the_barrier(options: ParquetOptions) -> (usize, usize) {
+    let fields = ["a", "b", "c", "d"].map(|name| Field::new(name, DataType::Int64, true));
+    let table: SchemaRef = Arc::new(Schema::new(fields.to_vec()));
+    let mut encoder = crate::ParquetParts::new(&table, options).unwrap().encoder();
+    let (mut given, mut most) = (0, 0);
+    for part in 0..50i64 {
+        let random = |n: i64| (part << 14 | n).wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed());
+        let array: ArrayRef = Arc::new(arrow_array::Int64Array::from_iter_values((0..1 << 14).map(random)));
+        let frame = frame(&table, &[&array; 4].map(Arc::clone), vec![]);
+        let mut next = 0;
+        while next < frame.len() {
+            let mut out = Vec::new();
+            next = encoder.encode(&frame, next, &mut out, usize::MAX).unwrap();
+            given += out.len();
+            most = most.max(encoder.held());
+        }
+    }
+    let mut out = Vec::new();
+    assert!(encoder.end_file(&mut out, usize::MAX).unwrap());
+    assert!(given + out.len() > 26_000_000, "{} bytes", given + out.len());
+    (most, out.len())
+}
+
+/// A barrier closes the row group that is open: that must not be all that came since the last one.
+#[test]
+fn little_is_left_for_the_barrier() {
+    let uncompressed = ParquetOptions {
+        compression: ParquetCompression::Uncompressed,
+        dictionary: false,
+        ..ParquetOptions::default()
+    };
+    let (most, left) = left_for_the_barrier(uncompressed.clone());
+    // A row group, and of each column a page that is not full.
+    assert!(most.max(left) < 21 << 20, "{most} bytes held, {left} at the barrier");
+    // Who asks for more waits for more.
+    let (_, left) = left_for_the_barrier(ParquetOptions { row_group_bytes: 128 << 20, ..uncompressed });
+    assert!(left > 26_000_000, "{left} at the barrier");
+}
+
+#[test]
+fn a_row_group_is_as_large_as_is_asked_for_however_narrow() {
+    let table: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+    let array: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![7; 1_100_000]));
+    let folder = tempfile::tempdir().unwrap();
+    let names =
+        write(folder.path(), &table, ParquetOptions::default(), 1 << 30, &[frame(&table, &[array], vec![])]).unwrap();
+    assert_eq!(footer(&folder.path().join(&names[0])).num_row_groups(), 1);
 }
 
 #[test]

@@ -53,7 +53,10 @@ fn a_file_that_grows_or_shrinks_while_it_is_read_is_an_error() {
             input.put("new", &grown);
             std::fs::rename(input.folder().join("new"), input.folder().join("a.ndjson")).unwrap();
         }
-        for error in [all[0].run(), Instance::all(&make, 2, &saved).and_then(|mut all| all[0].run())] {
+        let again = Instance::all(&make, 2, &saved).and_then(|mut all| all[0].run());
+        // Before the first turn nothing of it has been read: a restart takes it as it is.
+        let failed = if turns == 0 { again.map(|()| vec![all[0].run()]).unwrap() } else { vec![again, all[0].run()] };
+        for error in failed {
             let error = error.unwrap_err().to_string();
             assert!(error.contains("changed while the job was reading it"), "{turns}: {error}");
             assert!(error.contains("60 bytes") && error.contains("70 bytes"), "{turns}: {error}");

@@ -15,7 +15,7 @@ use crate::FileSource;
 use crate::parquet::sample::{read, sample, shipped};
 use crate::source::harness::Input;
 
-fn events() -> SchemaRef {
+pub(super) fn events() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false), Field::new("text", DataType::Utf8View, true)]))
 }
 
@@ -24,7 +24,7 @@ fn text(id: i64) -> Option<String> {
 }
 
 /// A file of this many events, so many in a row group, and what they look like.
-fn file(rows: i64, group: usize) -> (Vec<u8>, Vec<String>) {
+pub(super) fn file(rows: i64, group: usize) -> (Vec<u8>, Vec<String>) {
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
     let texts: ArrayRef = Arc::new((0..rows).map(text).collect::<StringViewArray>());
     let batch = RecordBatch::try_new(events(), vec![ids, texts]).unwrap();
@@ -40,17 +40,21 @@ fn file(rows: i64, group: usize) -> (Vec<u8>, Vec<String>) {
     (writer.into_inner().unwrap(), expected.collect())
 }
 
-fn source(path: String, split: u64, rows: usize) -> MakeSource {
+pub(super) fn source(path: String, split: u64, rows: usize) -> MakeSource {
     let mut source = FileSource::parquet(path, &events(), None, None).unwrap().split_size(split);
     source.settings.frame_rows = rows;
     source.make()
 }
 
-fn reads(path: String, table: &SchemaRef, used: Option<&[Vec<String>]>) -> Result<Vec<ArrayRef>, OperatorError> {
+pub(super) fn reads(
+    path: String,
+    table: &SchemaRef,
+    used: Option<&[Vec<String>]>,
+) -> Result<Vec<ArrayRef>, OperatorError> {
     read(&FileSource::parquet(path, table, None, used).unwrap().make())
 }
 
-fn refuses(path: &str, table: &SchemaRef, texts: &[&str]) {
+pub(super) fn refuses(path: &str, table: &SchemaRef, texts: &[&str]) {
     let error = reads(path.to_owned(), table, None).expect_err("refused").to_string();
     texts.iter().chain([&path]).for_each(|text| assert!(error.contains(text), "{text}: {error}"));
 }
