@@ -1,5 +1,7 @@
 //! Functions against Flink's documented results.
 
+mod strings;
+
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
