@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Fields};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::{Expr, lit};
 
-use super::{Call, Definition, function, is_int};
+use super::{Call, Definition, common_type, function, is_int, list_of, refuse};
 use crate::error::{SqlError, did_you_mean};
 
 /// The function of `row.field`.
@@ -50,7 +50,7 @@ pub(super) fn field_type(name: &str, given: &[DataType], values: &[Option<&Scala
     Some(fields.iter().find(|field| field.name() == wanted).map(|field| field.data_type().clone()).ok_or_else(|| {
         let known = fields.iter().map(|field| field.name().as_str());
         let error = SqlError::new(format!("the ROW has no field '{wanted}'")).maybe_hint(did_you_mean(wanted, known));
-        DataFusionError::External(Box::new(error))
+        refuse(error)
     }))
 }
 
@@ -69,9 +69,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let rows = array.as_struct_opt().ok_or_else(|| DataFusionError::Internal("no ROW".into()))?;
             let inner =
                 rows.column_by_name(name).ok_or_else(|| DataFusionError::Internal(format!("no field {name}")))?;
-            let Some(outer) = rows.nulls() else { return Ok(Arc::clone(inner)) };
-            let nulls = NullBuffer::union(inner.nulls(), Some(outer));
-            Ok(arrow_array::make_array(inner.to_data().into_builder().nulls(nulls).build()?))
+            masked(inner, rows.nulls())
         },
     ),
     function(
@@ -92,16 +90,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     function(
         "array_of",
         |given| {
-            let first = given.first().ok_or("ARRAY[value, …]")?;
-            let of = given.iter().skip(1).try_fold(first.clone(), |found, next| {
-                if found == *next {
-                    Some(found)
-                } else {
-                    datafusion_expr::type_coercion::binary::comparison_coercion(&found, next)
-                }
-            });
-            let of = of.ok_or("ARRAY[value, …] of one type")?;
-            Ok((vec![of.clone(); given.len()], DataType::List(Arc::new(Field::new("item", of, true)))))
+            let of = common_type(given).ok_or("ARRAY[value, …] of one type")?;
+            Ok((vec![of.clone(); given.len()], list_of(of)))
         },
         |call| {
             let arrays = (0..call.args.len()).map(|index| call.array(index)).collect::<Result<Vec<_>>>()?;
@@ -176,6 +166,15 @@ fn item_of(call: &Call<'_>) -> Result<ArrayRef> {
         }
     };
     Ok(arrow_select::take::take(&values, &places, None)?)
+}
+
+/// A field's values, NULL where its row is.
+pub(super) fn masked(field: &ArrayRef, rows: Option<&NullBuffer>) -> Result<ArrayRef> {
+    if rows.is_none() || *field.data_type() == DataType::Null {
+        return Ok(Arc::clone(field));
+    }
+    let nulls = NullBuffer::union(field.nulls(), rows);
+    Ok(arrow_array::make_array(field.to_data().into_builder().nulls(nulls).build()?))
 }
 
 /// A ROW of named columns.

@@ -1,5 +1,6 @@
 //! Functions against Flink's documented results.
 
+mod casts;
 mod strings;
 
 use std::sync::Arc;
