@@ -1,6 +1,7 @@
 //! Functions against Flink's documented results.
 
 mod casts;
+mod collections;
 mod strings;
 
 use std::sync::Arc;
