@@ -107,9 +107,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| match given {
             // The result is of the divisor's type, so that the arguments' types must stay as they are.
             [x, y] if is_int(x) && is_int(y) => Ok((given.to_vec(), y.clone())),
-            [DataType::Decimal128(..), y] | [y, DataType::Decimal128(..)] if y.is_numeric() => {
-                Ok((vec![DataType::Decimal128(38, 18); 2], DataType::Decimal128(38, 18)))
-            }
+            // With a DECIMAL beside a whole number or another DECIMAL it is the operator's: see `typing`.
             [x, y] if x.is_numeric() && y.is_numeric() => Ok((vec![DataType::Float64; 2], DataType::Float64)),
             _ => Err("MOD(number, by)"),
         },

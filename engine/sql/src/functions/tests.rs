@@ -2,6 +2,7 @@
 
 mod casts;
 mod collections;
+mod numbers;
 mod strings;
 
 use std::sync::Arc;
