@@ -313,9 +313,47 @@ fn cut_below(value: i128, cut: i64, half_up: bool) -> i128 {
     (value + half) / unit * unit
 }
 
+/// Powers of ten that a DOUBLE holds without a rest.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// A DOUBLE with so many digits behind the point, cut by the shortest decimal number that stands for it, as Java's
+/// `BigDecimal.valueOf` has it: 1.005 is 1.01 though its bits are below that.
 fn cut_float(value: f64, digits: i64, half_up: bool) -> f64 {
-    let factor = 10f64.powi(digits.clamp(-300, 300) as i32);
-    let scaled = value * factor;
-    let whole = if half_up { (scaled.abs() + 0.5).floor().copysign(scaled) } else { scaled.trunc() };
-    whole / factor
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let power = usize::try_from(digits).ok().and_then(|digits| POWERS.get(digits));
+    if let Some(power) = power {
+        let scaled = value.abs() * power;
+        // The bits and the product are each off by half a unit in the last place at most. Where that cannot decide,
+        // both operands of the quotient are exact, so that it is rounded once.
+        let off = scaled * (2.0 * f64::EPSILON);
+        let part = scaled.fract();
+        let clear = if half_up { (part - 0.5).abs() > off } else { part > off && part < 1.0 - off };
+        if scaled < (1u64 << 52) as f64 && clear {
+            let whole = if half_up { (scaled + 0.5).floor() } else { scaled.trunc() };
+            return (whole / power).copysign(value);
+        }
+    }
+    by_decimal_digits(value, digits, half_up)
+}
+
+fn by_decimal_digits(value: f64, digits: i64, half_up: bool) -> f64 {
+    let text = format!("{:e}", value.abs());
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // At most seventeen digits, the last of them so many places behind the point.
+    let (Ok(number), Ok(power)) = ([before, behind].concat().parse::<i128>(), power.parse::<i64>()) else {
+        return value;
+    };
+    let scale = behind.len() as i64 - power;
+    let cut = scale.saturating_sub(digits);
+    if cut <= 0 {
+        return value;
+    }
+    let number = cut_below(number, cut, half_up);
+    format!("{number}e{}", -scale).parse::<f64>().unwrap_or(value).copysign(value)
 }

@@ -3,6 +3,27 @@
 use super::check;
 
 #[test]
+fn a_double_is_rounded_by_its_decimal_digits() {
+    check(&[
+        ("ROUND(CAST(1.005 AS DOUBLE), 2)", "1.01 DOUBLE"),
+        ("ROUND(CAST(-1.005 AS DOUBLE), 2)", "-1.01 DOUBLE"),
+        ("ROUND(CAST(0.285 AS DOUBLE), 2)", "0.29 DOUBLE"),
+        ("ROUND(CAST(2.4 AS DOUBLE))", "2.0 DOUBLE"),
+        ("ROUND(CAST(0.49999999999999994 AS DOUBLE))", "0.0 DOUBLE"),
+        ("ROUND(CAST(1234.5 AS DOUBLE), -2)", "1200.0 DOUBLE"),
+        ("ROUND(CAST(1250 AS DOUBLE), -2)", "1300.0 DOUBLE"),
+        ("ROUND(CAST(1250 AS DOUBLE), -400)", "0.0 DOUBLE"),
+        ("CAST(ROUND(CAST(1e10 AS DOUBLE), 300) AS STRING)", "1.0E10 STRING"),
+        ("CAST(ROUND(CAST(1.25e300 AS DOUBLE), -299) AS STRING)", "1.3E300 STRING"),
+        ("CAST(ROUND(CAST(1.25e-300 AS DOUBLE), 301) AS STRING)", "1.3E-300 STRING"),
+        ("CAST(ROUND(CAST('NaN' AS DOUBLE), 2) AS STRING)", "NaN STRING"),
+        ("TRUNCATE(CAST(4.35 AS DOUBLE), 2)", "4.35 DOUBLE"),
+        ("TRUNCATE(CAST(-4.359 AS DOUBLE), 2)", "-4.35 DOUBLE"),
+        ("TRUNCATE(CAST(1299 AS DOUBLE), -2)", "1200.0 DOUBLE"),
+    ]);
+}
+
+#[test]
 fn a_rest_of_decimals_has_the_type_of_the_operator() {
     check(&[
         ("MOD(CAST(2.345 AS DECIMAL(10, 3)), 2)", "0.345 DECIMAL(10, 3)"),
