@@ -2,6 +2,7 @@
 
 mod casts;
 mod collections;
+mod json;
 mod numbers;
 mod strings;
 
