@@ -6,7 +6,7 @@ use arrow_array::builder::{ListBuilder, StringViewBuilder};
 use arrow_array::{BooleanArray, Int32Array};
 use arrow_schema::DataType;
 use datafusion_common::{DataFusionError, Result};
-use regex::Regex;
+use regex::{NoExpand, Regex};
 
 use super::{Definition, TEXT, function, is_int, is_text, texts_to};
 use crate::error::SqlError;
@@ -67,7 +67,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                     return false;
                 };
                 let Some(regex) = compiled.of(pattern) else { return false };
-                out.push_str(&regex.replace_all(text, by));
+                out.push_str(&regex.replace_all(text, NoExpand(by)));
                 true
             })
         },

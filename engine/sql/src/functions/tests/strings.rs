@@ -3,6 +3,14 @@
 use super::check;
 
 #[test]
+fn what_replaces_is_taken_as_it_is() {
+    check(&[
+        ("REGEXP_REPLACE('USD 5', 'USD ', '$US')", "$US5 STRING"),
+        ("REGEXP_REPLACE('abc', '(b)', '[$1]')", "a[$1]c STRING"),
+    ]);
+}
+
+#[test]
 fn constants_that_are_no_patterns_are_refused_before_a_job_begins() {
     const NO_TIME: &str = "'YYYY' is no pattern of a time\n  hint: write letters such as yyyy-MM-dd HH:mm:ss.SSS";
     const NO_REGEX: &str = "'(' is no regular expression that can be used\n  hint: error: unclosed group";
