@@ -11,6 +11,15 @@ fn what_replaces_is_taken_as_it_is() {
 }
 
 #[test]
+fn base64_needs_no_signs_at_its_end() {
+    check(&[
+        ("FROM_BASE64('aGVsbG8')", "hello STRING"),
+        ("FROM_BASE64('aGVsbG9=')", "hello STRING"),
+        ("FROM_BASE64('aGVsbG8gd29ybGQ=')", "hello world STRING"),
+    ]);
+}
+
+#[test]
 fn constants_that_are_no_patterns_are_refused_before_a_job_begins() {
     const NO_TIME: &str = "'YYYY' is no pattern of a time\n  hint: write letters such as yyyy-MM-dd HH:mm:ss.SSS";
     const NO_REGEX: &str = "'(' is no regular expression that can be used\n  hint: error: unclosed group";
