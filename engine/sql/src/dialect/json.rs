@@ -222,11 +222,16 @@ fn on_null(parser: &mut Parser<'_>, arguments: &mut [Expr]) -> bool {
     said.is_some()
 }
 
-/// A value with a word that says whether it is JSON: what another such function makes, or `JSON(string)`, is put in as it is.
+/// A value with a word that says what it is: what another such function makes is put in as it is, and so is `JSON(string)`
+/// once it is read.
 fn entry(value: Expr) -> [Expr; 2] {
-    let Expr::Function(function) = &value else { return [text("VALUE"), value] };
+    let mut inner = &value;
+    while let Expr::Nested(nested) = inner {
+        inner = nested;
+    }
+    let Expr::Function(function) = inner else { return [text("VALUE"), value] };
     match function.name.to_string().trim_matches('`').to_ascii_lowercase().as_str() {
-        "json_object" | "json_array" => [text("JSON"), value],
+        "json_object" | "json_array" => [text("MADE"), value],
         "json" => match &function.args {
             FunctionArguments::List(list) => match list.args.as_slice() {
                 [FunctionArg::Unnamed(FunctionArgExpr::Expr(inner))] => [text("JSON"), inner.clone()],

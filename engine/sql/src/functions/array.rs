@@ -4,6 +4,7 @@
 //! 1. NULL is an element like others: it equals itself.
 //! 2. An array that is NULL makes the result NULL.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringViewBuilder};
@@ -12,9 +13,9 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_ord::ord::{DynComparator, make_comparator};
 use arrow_schema::{DataType, SortOptions};
 use datafusion_common::DataFusionError;
-use datafusion_expr::type_coercion::binary::comparison_coercion;
 
-use super::{Call, Definition, Result, TEXT, Types, function, is_int, is_text, list_of, texts_to};
+use super::dense::Dense;
+use super::{Call, Definition, Result, TEXT, Types, common_type, function, is_int, is_text, list_of, refuse, texts_to};
 use crate::error::SqlError;
 
 /// What the parameters of a function of arrays are.
@@ -29,20 +30,16 @@ fn item(given: &[DataType], parts: &[Part]) -> Option<DataType> {
     if given.len() != parts.len() {
         return None;
     }
-    given.iter().zip(parts).try_fold(DataType::Null, |found, (of, part)| {
-        let of = match (part, of) {
-            (Part::Array, DataType::List(item)) => item.data_type(),
-            (Part::Array, DataType::Null) => return Some(found),
+    let mut types = Vec::with_capacity(given.len());
+    for (of, part) in given.iter().zip(parts) {
+        match (part, of) {
+            (Part::Array, DataType::List(item)) => types.push(item.data_type()),
+            (Part::Array, DataType::Null) => {}
             (Part::Array, _) => return None,
-            (Part::Element, of) => of,
-        };
-        match (&found, of) {
-            (DataType::Null, of) => Some(of.clone()),
-            (_, DataType::Null) => Some(found),
-            (found, of) if found == of => Some(of.clone()),
-            (found, of) => comparison_coercion(found, of),
+            (Part::Element, of) => types.push(of),
         }
-    })
+    }
+    if types.is_empty() { Some(DataType::Null) } else { common_type(types) }
 }
 
 /// The types that are taken, with one of elements.
@@ -99,9 +96,9 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             Ok((taken, DataType::Boolean))
         },
         |call| {
-            let (lists, equal) = sought(call)?;
+            let (lists, order) = sought(call)?;
             call.values::<bool, BooleanArray>(|row| {
-                lists.row(0, row).map(|mut places| places.any(|place| equal(place, lists.element(1, row))))
+                lists.row(0, row).map(|mut places| places.any(|place| order(place, lists.element(1, row)).is_eq()))
             })
         },
     ),
@@ -112,11 +109,11 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             Ok((taken, DataType::Int32))
         },
         |call| {
-            let (lists, equal) = sought(call)?;
+            let (lists, order) = sought(call)?;
             call.values::<i32, Int32Array>(|row| {
                 let wanted = lists.element(1, row);
                 let mut places = lists.row(0, row).filter(|_| lists.all.is_valid(wanted))?;
-                Some(places.position(|place| equal(place, wanted)).map_or(0, |at| at as i32 + 1))
+                Some(places.position(|place| order(place, wanted).is_eq()).map_or(0, |at| at as i32 + 1))
             })
         },
     ),
@@ -129,38 +126,36 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         lists.gathered(call, |row| Some(std::iter::once(lists.element(1, row)).chain(lists.row(0, row)?).collect()))
     }),
     with_element("array_remove", |call| {
-        let (lists, equal) = sought(call)?;
+        let (lists, order) = sought(call)?;
         lists.gathered(call, |row| {
             let wanted = lists.element(1, row);
-            Some(lists.row(0, row)?.filter(|place| !equal(*place, wanted)).collect())
+            Some(lists.row(0, row)?.filter(|place| order(*place, wanted).is_ne()).collect())
         })
     }),
     of_one("array_distinct", |call| {
-        let (lists, equal) = sought(call)?;
-        lists.gathered(call, |row| Some(distinct(lists.row(0, row)?, &equal)))
+        let (lists, order) = sought(call)?;
+        lists.gathered(call, |row| Some(firsts(lists.row(0, row)?, &order)))
     }),
     of_one("array_reverse", |call| {
         let lists = Lists::of(call)?;
         lists.gathered(call, |row| Some(lists.row(0, row)?.rev().collect()))
     }),
     two("array_union", |call| {
-        let (lists, equal) = sought(call)?;
-        lists.gathered(call, |row| Some(distinct(lists.row(0, row)?.chain(lists.row(1, row)?), &equal)))
+        let (lists, order) = sought(call)?;
+        lists.gathered(call, |row| Some(firsts(lists.row(0, row)?.chain(lists.row(1, row)?), &order)))
     }),
     two("array_except", |call| {
-        let (lists, equal) = sought(call)?;
+        let (lists, order) = sought(call)?;
         lists.gathered(call, |row| {
-            let others = lists.row(1, row)?;
-            let left = lists.row(0, row)?.filter(|place| !others.clone().any(|other| equal(*place, other)));
-            Some(distinct(left, &equal))
+            let is_other = among(lists.row(1, row)?, &order);
+            Some(firsts(lists.row(0, row)?.filter(|place| !is_other(*place)), &order))
         })
     }),
     two("array_intersect", |call| {
-        let (lists, equal) = sought(call)?;
+        let (lists, order) = sought(call)?;
         lists.gathered(call, |row| {
-            let others = lists.row(1, row)?;
-            let both = lists.row(0, row)?.filter(|place| others.clone().any(|other| equal(*place, other)));
-            Some(distinct(both, &equal))
+            let is_other = among(lists.row(1, row)?, &order);
+            Some(firsts(lists.row(0, row)?.filter(|place| is_other(*place)), &order))
         })
     }),
     function(
@@ -196,12 +191,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 let length = places.len() as i64;
                 let place = |offset: i64| if offset < 0 { length + offset + 1 } else { offset };
                 let start = place(starts.get(row)?).max(1);
-                // 0 is the beginning, as an end too.
+                // 0 is the beginning, as an end too, be it counted from either side.
                 let end = match &ends {
                     None => length,
-                    Some(ends) => match ends.get(row)? {
+                    Some(ends) => match place(ends.get(row)?) {
                         0 => 1,
-                        end => place(end).min(length),
+                        end => end.min(length),
                     },
                 };
                 Some(
@@ -238,18 +233,18 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 let mut places: Vec<usize> = lists.row(0, row)?.collect();
                 let nulls = |place: usize| lists.all.is_null(place);
                 places.sort_by(|a, b| match (nulls(*a), nulls(*b)) {
-                    (true, true) => std::cmp::Ordering::Equal,
+                    (true, true) => Ordering::Equal,
                     (false, false) if ascending => order(*a, *b),
                     (false, false) => order(*b, *a),
-                    (null, _) if null == nulls_first => std::cmp::Ordering::Less,
-                    _ => std::cmp::Ordering::Greater,
+                    (null, _) if null == nulls_first => Ordering::Less,
+                    _ => Ordering::Greater,
                 });
                 Some(places)
             })
         },
     ),
-    function("array_max", ONE_ELEMENT, |call| extreme(call, std::cmp::Ordering::Greater)),
-    function("array_min", ONE_ELEMENT, |call| extreme(call, std::cmp::Ordering::Less)),
+    function("array_max", ONE_ELEMENT, |call| extreme(call, Ordering::Greater)),
+    function("array_min", ONE_ELEMENT, |call| extreme(call, Ordering::Less)),
     function("element", ONE_ELEMENT, |call| {
         let lists = Lists::of(call)?;
         let mut many = None;
@@ -264,10 +259,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             .collect();
         match many {
             None => Ok(arrow_select::take::take(&lists.all, &places, None)?),
-            Some(count) => Err(DataFusionError::External(Box::new(
+            Some(count) => Err(refuse(
                 SqlError::new(format!("ELEMENT of an array of {count} elements"))
                     .hint("write array[1] for the first of them"),
-            ))),
+            )),
         }
     }),
     function(
@@ -338,7 +333,7 @@ pub(super) struct Lists {
 
 enum Rows {
     /// Elements from this place on, in such ranges.
-    Lists(usize, ListArray),
+    Lists(usize, Dense),
     /// One element a row, from this place on.
     Elements(usize),
 }
@@ -359,9 +354,11 @@ impl Lists {
                         || Some(list.values().data_type())
                             == elements.first().map(|first: &ArrayRef| first.data_type()) =>
                 {
-                    parts.push(Rows::Lists(start, list.clone()));
-                    start += list.values().len();
-                    elements.push(Arc::clone(list.values()));
+                    let dense = Dense::of(&array)?;
+                    let of = Arc::clone(&dense.parts[0]);
+                    parts.push(Rows::Lists(start, dense));
+                    start += of.len();
+                    elements.push(of);
                 }
                 _ => {
                     parts.push(Rows::Elements(start));
@@ -377,10 +374,7 @@ impl Lists {
     /// The places of an array's elements; nothing if it is NULL.
     fn row(&self, argument: usize, row: usize) -> Option<std::ops::Range<usize>> {
         match &self.parts[argument] {
-            Rows::Lists(start, list) => list.is_valid(row).then(|| {
-                let offsets = &list.offsets()[row..=row + 1];
-                start + offsets[0] as usize..start + offsets[1] as usize
-            }),
+            Rows::Lists(start, list) => list.row(row).map(|places| start + places.start..start + places.end),
             Rows::Elements(_) => None,
         }
     }
@@ -407,29 +401,71 @@ impl Lists {
     }
 }
 
-/// The arrays, and whether the elements at two places are equal.
-fn sought(call: &Call<'_>) -> Result<(Lists, impl Fn(usize, usize) -> bool + use<>)> {
+/// The arrays, and how the elements at two places compare.
+fn sought(call: &Call<'_>) -> Result<(Lists, DynComparator)> {
     let lists = Lists::of(call)?;
     let order = comparator(&lists.all, true)?;
-    Ok((lists, move |a, b| order(a, b).is_eq()))
+    Ok((lists, order))
 }
 
 fn comparator(all: &ArrayRef, nulls_first: bool) -> Result<DynComparator> {
     Ok(make_comparator(all, all, SortOptions { descending: false, nulls_first })?)
 }
 
+/// So few elements are compared with one another; more are sorted, so that a long array does not hold up its shard.
+const FEW: usize = 16;
+
 /// The first of each that are equal.
-fn distinct(places: impl Iterator<Item = usize>, equal: &impl Fn(usize, usize) -> bool) -> Vec<usize> {
-    places.fold(Vec::new(), |mut kept, place| {
-        if !kept.iter().any(|known| equal(*known, place)) {
-            kept.push(place);
+fn firsts(places: impl Iterator<Item = usize>, order: &DynComparator) -> Vec<usize> {
+    let places: Vec<usize> = places.collect();
+    distinct(&places, order, |_, _| ()).into_iter().map(|at| places[at]).collect()
+}
+
+/// Which of these are the first ones of those that are equal. Of each later one is told, in order, to which it is equal.
+pub(super) fn distinct(
+    places: &[usize],
+    order: &impl Fn(usize, usize) -> Ordering,
+    mut again: impl FnMut(usize, usize),
+) -> Vec<usize> {
+    let compared = |a: &usize, b: &usize| order(places[*a], places[*b]);
+    let mut firsts: Vec<usize> = Vec::new();
+    if places.len() <= FEW {
+        for at in 0..places.len() {
+            match firsts.iter().find(|first| compared(first, &at).is_eq()) {
+                Some(first) => again(*first, at),
+                None => firsts.push(at),
+            }
         }
-        kept
-    })
+        return firsts;
+    }
+    let mut sorted: Vec<usize> = (0..places.len()).collect();
+    sorted.sort_by(compared);
+    for alike in sorted.chunk_by(|a, b| compared(a, b).is_eq()) {
+        firsts.push(alike[0]);
+        alike[1..].iter().for_each(|at| again(alike[0], *at));
+    }
+    firsts.sort_unstable();
+    firsts
+}
+
+/// Whether an element is among those of a range.
+fn among(range: std::ops::Range<usize>, order: &DynComparator) -> impl Fn(usize) -> bool + '_ {
+    let mut others: Vec<usize> = range.collect();
+    let many = others.len() > FEW;
+    if many {
+        others.sort_unstable_by(|a, b| order(*a, *b));
+    }
+    move |place| {
+        if many {
+            others.binary_search_by(|other| order(*other, place)).is_ok()
+        } else {
+            others.iter().any(|other| order(*other, place).is_eq())
+        }
+    }
 }
 
 /// The greatest or least element that is not NULL.
-fn extreme(call: &Call<'_>, wanted: std::cmp::Ordering) -> Result<ArrayRef> {
+fn extreme(call: &Call<'_>, wanted: Ordering) -> Result<ArrayRef> {
     let lists = Lists::of(call)?;
     let order = comparator(&lists.all, true)?;
     let places: UInt32Array = (0..call.rows)
@@ -440,4 +476,30 @@ fn extreme(call: &Call<'_>, wanted: std::cmp::Ordering) -> Result<ArrayRef> {
         })
         .collect();
     Ok(arrow_select::take::take(&lists.all, &places, None)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn many_elements_are_not_compared_each_with_each() {
+        const COUNT: usize = 20_000;
+        let compared = Cell::new(0);
+        // Each value twice, the second time in the order turned around.
+        let value = |place: usize| if place < COUNT { place } else { 2 * COUNT - 1 - place };
+        let order = |a: usize, b: usize| {
+            compared.set(compared.get() + 1);
+            value(a).cmp(&value(b))
+        };
+        let places: Vec<usize> = (0..2 * COUNT).collect();
+        let mut later = Vec::new();
+        let firsts = distinct(&places, &order, |first, again| later.push((first, again)));
+        assert_eq!(firsts, (0..COUNT).collect::<Vec<_>>());
+        assert_eq!(later.len(), COUNT);
+        assert!(later.iter().all(|(first, again)| value(*first) == value(*again) && first < again));
+        assert!(compared.get() < 40 * COUNT, "{} comparisons", compared.get());
+    }
 }

@@ -9,6 +9,13 @@ use crate::settings::Zone;
 /// One day.
 pub(crate) const DAY: i64 = 86_400_000;
 
+/// The times of the years 0 to 9999, which are all that Flink's have.
+pub(crate) const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+/// A pattern has at most so many equal letters in a row.
+const WIDEST: usize = 19;
+/// Letters of patterns that times are read by.
+const READ: &str = "yuMdHkhKmsSa";
+
 /// A point on the wall clock; nothing if it is out of the calendar's range.
 pub(crate) fn wall(millis: i64) -> Option<NaiveDateTime> {
     chrono::DateTime::from_timestamp_millis(millis).map(|time| time.naive_utc())
@@ -146,7 +153,7 @@ pub(crate) fn difference(unit: &str, from: i64, to: i64) -> Option<i64> {
         "YEAR" => 12,
         "QUARTER" => 3,
         "MONTH" => 1,
-        _ => return Some((to - from) / length(unit)?),
+        _ => return Some(to.checked_sub(from)? / length(unit)?),
     };
     let (a, b) = (wall(from)?, wall(to)?);
     let mut count = i64::from(b.year() - a.year()) * 12 + i64::from(b.month()) - i64::from(a.month());
@@ -226,6 +233,9 @@ pub(crate) fn format(pattern: &str, millis: i64, out: &mut String) -> Option<()>
             width += 1;
         }
         debug_assert!(pattern.is_char_boundary(start), "letters are ASCII");
+        if width > WIDEST {
+            return None;
+        }
         let hour = time.hour();
         match letter {
             'y' | 'u' if width == 2 => write!(out, "{:02}", time.year().rem_euclid(100)),
@@ -253,6 +263,12 @@ pub(crate) fn format(pattern: &str, millis: i64, out: &mut String) -> Option<()>
         .ok()?;
     }
     Some(())
+}
+
+/// Whether times can be read by one of Java's patterns.
+pub(crate) fn reads(pattern: &str) -> bool {
+    let unquoted = pattern.split('\'').step_by(2);
+    unquoted.flat_map(str::chars).all(|letter| !letter.is_ascii_alphabetic() || READ.contains(letter))
 }
 
 /// Text in one of Java's patterns, as a time; nothing if it is none.
@@ -340,21 +356,34 @@ pub(crate) fn parse_nanos(text: &str) -> Option<(i64, i64)> {
         Some((date, time)) => (date, Some(time.trim_start())),
         None => (text, None),
     };
-    let mut parts = date.split('-');
-    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() > 4 {
-        return None;
-    }
-    let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-    let start = millis_of(date.and_hms_opt(0, 0, 0)?);
+    let start = midnight(date, 3)?;
     let Some(time) = time else { return Some((start, 0)) };
     let (millis, nanos) = clock(time)?;
     Some((start + millis, nanos))
 }
 
-/// The milliseconds of a time of day.
+/// The start of a day that a CAST reads: a year, perhaps a month, perhaps a day; what follows after a blank or a T counts not.
+pub(crate) fn parse_day(text: &str) -> Option<i64> {
+    midnight(text.split([' ', 'T']).next()?, 1)
+}
+
+/// The start of `year[-month[-day]]`, of which so many parts must be there.
+fn midnight(date: &str, least: usize) -> Option<i64> {
+    let parts: Vec<&str> = date.split('-').collect();
+    if !(least..=3).contains(&parts.len()) || parts[0].len() > 4 {
+        return None;
+    }
+    let part = |at: usize| parts.get(at).map_or(Some(1), |part| part.parse::<u32>().ok());
+    let date = NaiveDate::from_ymd_opt(parts[0].parse().ok()?, part(1)?, part(2)?)?;
+    Some(millis_of(date.and_hms_opt(0, 0, 0)?))
+}
+
+/// The milliseconds of a time of day; an hour alone is one too.
 pub(crate) fn parse_clock(text: &str) -> Option<i64> {
-    clock(text).map(|(millis, _)| millis)
+    match text.parse::<u8>() {
+        Ok(hour) if hour < 24 => Some(i64::from(hour) * 3_600_000),
+        _ => clock(text).map(|(millis, _)| millis),
+    }
 }
 
 /// `hour:minute[:second[.fraction]]` in milliseconds, and the nanoseconds of the last one.

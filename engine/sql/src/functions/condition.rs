@@ -4,19 +4,11 @@ use arrow_array::{Array, BooleanArray};
 use arrow_ord::cmp;
 use arrow_schema::DataType;
 use arrow_select::zip::zip;
-use datafusion_expr::type_coercion::binary::comparison_coercion;
 
-use super::{Definition, TEXT, function, texts_to};
-
-/// One type for all, as a comparison would find it.
-fn one_type(given: &[DataType]) -> Option<DataType> {
-    let mut types = given.iter();
-    let first = types.next()?.clone();
-    types.try_fold(first, |found, next| if found == *next { Some(found) } else { comparison_coercion(&found, next) })
-}
+use super::{Definition, TEXT, common_type, function, never_null, texts_to};
 
 fn alike(given: &[DataType], form: &'static str) -> Result<(Vec<DataType>, DataType), &'static str> {
-    let of = one_type(given).ok_or(form)?;
+    let of = common_type(given).ok_or(form)?;
     Ok((vec![of.clone(); given.len()], of))
 }
 
@@ -35,7 +27,7 @@ fn extreme(call: &super::Call<'_>, greatest: bool) -> super::Result<arrow_array:
 
 macro_rules! characters {
     ($name:literal, $test:expr) => {
-        function(
+        never_null(
             $name,
             |given| texts_to(given, 1..=1, DataType::Boolean, concat!($name, "(string)")),
             |call| {

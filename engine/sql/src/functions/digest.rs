@@ -1,7 +1,6 @@
 //! Digests of text, in small hexadecimal digits.
 
 use arrow_schema::DataType;
-use datafusion_common::DataFusionError;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
@@ -30,27 +29,20 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         },
         |call| {
             let (texts, lengths) = (call.text(0)?, call.int(1)?);
-            let mut wrong = None;
-            let digests = call.texts(|row, out| {
-                let (Some(text), Some(bits)) = (texts.get(row), lengths.get(row)) else { return false };
+            call.texts_or_fail(|row, out| {
+                let (Some(text), Some(bits)) = (texts.get(row), lengths.get(row)) else { return Ok(false) };
                 match bits {
                     224 => hex(&Sha224::digest(text), out),
                     256 => hex(&Sha256::digest(text), out),
                     384 => hex(&Sha384::digest(text), out),
                     512 => hex(&Sha512::digest(text), out),
                     _ => {
-                        wrong.get_or_insert(bits);
-                        return false;
+                        let error = SqlError::new(format!("there is no SHA2 of {bits} bits"));
+                        return Err(error.hint("write 224, 256, 384 or 512"));
                     }
                 }
-                true
-            });
-            match wrong {
-                None => digests,
-                Some(bits) => Err(DataFusionError::External(Box::new(
-                    SqlError::new(format!("there is no SHA2 of {bits} bits")).hint("write 224, 256, 384 or 512"),
-                ))),
-            }
+                Ok(true)
+            })
         },
     ),
 ];
@@ -61,9 +53,6 @@ fn digests<D: Digest>(call: &Call<'_>) -> Result<arrow_array::ArrayRef> {
 }
 
 fn hex(bytes: &[u8], out: &mut String) {
-    for byte in bytes {
-        for half in [byte >> 4, byte & 15] {
-            out.push(char::from_digit(half.into(), 16).unwrap_or('0'));
-        }
-    }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])));
 }

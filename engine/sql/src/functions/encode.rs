@@ -6,12 +6,19 @@ use std::sync::Arc;
 use arrow_array::builder::BinaryViewBuilder;
 use arrow_array::{Array, ArrayRef, BinaryViewArray, cast::AsArray};
 use arrow_schema::DataType;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use datafusion_common::DataFusionError;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::{DecodePaddingMode, Engine};
 
-use super::{Call, Definition, Result, TEXT, function, is_int, is_text, texts_to};
+use super::{Call, Definition, Result, TEXT, function, is_int, is_text, refuse, texts_to};
 use crate::error::SqlError;
+
+/// Reads what Java's decoder reads: signs at the end may be missing, and bits that are left over are dropped.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 pub(super) const FUNCTIONS: &[Definition] = &[
     function(
@@ -27,21 +34,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 1..=1, TEXT, "FROM_BASE64(string)"),
         |call| {
             let texts = call.text(0)?;
-            let mut wrong = None;
-            let decoded = call.texts(|row, out| {
-                let Some(text) = texts.get(row) else { return false };
-                match STANDARD.decode(text) {
-                    Ok(bytes) => out.push_str(&String::from_utf8_lossy(&bytes)),
-                    Err(_) => {
-                        wrong.get_or_insert_with(|| text.to_owned());
-                    }
-                }
-                true
-            });
-            match wrong {
-                None => decoded,
-                Some(text) => Err(refuse(SqlError::new(format!("'{text}' is no base64")))),
-            }
+            call.texts_or_fail(|row, out| {
+                let Some(text) = texts.get(row) else { return Ok(false) };
+                let bytes = LENIENT.decode(text).map_err(|_| SqlError::new(format!("'{text}' is no base64")))?;
+                out.push_str(&String::from_utf8_lossy(&bytes));
+                Ok(true)
+            })
         },
     ),
     function(
@@ -68,7 +66,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 1..=1, DataType::BinaryView, "UNHEX(string)"),
         |call| {
             let texts = call.text(0)?;
-            bytes(call, |row| unhex(texts.get(row)?))
+            bytes(call, |row| Ok(texts.get(row).and_then(unhex)))
         },
     ),
     function(
@@ -133,16 +131,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| texts_to(given, 2..=2, DataType::BinaryView, "ENCODE(string, 'UTF-8')"),
         |call| {
             let (texts, sets) = (call.text(0)?, call.text(1)?);
-            let mut wrong = None;
-            let encoded = bytes(call, |row| {
-                let (text, set) = (texts.get(row)?, sets.get(row)?);
-                let Some(set) = Charset::of(set) else {
-                    wrong.get_or_insert_with(|| set.to_owned());
-                    return None;
-                };
-                Some(set.encode(text))
-            });
-            wrong.map_or(encoded, |set| Err(no_charset(&set)))
+            bytes(call, |row| {
+                let (Some(text), Some(set)) = (texts.get(row), sets.get(row)) else { return Ok(None) };
+                Charset::of(set).map(|set| Some(set.encode(text)))
+            })
         },
     ),
     function(
@@ -156,27 +148,23 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |call| {
             let (array, sets) = (call.array(0)?, call.text(1)?);
             let given: &BinaryViewArray = array.as_binary_view();
-            let mut wrong = None;
-            let decoded = call.texts(|row, out| {
-                let (true, Some(set)) = (given.is_valid(row), sets.get(row)) else { return false };
-                match Charset::of(set) {
-                    Some(set) => out.push_str(&set.decode(given.value(row))),
-                    None => {
-                        wrong.get_or_insert_with(|| set.to_owned());
-                    }
-                }
-                true
-            });
-            wrong.map_or(decoded, |set| Err(no_charset(&set)))
+            call.texts_or_fail(|row, out| {
+                let (true, Some(set)) = (given.is_valid(row), sets.get(row)) else { return Ok(false) };
+                out.push_str(&Charset::of(set)?.decode(given.value(row)));
+                Ok(true)
+            })
         },
     ),
 ];
 
 /// One value of bytes a row.
-fn bytes(call: &Call<'_>, mut each: impl FnMut(usize) -> Option<Vec<u8>>) -> Result<ArrayRef> {
+fn bytes(
+    call: &Call<'_>,
+    mut each: impl FnMut(usize) -> std::result::Result<Option<Vec<u8>>, SqlError>,
+) -> Result<ArrayRef> {
     let mut built = BinaryViewBuilder::with_capacity(call.rows);
     for row in 0..call.rows {
-        match each(row) {
+        match each(row).map_err(refuse)? {
             Some(value) => built.append_value(value),
             None => built.append_null(),
         }
@@ -221,15 +209,18 @@ enum Charset {
 }
 
 impl Charset {
-    fn of(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_uppercase().as_str() {
+    fn of(name: &str) -> std::result::Result<Self, SqlError> {
+        Ok(match name.to_ascii_uppercase().as_str() {
             "US-ASCII" => Self::Ascii,
             "ISO-8859-1" => Self::Latin,
             "UTF-8" => Self::Utf8,
             "UTF-16BE" => Self::Utf16 { big: true, mark: false },
             "UTF-16LE" => Self::Utf16 { big: false, mark: false },
             "UTF-16" => Self::Utf16 { big: true, mark: true },
-            _ => return None,
+            _ => {
+                return Err(SqlError::new(format!("'{name}' is no character set that is known"))
+                    .hint("known are US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE and UTF-16"));
+            }
         })
     }
 
@@ -269,15 +260,4 @@ impl Charset {
             }
         }
     }
-}
-
-fn no_charset(name: &str) -> DataFusionError {
-    refuse(
-        SqlError::new(format!("'{name}' is no character set that is known"))
-            .hint("known are US-ASCII, ISO-8859-1, UTF-8, UTF-16BE, UTF-16LE and UTF-16"),
-    )
-}
-
-fn refuse(error: SqlError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
 }

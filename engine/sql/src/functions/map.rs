@@ -7,10 +7,11 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_ord::ord::make_comparator;
 use arrow_schema::{DataType, Field, Fields};
 use datafusion_common::DataFusionError;
-use datafusion_expr::type_coercion::binary::comparison_coercion;
 use regex::Regex;
 
-use super::{Call, Definition, Result, TEXT, function, is_text, list_of, texts_to};
+use super::array::distinct;
+use super::dense::Dense;
+use super::{Call, Definition, Result, TEXT, common_type, function, is_text, list_of, refuse, texts_to};
 use crate::error::SqlError;
 use crate::types::{Kind, SqlType};
 
@@ -32,16 +33,6 @@ fn parts_of(map: &DataType) -> Option<(DataType, DataType)> {
     }
 }
 
-fn common<'a>(mut types: impl Iterator<Item = &'a DataType>) -> Option<DataType> {
-    let first = types.next()?.clone();
-    types.try_fold(first, |found, next| match (&found, next) {
-        (DataType::Null, next) => Some(next.clone()),
-        (_, DataType::Null) => Some(found),
-        (found, next) if found == next => Some(next.clone()),
-        (found, next) => comparison_coercion(found, next),
-    })
-}
-
 pub(super) const FUNCTIONS: &[Definition] = &[
     function(
         MAP_OF,
@@ -50,8 +41,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             if given.is_empty() || given.len() % 2 == 1 {
                 return Err(FORM);
             }
-            let key = common(given.iter().step_by(2)).ok_or(FORM)?;
-            let value = common(given.iter().skip(1).step_by(2)).ok_or(FORM)?;
+            let key = common_type(given.iter().step_by(2)).ok_or(FORM)?;
+            let value = common_type(given.iter().skip(1).step_by(2)).ok_or(FORM)?;
             let taken = (0..given.len()).map(|at| if at % 2 == 0 { key.clone() } else { value.clone() }).collect();
             Ok((taken, map_type(&key, &value)))
         },
@@ -109,16 +100,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         },
         |call| {
             let (keys, values) = (call.array(0)?, call.array(1)?);
-            let (keys, values) = (keys.as_list::<i32>(), values.as_list::<i32>());
-            let lengths = |row: usize| (keys.value_length(row), values.value_length(row));
-            let both = |row: usize| keys.is_valid(row) && values.is_valid(row);
-            if let Some(row) = (0..call.rows).find(|row| both(*row) && lengths(*row).0 != lengths(*row).1) {
-                let (keys, values) = lengths(row);
+            let (keys, values) = (Dense::of(&keys)?, Dense::of(&values)?);
+            let both = |row: usize| keys.row(row).zip(values.row(row));
+            if let Some((keys, values)) =
+                (0..call.rows).filter_map(both).find(|(keys, values)| keys.len() != values.len())
+            {
+                let (keys, values) = (keys.len(), values.len());
                 return Err(refuse(SqlError::new(format!("MAP_FROM_ARRAYS of {keys} keys and {values} values"))));
             }
-            gathered(call, keys.values(), values.values(), |row| {
-                let (key, value) = (keys.offsets()[row] as usize, values.offsets()[row] as usize);
-                both(row).then(|| (0..keys.value_length(row) as usize).map(|at| (key + at, value + at)).collect())
+            gathered(call, &keys.parts[0], &values.parts[0], |row| {
+                both(row).map(|(keys, values)| keys.zip(values).collect())
             })
         },
     ),
@@ -127,26 +118,23 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| {
             const FORM: &str = "MAP_UNION(map, …) of one type";
             let parts = given.iter().map(parts_of).collect::<Option<Vec<_>>>().ok_or(FORM)?;
-            let key = common(parts.iter().map(|(key, _)| key)).ok_or(FORM)?;
-            let value = common(parts.iter().map(|(_, value)| value)).ok_or(FORM)?;
+            let key = common_type(parts.iter().map(|(key, _)| key)).ok_or(FORM)?;
+            let value = common_type(parts.iter().map(|(_, value)| value)).ok_or(FORM)?;
             let of = map_type(&key, &value);
             Ok((vec![of.clone(); given.len()], of))
         },
         |call| {
-            let maps = (0..call.args.len()).map(|index| call.array(index)).collect::<Result<Vec<_>>>()?;
-            let maps: Vec<&MapArray> = maps.iter().map(|map| map.as_map()).collect();
-            let keys: Vec<&dyn Array> = maps.iter().map(|map| map.keys().as_ref()).collect();
-            let values: Vec<&dyn Array> = maps.iter().map(|map| map.values().as_ref()).collect();
-            let (keys, values) = (arrow_select::concat::concat(&keys)?, arrow_select::concat::concat(&values)?);
+            let maps = (0..call.args.len()).map(|index| Dense::of(&call.array(index)?)).collect::<Result<Vec<_>>>()?;
+            let side = |part: usize| -> Result<ArrayRef> {
+                let parts: Vec<&dyn Array> = maps.iter().map(|map| map.parts[part].as_ref()).collect();
+                Ok(arrow_select::concat::concat(&parts)?)
+            };
+            let (keys, values) = (side(0)?, side(1)?);
             gathered(call, &keys, &values, |row| {
                 let (mut places, mut start) = (Vec::new(), 0);
                 for map in &maps {
-                    if map.is_null(row) {
-                        return None;
-                    }
-                    let range = map.offsets()[row] as usize..map.offsets()[row + 1] as usize;
-                    places.extend(range.map(|at| (start + at, start + at)));
-                    start += map.keys().len();
+                    places.extend(map.row(row)?.map(|at| (start + at, start + at)));
+                    start += map.parts[0].len();
                 }
                 Some(places)
             })
@@ -199,15 +187,15 @@ fn gathered(
         let start = places.len();
         let entries = each(row);
         valid.push(entries.is_some());
-        for (key, value) in entries.into_iter().flatten() {
-            if keys.is_null(key) {
-                return Err(refuse(SqlError::new("a key of a map is NULL")));
-            }
-            match places[start..].iter_mut().find(|(known, _)| order(*known, key).is_eq()) {
-                Some((_, known)) => *known = value,
-                None => places.push((key, value)),
-            }
+        let entries = entries.unwrap_or_default();
+        if entries.iter().any(|(key, _)| keys.is_null(*key)) {
+            return Err(refuse(SqlError::new("a key of a map is NULL")));
         }
+        // A key stands where it came first, with what it came with last.
+        let known: Vec<usize> = entries.iter().map(|(key, _)| *key).collect();
+        let mut latest: Vec<usize> = (0..entries.len()).collect();
+        let firsts = distinct(&known, &order, |first, again| latest[first] = again);
+        places.extend(firsts.into_iter().map(|first| (entries[first].0, entries[latest[first]].1)));
         lengths.push(places.len() - start);
     }
     let side = |of: &ArrayRef, place: fn(&(usize, usize)) -> usize| -> Result<ArrayRef> {
@@ -247,19 +235,33 @@ fn str_to_map(call: &Call<'_>) -> Result<ArrayRef> {
         let Some((.., pairs, parts)) = &known else { continue };
         let start = keys.len();
         if !text.is_empty() {
-            for pair in pairs.split(text) {
-                let mut sides = parts.splitn(pair, 2);
-                keys.push(sides.next().unwrap_or_default().to_owned());
-                values.push(sides.next().map(str::to_owned));
+            for pair in split(pairs, text, usize::MAX) {
+                let sides = split(parts, pair, 2);
+                keys.push(sides.first().copied().unwrap_or_default());
+                values.push(sides.get(1).copied());
             }
         }
         rows.push(Some(start..keys.len()));
     }
-    let keys: ArrayRef = Arc::new(keys.iter().map(Some).collect::<StringViewArray>());
-    let values: ArrayRef = Arc::new(values.iter().map(Option::as_deref).collect::<StringViewArray>());
+    let keys: ArrayRef = Arc::new(keys.into_iter().map(Some).collect::<StringViewArray>());
+    let values: ArrayRef = Arc::new(values.into_iter().collect::<StringViewArray>());
     gathered(call, &keys, &values, |row| rows[row].clone().map(|places| places.map(|at| (at, at)).collect()))
 }
 
-fn refuse(error: SqlError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
+/// A text's parts as Java's `split` has them: nothing before a match of nothing at the start, and, unless there may be
+/// only so many of them, no empty ones at the end.
+fn split<'a>(separator: &Regex, text: &'a str, most: usize) -> Vec<&'a str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for found in separator.find_iter(text).filter(|found| found.end() > 0) {
+        if parts.len() + 1 >= most {
+            break;
+        }
+        parts.push(&text[start..found.start()]);
+        start = found.end();
+    }
+    parts.push(&text[start..]);
+    while most == usize::MAX && parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    parts
 }

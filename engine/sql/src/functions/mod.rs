@@ -9,6 +9,7 @@ pub(crate) mod calendar;
 pub(crate) mod cast;
 mod condition;
 pub(crate) mod decimal;
+mod dense;
 mod digest;
 mod encode;
 mod json;
@@ -35,8 +36,10 @@ use arrow_array::builder::StringViewBuilder;
 use arrow_array::{Array, ArrayRef, StringViewArray};
 use arrow_schema::DataType;
 use datafusion_common::{DataFusionError, Result, ScalarValue};
+use datafusion_expr::type_coercion::binary::comparison_coercion;
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::error::SqlError;
 use crate::settings::{Zone, zone};
 use crate::types::type_name;
 
@@ -57,6 +60,11 @@ pub(crate) struct Definition {
 
 const fn function(name: &'static str, types: Types, evaluate: Evaluate) -> Definition {
     Definition { name, types, evaluate, volatility: Volatility::Immutable, nullable: true }
+}
+
+/// A function whose result is not NULL for any argument.
+const fn never_null(name: &'static str, types: Types, evaluate: Evaluate) -> Definition {
+    Definition { name, types, evaluate, volatility: Volatility::Immutable, nullable: false }
 }
 
 const fn volatile(name: &'static str, types: Types, evaluate: Evaluate) -> Definition {
@@ -91,21 +99,27 @@ pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
     Some(Arc::new(ScalarUDF::new_from_impl(Function { definition, signature })))
 }
 
-/// Looks at constant patterns and paths of a call, so that a wrong one is said before the job starts.
-pub(crate) fn check_constants(
-    name: &str,
-    args: &[datafusion_expr::Expr],
-) -> std::result::Result<(), crate::error::SqlError> {
-    let check: fn(&str) -> std::result::Result<(), crate::error::SqlError> = match name {
-        "date_format" => time::check,
-        "regexp" | "regexp_extract" | "regexp_replace" => regexp::check,
-        "json_value" | "json_exists" | "json_query" | JSON_QUERY_ARRAY => json::check,
+/// Looks at constant patterns and paths of a call, so that a wrong one is said before the job starts. A regular expression
+/// that is wrong makes `REGEXP_COUNT` and its like NULL, as in Flink; it is nevertheless a mistake where it is written out.
+pub(crate) fn check_constants(name: &str, args: &[datafusion_expr::Expr]) -> std::result::Result<(), SqlError> {
+    type Check = fn(&str) -> std::result::Result<(), SqlError>;
+    let (places, check): (&[usize], Check) = match name {
+        "date_format" | "from_unixtime" => (&[1], time::check),
+        "to_date" | "to_timestamp" | "to_timestamp_ltz" | "unix_timestamp" => (&[1], time::check_read),
+        "regexp" | "regexp_count" | "regexp_extract" | "regexp_extract_all" | "regexp_instr" | "regexp_replace"
+        | "regexp_substr" => (&[1], regexp::check),
+        "str_to_map" => (&[1, 2], regexp::check),
+        "json_value" | "json_exists" | "json_query" | JSON_QUERY_ARRAY => (&[1], json::check),
         _ => return Ok(()),
     };
-    match args.get(1) {
-        Some(datafusion_expr::Expr::Literal(value, _)) => value.try_as_str().flatten().map_or(Ok(()), check),
-        _ => Ok(()),
+    for place in places {
+        if let Some(datafusion_expr::Expr::Literal(value, _)) = args.get(*place)
+            && let Some(text) = value.try_as_str().flatten()
+        {
+            check(text)?;
+        }
     }
+    Ok(())
 }
 
 /// Whether a call of this function has a value or is NULL for any arguments, and takes long enough to be computed once for all its uses.
@@ -268,12 +282,12 @@ impl Function {
     fn types(&self, given: &[DataType]) -> Result<(Vec<DataType>, DataType)> {
         (self.definition.types)(given).map_err(|form| {
             let shown: Vec<String> = given.iter().map(type_name).collect();
-            let error = crate::error::SqlError::new(format!(
+            let error = SqlError::new(format!(
                 "{}({}) is not a function",
                 self.definition.name.to_uppercase(),
                 shown.join(", ")
             ));
-            DataFusionError::External(Box::new(error.hint(format!("write {form}"))))
+            refuse(error.hint(format!("write {form}")))
         })
     }
 }
@@ -334,11 +348,19 @@ impl Call<'_> {
 
     /// One text a row.
     fn texts(&self, mut each: impl FnMut(usize, &mut String) -> bool) -> Result<ArrayRef> {
+        self.texts_or_fail(|row, out| Ok(each(row, out)))
+    }
+
+    /// One text a row; the job fails with the first value for which there is none.
+    fn texts_or_fail(
+        &self,
+        mut each: impl FnMut(usize, &mut String) -> std::result::Result<bool, SqlError>,
+    ) -> Result<ArrayRef> {
         let mut built = StringViewBuilder::with_capacity(self.rows);
         let mut text = String::new();
         for row in 0..self.rows {
             text.clear();
-            if each(row, &mut text) {
+            if each(row, &mut text).map_err(refuse)? {
                 built.append_value(&text);
             } else {
                 built.append_null();
@@ -354,6 +376,38 @@ impl Call<'_> {
     ) -> Result<ArrayRef> {
         Ok(Arc::new((0..self.rows).map(each).collect::<A>()))
     }
+
+    /// One value a row; the job fails with the first for which there is none.
+    fn values_or_fail<T, A: FromIterator<Option<T>> + Array + 'static>(
+        &self,
+        each: impl FnMut(usize) -> std::result::Result<Option<T>, SqlError>,
+    ) -> Result<ArrayRef> {
+        let values = (0..self.rows).map(each).collect::<std::result::Result<A, SqlError>>();
+        Ok(Arc::new(values.map_err(refuse)?))
+    }
+}
+
+/// Whether a row's value is NULL. An array of the type NULL says of none that it is.
+fn is_null(array: &ArrayRef) -> impl Fn(usize) -> bool + use<> {
+    let nulls = array.logical_nulls();
+    move |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+}
+
+/// An error of ours as one of an evaluation.
+fn refuse(error: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The one type of all of these, as a comparison finds it; nothing if there is none, or no type is given.
+fn common_type<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
+    let mut types = types.into_iter();
+    let first = types.next()?.clone();
+    types.try_fold(first, |found, next| match (&found, next) {
+        (DataType::Null, next) => Some(next.clone()),
+        (_, DataType::Null) => Some(found),
+        (found, next) if found == next => Some(next.clone()),
+        (found, next) => comparison_coercion(found, next),
+    })
 }
 
 /// Text of every row, or one for all.

@@ -107,9 +107,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| match given {
             // The result is of the divisor's type, so that the arguments' types must stay as they are.
             [x, y] if is_int(x) && is_int(y) => Ok((given.to_vec(), y.clone())),
-            [DataType::Decimal128(..), y] | [y, DataType::Decimal128(..)] if y.is_numeric() => {
-                Ok((vec![DataType::Decimal128(38, 18); 2], DataType::Decimal128(38, 18)))
-            }
+            // With a DECIMAL beside a whole number or another DECIMAL it is the operator's: see `typing`.
             [x, y] if x.is_numeric() && y.is_numeric() => Ok((vec![DataType::Float64; 2], DataType::Float64)),
             _ => Err("MOD(number, by)"),
         },
@@ -148,38 +146,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             Ok(arrow_cast::cast(&result, call.returns)?)
         },
     ),
-    function("abs", same, |call| {
-        let array = call.array(0)?;
-        Ok(match array.data_type() {
-            DataType::Int32 => {
-                Arc::new(array.as_primitive::<types::Int32Type>().unary::<_, types::Int32Type>(i32::wrapping_abs))
-            }
-            DataType::Int64 => {
-                Arc::new(array.as_primitive::<types::Int64Type>().unary::<_, types::Int64Type>(i64::wrapping_abs))
-            }
-            DataType::Float64 => {
-                Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(f64::abs))
-            }
-            _ => decimal(&array, call.returns, |value, _| value.abs())?,
-        })
-    }),
+    function("abs", same, |call| each(call, i64::wrapping_abs, f64::abs, |value, _| value.abs())),
     function("sign", same, |call| {
-        let array = call.array(0)?;
-        Ok(match array.data_type() {
-            DataType::Int32 => {
-                Arc::new(array.as_primitive::<types::Int32Type>().unary::<_, types::Int32Type>(i32::signum))
-            }
-            DataType::Int64 => {
-                Arc::new(array.as_primitive::<types::Int64Type>().unary::<_, types::Int64Type>(i64::signum))
-            }
-            DataType::Float64 => {
-                let sign = |value: f64| if value == 0.0 { value } else { value.signum() };
-                Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(sign))
-            }
-            _ => decimal(&array, call.returns, |value, unit| value.signum() * unit)?,
-        })
+        let sign = |value: f64| if value == 0.0 { value } else { value.signum() };
+        each(call, i64::signum, sign, |value, unit| value.signum() * unit)
     }),
-    function("floor", whole, |call| rounded(call, f64::floor, |value, unit| value.div_euclid(unit))),
+    function("floor", whole, |call| each(call, |value| value, f64::floor, |value, unit| value.div_euclid(unit))),
     function("ceil", whole, ceiling),
     function("ceiling", whole, ceiling),
     function("round", digits, |call| cut(call, true)),
@@ -187,7 +159,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
 ];
 
 fn ceiling(call: &Call<'_>) -> Result<ArrayRef> {
-    rounded(call, f64::ceil, |value, unit| -(-value).div_euclid(unit))
+    each(call, |value| value, f64::ceil, |value, unit| -(-value).div_euclid(unit))
 }
 
 /// The type of ROUND and TRUNCATE of a DECIMAL, which depends on how many digits are kept, if that is a constant.
@@ -211,45 +183,84 @@ pub(super) fn cut_type(name: &str, given: &[DataType], values: &[Option<&ScalarV
     Some(DataType::Decimal128(u8::try_from(precision).ok()?, i8::try_from(digits).ok()?))
 }
 
-/// INT, BIGINT, DOUBLE or a DECIMAL, and the same as result.
+/// A number's type, and the same as result.
 fn same(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
     let of = match given {
-        [DataType::Int8 | DataType::Int16 | DataType::Int32] => DataType::Int32,
-        [DataType::Int64] => DataType::Int64,
-        [DataType::Float32 | DataType::Float64 | DataType::Null] => DataType::Float64,
-        [of @ DataType::Decimal128(..)] => of.clone(),
+        [DataType::Null] => DataType::Float64,
+        [of @ (DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)] => of.clone(),
+        [of @ (DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))] => of.clone(),
         _ => return Err("ABS(number), or SIGN(number)"),
     };
     Ok((vec![of.clone()], of))
 }
 
+/// What stands before the point of a DECIMAL has room in its digits without those behind it, the next number too.
 fn whole(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
     match given {
-        [of @ DataType::Decimal128(precision, scale)] => {
-            Ok((vec![of.clone()], DataType::Decimal128((precision - scale.unsigned_abs() + 1).min(38), 0)))
-        }
+        [of @ DataType::Decimal128(precision, _)] => Ok((vec![of.clone()], DataType::Decimal128(*precision, 0))),
         [_] => same(given).map_err(|_| "FLOOR(number) or CEIL(number)"),
         _ => Err("FLOOR(number) or CEIL(number)"),
     }
 }
 
-fn rounded(call: &Call<'_>, float: fn(f64) -> f64, exact: fn(i128, i128) -> i128) -> Result<ArrayRef> {
-    let array = call.array(0)?;
-    Ok(match array.data_type() {
-        DataType::Float64 => Arc::new(array.as_primitive::<types::Float64Type>().unary::<_, types::Float64Type>(float)),
-        DataType::Decimal128(..) => decimal(&array, call.returns, exact)?,
-        _ => array,
+/// Each value: a whole number, a floating one, or a DECIMAL with what 1 is in it.
+fn each(
+    call: &Call<'_>,
+    int: impl Fn(i64) -> i64,
+    float: impl Fn(f64) -> f64,
+    exact: impl Fn(i128, i128) -> i128,
+) -> Result<ArrayRef> {
+    Ok(match Numbers::of(&call.array(0)?)? {
+        Numbers::Ints(values) => narrow_ints(&values.unary(int), call.returns),
+        Numbers::Floats(values) => narrow_floats(values.unary(float), call.returns),
+        Numbers::Decimals(values) => {
+            let unit = 10i128.pow(u32::from(values.scale().unsigned_abs()));
+            decimals(values.unary(|value| exact(value, unit)), call.returns)?
+        }
     })
 }
 
-/// Each value of a DECIMAL with what 1 is in it.
-fn decimal(array: &ArrayRef, returns: &DataType, each: impl Fn(i128, i128) -> i128) -> Result<ArrayRef> {
-    let (DataType::Decimal128(_, scale), DataType::Decimal128(precision, new)) = (array.data_type(), returns) else {
-        return Err(DataFusionError::Internal(format!("{} is no DECIMAL", array.data_type())));
+/// Numbers of any type, as wide as those of their kind are.
+enum Numbers {
+    Ints(Int64Array),
+    Floats(Float64Array),
+    Decimals(Decimal128Array),
+}
+
+impl Numbers {
+    fn of(array: &ArrayRef) -> Result<Self> {
+        Ok(match array.data_type() {
+            DataType::Decimal128(..) => Self::Decimals(array.as_primitive().clone()),
+            DataType::Float32 | DataType::Float64 => {
+                Self::Floats(arrow_cast::cast(array, &DataType::Float64)?.as_primitive().clone())
+            }
+            _ => Self::Ints(arrow_cast::cast(array, &DataType::Int64)?.as_primitive().clone()),
+        })
+    }
+}
+
+/// In the type that they were of; what has no room wraps, as in Java.
+fn narrow_ints(values: &Int64Array, to: &DataType) -> ArrayRef {
+    match to {
+        DataType::Int8 => Arc::new(values.unary::<_, types::Int8Type>(|value| value as i8)),
+        DataType::Int16 => Arc::new(values.unary::<_, types::Int16Type>(|value| value as i16)),
+        DataType::Int32 => Arc::new(values.unary::<_, types::Int32Type>(|value| value as i32)),
+        _ => Arc::new(values.clone()),
+    }
+}
+
+fn narrow_floats(values: Float64Array, to: &DataType) -> ArrayRef {
+    match to {
+        DataType::Float32 => Arc::new(values.unary::<_, types::Float32Type>(|value| value as f32)),
+        _ => Arc::new(values),
+    }
+}
+
+fn decimals(values: Decimal128Array, to: &DataType) -> Result<ArrayRef> {
+    let DataType::Decimal128(precision, scale) = to else {
+        return Err(DataFusionError::Internal(format!("{to} is no DECIMAL")));
     };
-    let unit = 10i128.pow(u32::from(scale.unsigned_abs()));
-    let values: Decimal128Array = array.as_primitive::<types::Decimal128Type>().unary(|value| each(value, unit));
-    Ok(Arc::new(values.with_precision_and_scale(*precision, *new)?))
+    Ok(Arc::new(values.with_precision_and_scale(*precision, *scale)?))
 }
 
 fn digits(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
@@ -266,46 +277,83 @@ fn digits(given: &[DataType]) -> std::result::Result<(Vec<DataType>, DataType), 
 }
 
 fn cut(call: &Call<'_>, half_up: bool) -> Result<ArrayRef> {
-    let array = call.array(0)?;
     let digits = if call.args.len() > 1 { Some(call.int(1)?) } else { None };
     let digits = |row: usize| digits.as_ref().map_or(Some(0), |digits| digits.get(row));
-    // Values as whole numbers with `scale` decimals; what is cut off is below the unit.
-    let exact = |value: i128, scale: i64, digits: i64| {
-        let cut = scale - digits;
-        if cut <= 0 {
-            return value;
+    Ok(match Numbers::of(&call.array(0)?)? {
+        Numbers::Floats(values) => {
+            let each = |(row, value): (usize, Option<f64>)| Some(cut_float(value?, digits(row)?, half_up));
+            narrow_floats(values.iter().enumerate().map(each).collect(), call.returns)
         }
-        let Some(unit) = u32::try_from(cut).ok().and_then(|cut| 10i128.checked_pow(cut)) else { return 0 };
-        let half = if half_up { unit / 2 * value.signum() } else { 0 };
-        (value + half) / unit * unit
-    };
-    Ok(match array.data_type() {
-        DataType::Float64 => {
-            let values = array.as_primitive::<types::Float64Type>();
-            let each = |(row, value): (usize, Option<f64>)| {
-                let factor = 10f64.powi(digits(row)?.clamp(-300, 300) as i32);
-                let scaled = value? * factor;
-                Some(if half_up { (scaled.abs() + 0.5).floor().copysign(scaled) } else { scaled.trunc() } / factor)
-            };
-            Arc::new(values.iter().enumerate().map(each).collect::<Float64Array>())
-        }
-        DataType::Decimal128(_, scale) => {
-            let DataType::Decimal128(precision, new) = call.returns else {
-                return Err(DataFusionError::Internal(format!("{} is no DECIMAL", call.returns)));
-            };
-            let values = array.as_primitive::<types::Decimal128Type>();
+        Numbers::Decimals(values) => {
+            let scale = values.scale();
             // What goes with the scale is zero by now.
+            let new = if let DataType::Decimal128(_, new) = call.returns { *new } else { scale };
             let gone = 10i128.pow(u32::from((scale - new).unsigned_abs()));
-            let each =
-                |(row, value): (usize, Option<i128>)| Some(exact(value?, i64::from(*scale), digits(row)?) / gone);
-            let result: Decimal128Array = values.iter().enumerate().map(each).collect();
-            Arc::new(result.with_precision_and_scale(*precision, *new)?)
+            let each = |(row, value): (usize, Option<i128>)| {
+                Some(cut_below(value?, i64::from(scale).saturating_sub(digits(row)?), half_up) / gone)
+            };
+            decimals(values.iter().enumerate().map(each).collect(), call.returns)?
         }
-        _ => {
-            let wide = arrow_cast::cast(&array, &DataType::Int64)?;
-            let values = wide.as_primitive::<types::Int64Type>();
-            let each = |(row, value): (usize, Option<i64>)| Some(exact(i128::from(value?), 0, digits(row)?) as i64);
-            arrow_cast::cast(&values.iter().enumerate().map(each).collect::<Int64Array>(), call.returns)?
+        Numbers::Ints(values) => {
+            let each = |(row, value): (usize, Option<i64>)| {
+                Some(cut_below(value?.into(), 0i64.saturating_sub(digits(row)?), half_up) as i64)
+            };
+            narrow_ints(&values.iter().enumerate().map(each).collect(), call.returns)
         }
     })
+}
+
+/// A whole number without its last `cut` digits, which become zeros.
+fn cut_below(value: i128, cut: i64, half_up: bool) -> i128 {
+    if cut <= 0 {
+        return value;
+    }
+    let Some(unit) = u32::try_from(cut).ok().and_then(|cut| 10i128.checked_pow(cut)) else { return 0 };
+    let half = if half_up { unit / 2 * value.signum() } else { 0 };
+    (value + half) / unit * unit
+}
+
+/// Powers of ten that a DOUBLE holds without a rest.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// A DOUBLE with so many digits behind the point, cut by the shortest decimal number that stands for it, as Java's
+/// `BigDecimal.valueOf` has it: 1.005 is 1.01 though its bits are below that.
+fn cut_float(value: f64, digits: i64, half_up: bool) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let power = usize::try_from(digits).ok().and_then(|digits| POWERS.get(digits));
+    if let Some(power) = power {
+        let scaled = value.abs() * power;
+        // The bits and the product are each off by half a unit in the last place at most. Where that cannot decide,
+        // both operands of the quotient are exact, so that it is rounded once.
+        let off = scaled * (2.0 * f64::EPSILON);
+        let part = scaled.fract();
+        let clear = if half_up { (part - 0.5).abs() > off } else { part > off && part < 1.0 - off };
+        if scaled < (1u64 << 52) as f64 && clear {
+            let whole = if half_up { (scaled + 0.5).floor() } else { scaled.trunc() };
+            return (whole / power).copysign(value);
+        }
+    }
+    by_decimal_digits(value, digits, half_up)
+}
+
+fn by_decimal_digits(value: f64, digits: i64, half_up: bool) -> f64 {
+    let text = format!("{:e}", value.abs());
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // At most seventeen digits, the last of them so many places behind the point.
+    let (Ok(number), Ok(power)) = ([before, behind].concat().parse::<i128>(), power.parse::<i64>()) else {
+        return value;
+    };
+    let scale = behind.len() as i64 - power;
+    let cut = scale.saturating_sub(digits);
+    if cut <= 0 {
+        return value;
+    }
+    let number = cut_below(number, cut, half_up);
+    format!("{number}e{}", -scale).parse::<f64>().unwrap_or(value).copysign(value)
 }

@@ -7,7 +7,7 @@ use arrow_array::builder::{ListBuilder, StringViewBuilder};
 use arrow_array::{BooleanArray, Int32Array};
 use arrow_schema::DataType;
 use datafusion_common::{DataFusionError, Result};
-use regex::Regex;
+use regex::{NoExpand, Regex};
 
 use super::{Definition, TEXT, Text, function, is_int, is_text, texts_to};
 use crate::error::SqlError;
@@ -61,7 +61,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 let (Some(text), Some(regex), Some(by)) = (texts.get(row), compiled.of(row), by.get(row)) else {
                     return false;
                 };
-                out.push_str(&regex.replace_all(text, by));
+                out.push_str(&regex.replace_all(text, NoExpand(by)));
                 true
             })
         },

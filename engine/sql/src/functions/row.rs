@@ -9,7 +9,7 @@ use arrow_select::nullif::nullif;
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::{Expr, lit};
 
-use super::{Call, Definition, function, is_int};
+use super::{Call, Definition, common_type, function, is_int, list_of, refuse};
 use crate::error::{SqlError, did_you_mean};
 
 /// The function of `row.field`.
@@ -19,6 +19,7 @@ pub(crate) const GET_FIELD: &str = "get_field";
 pub(crate) fn within(field: ArrayRef, rows: Option<&NullBuffer>) -> std::result::Result<ArrayRef, ArrowError> {
     match rows {
         None => Ok(field),
+        Some(_) if *field.data_type() == DataType::Null => Ok(field),
         Some(rows) => nullif(&field, &BooleanArray::new(!rows.inner(), None)),
     }
 }
@@ -59,7 +60,7 @@ pub(super) fn field_type(name: &str, given: &[DataType], values: &[Option<&Scala
     Some(fields.iter().find(|field| field.name() == wanted).map(|field| field.data_type().clone()).ok_or_else(|| {
         let known = fields.iter().map(|field| field.name().as_str());
         let error = SqlError::new(format!("the ROW has no field '{wanted}'")).maybe_hint(did_you_mean(wanted, known));
-        DataFusionError::External(Box::new(error))
+        refuse(error)
     }))
 }
 
@@ -99,16 +100,8 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     function(
         "array_of",
         |given| {
-            let first = given.first().ok_or("ARRAY[value, …]")?;
-            let of = given.iter().skip(1).try_fold(first.clone(), |found, next| {
-                if found == *next {
-                    Some(found)
-                } else {
-                    datafusion_expr::type_coercion::binary::comparison_coercion(&found, next)
-                }
-            });
-            let of = of.ok_or("ARRAY[value, …] of one type")?;
-            Ok((vec![of.clone(); given.len()], DataType::List(Arc::new(Field::new("item", of, true)))))
+            let of = common_type(given).ok_or("ARRAY[value, …] of one type")?;
+            Ok((vec![of.clone(); given.len()], list_of(of)))
         },
         |call| {
             let arrays = (0..call.args.len()).map(|index| call.array(index)).collect::<Result<Vec<_>>>()?;

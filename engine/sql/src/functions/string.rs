@@ -4,6 +4,7 @@ use arrow_array::{BooleanArray, Int32Array};
 use arrow_schema::DataType;
 
 use super::{Definition, TEXT, function, is_int, is_text, texts_to};
+use crate::error::SqlError;
 
 macro_rules! plain {
     ($name:literal, $form:literal, |$text:ident, $out:ident| $body:expr) => {
@@ -345,7 +346,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 };
                 out.extend(text.chars().take(start as usize - 1));
                 out.push_str(by);
-                out.extend(text.chars().skip((start - 1 + length.max(0)) as usize));
+                // Flink puts nothing behind what takes the place of nothing.
+                if length > 0 {
+                    out.extend(text.chars().skip((start - 1 + length) as usize));
+                }
                 true
             })
         },
@@ -359,10 +363,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |given| text_and_int(given, "REPEAT(string, times)"),
         |call| {
             let (texts, times) = (call.text(0)?, call.int(1)?);
-            call.texts(|row, out| {
-                let (Some(text), Some(times)) = (texts.get(row), times.get(row)) else { return false };
-                out.push_str(&text.repeat(times.clamp(0, REPEATED) as usize));
-                true
+            call.texts_or_fail(|row, out| {
+                let (Some(text), Some(times)) = (texts.get(row), times.get(row)) else { return Ok(false) };
+                let times = usize::try_from(times).unwrap_or(0);
+                fits(text.len().saturating_mul(times), "REPEAT makes")?;
+                (0..times).for_each(|_| out.push_str(text));
+                Ok(true)
             })
         },
     ),
@@ -378,8 +384,16 @@ pub(super) const FUNCTIONS: &[Definition] = &[
     ),
 ];
 
-/// A string is repeated at most so often.
-const REPEATED: i64 = 1 << 20;
+/// What REPEAT, LPAD and RPAD make has at most so many bytes: a few letters must not take all of the memory.
+const LONGEST: usize = 64 << 20;
+
+fn fits(bytes: usize, who: &str) -> std::result::Result<(), SqlError> {
+    if bytes <= LONGEST {
+        return Ok(());
+    }
+    Err(SqlError::new(format!("{who} a string of {bytes} bytes"))
+        .hint(format!("the longest that is made has {LONGEST}")))
+}
 
 fn text_and_int(given: &[DataType], form: &'static str) -> Result<(Vec<DataType>, DataType), &'static str> {
     match given {
@@ -430,16 +444,15 @@ const fn pad(name: &'static str, left: bool) -> Definition {
 
 fn padded(call: &super::Call<'_>, left: bool) -> super::Result<arrow_array::ArrayRef> {
     let (texts, lengths, by) = (call.text(0)?, call.int(1)?, call.text(2)?);
-    call.texts(|row, out| {
+    call.texts_or_fail(|row, out| {
         let (Some(text), Some(length), Some(by)) = (texts.get(row), lengths.get(row), by.get(row)) else {
-            return false;
+            return Ok(false);
         };
-        let count = text.chars().count();
-        if !(0..=REPEATED).contains(&length) || (by.is_empty() && (length as usize) > count) {
-            return false;
-        }
-        let length = length as usize;
-        let fill = by.chars().cycle().take(length.saturating_sub(count));
+        let Some(length) = usize::try_from(length).ok().filter(|_| !by.is_empty()) else { return Ok(false) };
+        let missing = length.saturating_sub(text.chars().count());
+        let widest = by.chars().map(char::len_utf8).max().unwrap_or(0);
+        fits(text.len().saturating_add(missing.saturating_mul(widest)), "LPAD and RPAD make")?;
+        let fill = by.chars().cycle().take(missing);
         if left {
             out.extend(fill);
             out.extend(text.chars().take(length));
@@ -447,7 +460,7 @@ fn padded(call: &super::Call<'_>, left: bool) -> super::Result<arrow_array::Arra
             out.extend(text.chars().take(length));
             out.extend(fill);
         }
-        true
+        Ok(true)
     })
 }
 
@@ -460,7 +473,8 @@ fn texts_of_any(
     if given.len() < least { Err(form) } else { Ok((given.to_vec(), TEXT)) }
 }
 
-/// From `start`, counted from 1, or from the end if it is negative; 0 is the first too.
+/// From `start`, counted from 1, or from the end if it is negative; 0 is the first too. What begins before the string is
+/// nothing, as in Flink.
 fn substring(text: &str, start: i64, length: i64, out: &mut String) {
     let count = text.chars().count() as i64;
     let first = match start {
@@ -468,10 +482,8 @@ fn substring(text: &str, start: i64, length: i64, out: &mut String) {
         1.. => start - 1,
         _ => count + start,
     };
-    // What lies before the string counts for the length.
     let end = first.saturating_add(length).min(count);
-    let first = first.max(0);
-    if end > first {
+    if first >= 0 && end > first {
         out.extend(text.chars().skip(first as usize).take((end - first) as usize));
     }
 }

@@ -1,5 +1,11 @@
 //! Functions against Flink's documented results.
 
+mod casts;
+mod collections;
+mod json;
+mod numbers;
+mod strings;
+
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};

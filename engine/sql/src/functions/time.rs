@@ -7,7 +7,8 @@ use arrow_schema::{DataType, TimeUnit};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 
 use super::calendar::{self, from_wall, to_wall};
-use super::{Call, Definition, TEXT, function, is_int, is_text, texts_to};
+use super::{Call, Definition, TEXT, function, is_int, is_text, refuse, texts_to};
+use crate::error::SqlError;
 use crate::types::LTZ;
 
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
@@ -133,7 +134,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
         |call| {
             let (times, patterns) = (call.wall(0)?, call.text(1)?);
             if let Some(pattern) = patterns.one() {
-                check(pattern).map_err(|error| DataFusionError::External(Box::new(error)))?;
+                check(pattern).map_err(refuse)?;
             }
             let mut fixed = patterns.one().map(calendar::Formatter::new);
             call.texts(|row, out| match (times.get(row), patterns.get(row)) {
@@ -235,11 +236,12 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let values: TimestampMillisecondArray = (0..call.rows)
                 .map(|row| {
                     let precision = precisions.as_ref().map_or(Some(3), |precisions| precisions.get(row))?;
-                    match precision {
+                    let millis = match precision {
                         0 => numbers.get(row)?.checked_mul(1000),
                         3 => numbers.get(row),
                         _ => None,
-                    }
+                    };
+                    millis.filter(|millis| calendar::YEARS.contains(millis))
                 })
                 .collect();
             Ok(Arc::new(values.with_timezone(LTZ)))
@@ -306,10 +308,16 @@ pub(super) fn added_type(name: &str, given: &[DataType], values: &[Option<&Scala
     (name == "timestampadd" && given.get(2) == Some(&DataType::Date32) && short).then_some(TIMESTAMP)
 }
 
-/// Whether a constant is a pattern.
-pub(super) fn check(pattern: &str) -> std::result::Result<(), crate::error::SqlError> {
-    calendar::format(pattern, 0, &mut String::new()).ok_or_else(|| {
-        crate::error::SqlError::new(format!("'{pattern}' is no pattern of a time"))
-            .hint("write letters such as yyyy-MM-dd HH:mm:ss.SSS")
-    })
+/// Whether times can be written in a constant's pattern.
+pub(super) fn check(pattern: &str) -> std::result::Result<(), SqlError> {
+    calendar::format(pattern, 0, &mut String::new()).ok_or_else(|| no_pattern(pattern))
+}
+
+/// Whether times can be read in a constant's pattern.
+pub(super) fn check_read(pattern: &str) -> std::result::Result<(), SqlError> {
+    if calendar::reads(pattern) { Ok(()) } else { Err(no_pattern(pattern)) }
+}
+
+fn no_pattern(pattern: &str) -> SqlError {
+    SqlError::new(format!("'{pattern}' is no pattern of a time")).hint("write letters such as yyyy-MM-dd HH:mm:ss.SSS")
 }

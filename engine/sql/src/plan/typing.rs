@@ -11,7 +11,9 @@ use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::expr::{BinaryExpr, ScalarFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
-use datafusion_expr::{Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, TryCast, utils};
+use datafusion_expr::{
+    Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, ScalarUDF, TryCast, utils,
+};
 use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::{Analyzer, AnalyzerRule};
@@ -29,6 +31,8 @@ use crate::types::{Kind, SqlType};
 pub(crate) const AS_OF: &str = "as_of";
 /// The function of an expression's type.
 const TYPEOF: &str = "typeof";
+/// With a DECIMAL it is the operator `%`.
+const MOD: &str = "mod";
 /// Without an argument it is of the clock.
 const UNIX_TIMESTAMP: &str = "unix_timestamp";
 
@@ -105,12 +109,10 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
             ) =>
         {
-            let (of_left, of_right) = (left.get_type(schema)?, right.get_type(schema)?);
-            let decimal = matches!(of_left, DataType::Decimal128(..)) || matches!(of_right, DataType::Decimal128(..));
-            if decimal && let Some(function) = decimal::arithmetic(op, &of_left, &of_right) {
-                return Ok(Transformed::yes(function.call(vec![*left, *right])));
+            match of_decimals(op, &left, &right, schema)? {
+                Some(function) => Ok(Transformed::yes(function.call(vec![*left, *right]))),
+                None => Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
             }
-            Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
             let (of_left, of_right) = (sql_type(&left, schema)?, sql_type(&right, schema)?);
@@ -130,12 +132,25 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let text = sql_type(&args[0], schema)?.to_string();
             Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(Some(text)), None)))
         }
+        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == MOD && args.len() == 2 => {
+            match of_decimals(Operator::Modulo, &args[0], &args[1], schema)? {
+                Some(function) => Ok(Transformed::yes(function.call(args))),
+                None => Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))),
+            }
+        }
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == UNIX_TIMESTAMP && args.is_empty() => {
             let now = functions::scalar(UNIX_NOW).ok_or_else(|| DataFusionError::Internal(UNIX_NOW.into()))?;
             Ok(Transformed::yes(now.call(Vec::new())))
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// The function of an operator, if one operand at least is a DECIMAL and the other an exact number.
+fn of_decimals(op: Operator, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<Option<Arc<ScalarUDF>>> {
+    let (left, right) = (left.get_type(schema)?, right.get_type(schema)?);
+    let decimal = [&left, &right].iter().any(|of| matches!(of, DataType::Decimal128(..)));
+    Ok(if decimal { decimal::arithmetic(op, &left, &right) } else { None })
 }
 
 /// The type of an expression in Flink's words: with the length or precision that a CAST gave it.

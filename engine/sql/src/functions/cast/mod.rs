@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! 1. A cast that can change no value stays DataFusion's own, so that its rules see through it.
-//! 2. TRY_CAST is NULL just where CAST fails; what only wraps or is cut is the same in both.
+//! 2. TRY_CAST is NULL just where CAST fails, of what has parts as a whole; what only wraps or is cut is the same in both.
+//! 3. Only values of rows that are there are cast: no part of a row that was filtered out, or is NULL, fails.
 
 mod number;
 mod parse;
@@ -21,6 +22,8 @@ use datafusion_expr::{
     Cast, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::dense::Dense;
+use super::{refuse, row};
 use crate::error::SqlError;
 use crate::parse::types::type_of_text;
 use crate::settings::{Zone, zone};
@@ -43,7 +46,7 @@ pub(crate) fn planned(expr: &Expr, from: &SqlType, field: &FieldRef, fails: Fail
     if let Some(hint) = refusal(&from.kind, &to.kind) {
         let error =
             SqlError::new(format!("a CAST of {from} to {to} is not possible")).maybe_hint(hint.map(str::to_owned));
-        return Err(DataFusionError::External(Box::new(error)));
+        return Err(refuse(error));
     }
     // What is known of a time's precision beside its unit is known of a CAST only.
     let digits = match cast_type(expr).map(|of| &of.kind) {
@@ -248,12 +251,15 @@ impl ScalarUDFImpl for CastTo {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let zone = args.config_options.execution.time_zone.as_deref().and_then(zone).unwrap_or(Zone::Fixed(0));
         let job = Job { zone, digits: self.digits, fails: self.fails };
+        let cast = |array: &ArrayRef| match (self.fails, family(&self.to.kind)) {
+            (Fails::Null, Family::Nested) => job.or_null(array, &self.to),
+            _ => job.cast(array, &self.to),
+        };
         match &args.args[0] {
             ColumnarValue::Scalar(value) => {
-                let array = job.cast(&value.to_array()?, &self.to)?;
-                ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar)
+                ScalarValue::try_from_array(&cast(&value.to_array()?)?, 0).map(ColumnarValue::Scalar)
             }
-            ColumnarValue::Array(array) => job.cast(array, &self.to).map(ColumnarValue::Array),
+            ColumnarValue::Array(array) => cast(array).map(ColumnarValue::Array),
         }
     }
 }
@@ -291,39 +297,68 @@ impl Job {
         }
     }
 
+    /// NULL for each row of which a part cannot be cast. Those are found by halves, so that one costs few casts.
+    fn or_null(&self, array: &ArrayRef, to: &SqlType) -> Result<ArrayRef> {
+        let strict = Self { zone: self.zone, digits: self.digits, fails: Fails::Job };
+        match strict.cast(array, to) {
+            Err(DataFusionError::External(error)) if error.is::<SqlError>() => {}
+            done => return done,
+        }
+        if array.len() == 1 {
+            return Ok(arrow_array::new_null_array(&to.arrow(), 1));
+        }
+        let half = array.len() / 2;
+        let (first, second) = (array.slice(0, half), array.slice(half, array.len() - half));
+        let (first, second) = (self.or_null(&first, to)?, self.or_null(&second, to)?);
+        Ok(arrow_select::concat::concat(&[&first, &second])?)
+    }
+
     /// Every value, or an error that names the first that has none, if the job fails for it.
     fn judged<T>(&self, value: Option<T>, to: &SqlType, shown: impl FnOnce() -> String) -> Result<Option<T>> {
+        self.judged_with(value, || {
+            SqlError::new(format!("'{}' is no {to}", shown())).hint("TRY_CAST gives NULL where CAST fails")
+        })
+    }
+
+    fn judged_with<T>(&self, value: Option<T>, error: impl FnOnce() -> SqlError) -> Result<Option<T>> {
         match (value, self.fails) {
-            (None, Fails::Job) => Err(DataFusionError::External(Box::new(
-                SqlError::new(format!("'{}' is no {to}", shown())).hint("TRY_CAST gives NULL where CAST fails"),
-            ))),
+            (None, Fails::Job) => Err(refuse(error())),
             (value, _) => Ok(value),
         }
     }
 
     fn list(&self, array: &ArrayRef, item: &SqlType) -> Result<ArrayRef> {
-        let list = array.as_list::<i32>();
-        let values = self.cast(list.values(), item)?;
+        let list = Dense::of(array)?;
+        let values = self.cast(&list.parts[0], item)?;
         let field = Arc::new(item.field("item"));
-        Ok(Arc::new(ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned())?))
+        Ok(Arc::new(ListArray::try_new(field, list.offsets, values, list.nulls)?))
     }
 
     fn map(&self, array: &ArrayRef, to: &SqlType, parts: [&SqlType; 2]) -> Result<ArrayRef> {
-        let map = array.as_map();
+        let map = Dense::of(array)?;
         let DataType::Map(entries, sorted) = to.arrow() else {
             return Err(DataFusionError::Internal(format!("{to} is no map")));
         };
         let DataType::Struct(fields) = entries.data_type().clone() else {
             return Err(DataFusionError::Internal(format!("{to} has no entries")));
         };
-        let columns = vec![self.cast(map.keys(), parts[0])?, self.cast(map.values(), parts[1])?];
+        let columns = vec![self.cast(&map.parts[0], parts[0])?, self.cast(&map.parts[1], parts[1])?];
+        if let Some(key) = (0..columns[0].len()).find(|key| columns[0].is_null(*key)) {
+            let key = to_text(&map.parts[0].slice(key, 1), self.zone)?;
+            let error = SqlError::new(format!("'{}' is a key and would be NULL in a {to}", key.value(0)));
+            return Err(refuse(error.hint("TRY_CAST gives NULL where CAST fails")));
+        }
         let inner = StructArray::try_new(fields, columns, None)?;
-        Ok(Arc::new(MapArray::try_new(entries, map.offsets().clone(), inner, map.nulls().cloned(), sorted)?))
+        Ok(Arc::new(MapArray::try_new(entries, map.offsets, inner, map.nulls, sorted)?))
     }
 
     fn row(&self, array: &ArrayRef, fields: &[(String, SqlType)]) -> Result<ArrayRef> {
         let rows = array.as_struct();
-        let columns = rows.columns().iter().zip(fields).map(|(column, (_, of))| self.cast(column, of));
+        let columns = rows
+            .columns()
+            .iter()
+            .zip(fields)
+            .map(|(column, (_, of))| self.cast(&row::within(Arc::clone(column), rows.nulls())?, of));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let fields = fields.iter().map(|(name, of)| of.field(name)).collect();
         Ok(Arc::new(StructArray::try_new_with_length(fields, columns, rows.nulls().cloned(), rows.len())?))

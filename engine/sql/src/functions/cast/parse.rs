@@ -44,19 +44,22 @@ impl Job {
                 Arc::new(values.with_precision_and_scale(*precision, *scale)?)
             }
             Kind::Date => self.primitive::<Date32Type>(texts, to, |text| {
-                i32::try_from(calendar::parse_nanos(text)?.0.div_euclid(calendar::DAY)).ok()
+                i32::try_from(calendar::parse_day(text)?.div_euclid(calendar::DAY)).ok()
             })?,
             Kind::Time(digits) => self.primitive::<Time32MillisecondType>(texts, to, |text| {
                 Some(Instant::of_millis(calendar::parse_clock(text)?).cut(*digits).millis as i32)
             })?,
             Kind::Timestamp(digits) | Kind::TimestampLtz(digits) => {
-                let local = matches!(to.kind, Kind::TimestampLtz(_));
-                let each = |text: &str| {
-                    let (millis, nanos) = calendar::parse_nanos(text)?;
+                let (local, of) = (matches!(to.kind, Kind::TimestampLtz(_)), to.arrow());
+                let each = |text: Option<&str>| {
+                    let Some(text) = text else { return Ok(None) };
+                    let Some((millis, nanos)) = calendar::parse_nanos(text) else {
+                        return self.judged(None, to, || text.to_owned());
+                    };
                     let millis = if local { calendar::from_wall(millis, self.zone) } else { millis };
-                    Instant { millis, nanos }.cut(*digits).in_type(&to.arrow())
+                    self.in_range(Instant { millis, nanos }.cut(*digits), to, &of, || text.to_owned())
                 };
-                self.in_units(self.each(texts, to, each), to)?
+                self.in_units(texts.iter().map(each), to)?
             }
             Kind::Binary(_) | Kind::Varbinary(_) | Kind::Bytes => {
                 let mut built = BinaryViewBuilder::with_capacity(texts.len());
@@ -80,7 +83,7 @@ impl Job {
     ) -> impl Iterator<Item = Result<Option<T>>> + 'a {
         texts.iter().map(move |text| match text {
             None => Ok(None),
-            Some(text) => self.judged(parse(text.trim()), to, || text.to_owned()),
+            Some(text) => self.judged(parse(text.trim_matches(' ')), to, || text.to_owned()),
         })
     }
 
@@ -123,7 +126,7 @@ fn whole(text: &str) -> Option<i64> {
 
 /// Text that Java takes for a floating number, as Rust takes it.
 fn float(text: &str) -> Option<&str> {
-    match text.trim_start_matches(['+', '-']) {
+    match text.strip_prefix(['+', '-']).unwrap_or(text) {
         "NaN" => return Some("NaN"),
         "Infinity" => return Some(if text.starts_with('-') { "-inf" } else { "inf" }),
         _ => {}

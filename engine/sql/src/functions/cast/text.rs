@@ -1,6 +1,6 @@
 //! Values as text, as Flink writes them: TRUE, 1.0E10, 2026-01-01 10:20:30.400, [1, NULL], {a=1}, (1, x).
 
-use std::fmt::Write;
+use std::fmt::{Display, LowerExp, Write};
 use std::sync::Arc;
 
 use arrow_array::builder::StringViewBuilder;
@@ -13,6 +13,7 @@ use datafusion_common::{DataFusionError, Result};
 
 use super::Job;
 use crate::functions::calendar::{self, DAY, to_wall};
+use crate::functions::is_null;
 use crate::settings::Zone;
 use crate::types::{Kind, SqlType};
 
@@ -31,7 +32,7 @@ impl Job {
             }
             text.clear();
             let value = write(row, &mut text).then_some(());
-            match self.judged(value, &SqlType::of(to.clone()), || "bytes that are no UTF-8".to_owned())? {
+            match self.judged(value, &SqlType::of(to.clone()), || unwritten(array.data_type()).to_owned())? {
                 None => built.append_null(),
                 Some(_) => {
                     fit(&mut text, to);
@@ -40,6 +41,15 @@ impl Job {
             }
         }
         Ok(Arc::new(built.finish()))
+    }
+}
+
+/// What has no form as text.
+fn unwritten(of: &DataType) -> &'static str {
+    match of {
+        DataType::BinaryView => "bytes that are no UTF-8",
+        DataType::Timestamp(..) => "a time beyond the calendar",
+        _ => "a value with bytes that are no UTF-8, or with a time beyond the calendar",
     }
 }
 
@@ -75,7 +85,7 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             shown!(array.as_boolean(), |value, out| out.push_str(if value { "TRUE" } else { "FALSE" }))
         }
         DataType::Float32 => shown!(array.as_primitive::<Float32Type>(), |value, out| {
-            scientific(&value.to_string(), &format!("{value:e}"), value.abs().into(), out);
+            scientific(value, value.into(), out);
         }),
         DataType::Float64 => shown!(array.as_primitive::<Float64Type>(), |value, out| double(value, out)),
         DataType::Decimal128(_, scale) => {
@@ -89,6 +99,9 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
             shown!(array.as_primitive::<Time32MillisecondType>(), |value, out| {
                 let pattern = if value % 1000 == 0 { "HH:mm:ss" } else { "HH:mm:ss.SSS" };
                 let _ = calendar::format(pattern, i64::from(value), out);
+                if value % 1000 != 0 {
+                    out.truncate(out.trim_end_matches('0').len());
+                }
             })
         }
         DataType::Timestamp(unit, local) => {
@@ -156,9 +169,9 @@ pub(in crate::functions) fn written(array: &ArrayRef, zone: Zone, digits: Option
 
 /// As a part of something else, where NULL is written too.
 fn nullable(array: &ArrayRef, zone: Zone, digits: Option<u8>) -> Result<Written<'_>> {
-    let write = written(array, zone, digits)?;
+    let (write, null) = (written(array, zone, digits)?, is_null(array));
     Ok(Box::new(move |row, out| {
-        if array.is_null(row) {
+        if null(row) {
             out.push_str("NULL");
             return true;
         }
@@ -188,22 +201,25 @@ pub(in crate::functions) fn listed(
 
 /// A DOUBLE as Java writes it.
 pub(in crate::functions) fn double(value: f64, out: &mut String) {
-    scientific(&value.to_string(), &format!("{value:e}"), value.abs(), out);
+    scientific(value, value, out);
 }
 
 /// Java writes a power of ten below a thousandth and from ten million on, and always a digit behind the point.
-fn scientific(plain: &str, powered: &str, magnitude: f64, out: &mut String) {
-    if magnitude.is_nan() {
+fn scientific(value: impl Display + LowerExp, wide: f64, out: &mut String) {
+    if wide.is_nan() {
         out.push_str("NaN");
-    } else if magnitude.is_infinite() {
-        out.push_str(if plain.starts_with('-') { "-Infinity" } else { "Infinity" });
-    } else if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
-        out.push_str(plain);
-        if !plain.contains('.') {
+    } else if wide.is_infinite() {
+        out.push_str(if wide < 0.0 { "-Infinity" } else { "Infinity" });
+    } else if wide == 0.0 || (1e-3..1e7).contains(&wide.abs()) {
+        let start = out.len();
+        // Writing into a String never fails.
+        let _ = write!(out, "{value}");
+        if !out[start..].contains('.') {
             out.push_str(".0");
         }
     } else {
-        let (digits, power) = powered.split_once('e').unwrap_or((powered, "0"));
+        let powered = format!("{value:e}");
+        let (digits, power) = powered.split_once('e').unwrap_or((&powered, "0"));
         out.push_str(digits);
         if !digits.contains('.') {
             out.push_str(".0");

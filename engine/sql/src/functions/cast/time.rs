@@ -7,7 +7,8 @@ use arrow_schema::{DataType, TimeUnit};
 use datafusion_common::{DataFusionError, Result};
 
 use super::Job;
-use crate::functions::calendar::{DAY, from_wall, to_wall};
+use crate::error::SqlError;
+use crate::functions::calendar::{self, DAY, from_wall, to_wall};
 use crate::types::{Kind, SqlType};
 
 /// A time on the wall clock, or since 1970, and the nanoseconds of its last millisecond.
@@ -58,11 +59,30 @@ impl Job {
                 let of = to.arrow();
                 let each = |instant: Option<Instant>| {
                     let Some(instant) = instant else { return Ok(None) };
-                    self.judged(instant.cut(*digits).in_type(&of), to, || format!("{} ms", instant.millis))
+                    self.in_range(instant.cut(*digits), to, &of, || {
+                        let mut text = String::new();
+                        let known = calendar::format("yyyy-MM-dd HH:mm:ss", instant.millis, &mut text);
+                        known.map_or_else(|| format!("{} ms", instant.millis), |()| text)
+                    })
                 };
                 self.in_units(instants.map(each), to)?
             }
             _ => return Err(DataFusionError::Internal(format!("a time is cast to {to}"))),
+        })
+    }
+
+    /// A point in time in the units of its type, `of`.
+    pub(super) fn in_range(
+        &self,
+        instant: Instant,
+        to: &SqlType,
+        of: &DataType,
+        shown: impl FnOnce() -> String,
+    ) -> Result<Option<i64>> {
+        self.judged_with(instant.in_type(of), || {
+            SqlError::new(format!("'{}' is no {to}", shown())).hint(
+                "a TIMESTAMP of more than three digits lies in 1677-09-22 to 2262-04-10: write TIMESTAMP(3), or TRY_CAST for NULL",
+            )
         })
     }
 

@@ -4,15 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::types::{Date32Type, Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, cast::AsArray};
+use arrow_array::{ArrayRef, cast::AsArray};
 use arrow_schema::DataType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
-use super::text_of;
+use super::document::{quoted, read};
+use crate::error::SqlError;
 use crate::functions::cast::{Written, listed, to_text, written};
-use crate::functions::{Call, Definition, Result, TEXT, calendar, function};
+use crate::functions::{Call, Definition, Result, TEXT, calendar, function, is_null, never_null};
 use crate::settings::Zone;
 
 pub(super) const STRING: Definition = function(
@@ -24,12 +24,13 @@ pub(super) const STRING: Definition = function(
     |call| {
         let array = call.array(0)?;
         let write = json(&array, call.zone)?;
-        call.texts(|row, out| array.is_valid(row) && write(row, out))
+        let null = is_null(&array);
+        call.texts(|row, out| !null(row) && write(row, out))
     },
 );
 
-/// Called with what NULL does, then by entry its key, a word and its value; the word is `JSON` for text that is JSON itself.
-pub(super) const OBJECT: Definition = function(
+/// Called with what NULL does, then by entry its key, a word and its value, as [`Form`] has them.
+pub(super) const OBJECT: Definition = never_null(
     "json_object",
     |given| if given.len() % 3 == 1 { Ok((given.to_vec(), TEXT)) } else { Err("JSON_OBJECT(KEY 'a' VALUE 1, …)") },
     |call| {
@@ -56,7 +57,7 @@ pub(super) const OBJECT: Definition = function(
 );
 
 /// Called with what NULL does, then by value a word and itself.
-pub(super) const ARRAY: Definition = function(
+pub(super) const ARRAY: Definition = never_null(
     "json_array",
     |given| if given.len() % 2 == 1 { Ok((given.to_vec(), TEXT)) } else { Err("JSON_ARRAY(value, …)") },
     |call| {
@@ -65,24 +66,40 @@ pub(super) const ARRAY: Definition = function(
     },
 );
 
-/// The values of a call: which of its arguments, and whether they are JSON.
+/// What a value of a call is, by the word before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Value,
+    /// Of `JSON(…)`: text that is JSON, or blank, which is NULL.
+    Json,
+    /// Of another of these functions: text that is known to be JSON, and is put in as it is.
+    Made,
+}
+
+impl Form {
+    fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("JSON") => Self::Json,
+            Some("MADE") => Self::Made,
+            _ => Self::Value,
+        }
+    }
+}
+
+/// The values of a call.
 struct Values {
-    arrays: Vec<ArrayRef>,
-    raw: Vec<bool>,
+    arrays: Vec<(Form, ArrayRef)>,
     absent: bool,
 }
 
 impl Values {
     /// From the places of the words before them.
     fn of(call: &Call<'_>, words: impl Iterator<Item = usize>) -> Result<Self> {
-        let (mut arrays, mut raw) = (Vec::new(), Vec::new());
-        for word in words {
-            let is_json = call.text(word)?.one() == Some("JSON");
-            let array = call.array(word + 1)?;
-            raw.push(is_json);
-            arrays.push(if is_json { Arc::new(to_text(&array, call.zone)?) } else { array });
-        }
-        Ok(Self { arrays, raw, absent: call.text(0)?.one() == Some("ABSENT") })
+        let arrays = words.map(|word| {
+            let (form, array) = (Form::of(call.text(word)?.one()), call.array(word + 1)?);
+            Ok((form, if form == Form::Value { array } else { Arc::new(to_text(&array, call.zone)?) }))
+        });
+        Ok(Self { arrays: arrays.collect::<Result<_>>()?, absent: call.text(0)?.one() == Some("ABSENT") })
     }
 
     fn build(
@@ -91,25 +108,16 @@ impl Values {
         around: [char; 2],
         mut each: impl FnMut(usize, Vec<(usize, &str)>) -> Vec<String>,
     ) -> Result<ArrayRef> {
-        let write = self.arrays.iter().map(|array| json(array, call.zone)).collect::<Result<Vec<_>>>()?;
-        let mut wrong = None;
-        let built = call.texts(|row, out| {
+        let write = self.arrays.iter().map(|(form, array)| entry(*form, array, call.zone));
+        let write = write.collect::<Result<Vec<_>>>()?;
+        call.texts_or_fail(|row, out| {
             let mut shown: Vec<(usize, String)> = Vec::with_capacity(write.len());
-            for (at, (array, write)) in self.arrays.iter().zip(&write).enumerate() {
+            for (at, write) in write.iter().enumerate() {
                 let mut text = String::new();
-                if array.is_valid(row) && self.raw[at] {
-                    let given = array.as_string_view().value(row);
-                    match serde_json::from_str::<Value>(given) {
-                        Ok(value) => text = text_of(&value),
-                        Err(_) => {
-                            wrong.get_or_insert_with(|| given.to_owned());
-                        }
+                if !write(row, &mut text)? {
+                    if self.absent {
+                        continue;
                     }
-                } else if array.is_valid(row) {
-                    write(row, &mut text);
-                } else if self.absent {
-                    continue;
-                } else {
                     text.push_str("null");
                 }
                 shown.push((at, text));
@@ -118,18 +126,51 @@ impl Values {
             let shown = shown.iter().map(|(at, text)| (*at, text.as_str())).collect();
             out.push_str(&each(row, shown).join(","));
             out.push(around[1]);
-            true
-        });
-        super::judged(built, wrong.map(|given| format!("{given} is no JSON")))
+            Ok(true)
+        })
     }
+}
+
+/// Writes the value of a row; whether there is one.
+type Entry<'a> = Box<dyn Fn(usize, &mut String) -> std::result::Result<bool, SqlError> + 'a>;
+
+fn entry(form: Form, array: &ArrayRef, zone: Zone) -> Result<Entry<'_>> {
+    let null = is_null(array);
+    Ok(match form {
+        Form::Value => {
+            let write = json(array, zone)?;
+            Box::new(move |row, out| Ok(!null(row) && write(row, out)))
+        }
+        Form::Made => Box::new(move |row, out| {
+            let made = !null(row);
+            if made {
+                out.push_str(array.as_string_view().value(row));
+            }
+            Ok(made)
+        }),
+        Form::Json => Box::new(move |row, out| {
+            if null(row) {
+                return Ok(false);
+            }
+            let given = array.as_string_view().value(row);
+            match read(given) {
+                Some(value) => {
+                    value.write(out);
+                    Ok(true)
+                }
+                None if given.trim().is_empty() => Ok(false),
+                None => Err(SqlError::new(format!("{given} is no JSON"))),
+            }
+        }),
+    })
 }
 
 /// How the values of an array are written as JSON; NULL only within others.
 fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
     let nullable = |array| -> Result<Written<'_>> {
-        let write = json(array, zone)?;
+        let (write, null) = (json(array, zone)?, is_null(array));
         Ok(Box::new(move |row, out| {
-            if array.is_null(row) {
+            if null(row) {
                 out.push_str("null");
                 return true;
             }
@@ -148,13 +189,14 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
             let values = array.as_boolean();
             Box::new(|row, out| write!(out, "{}", values.value(row)).is_ok())
         }
+        // What is no number of JSON goes into quotes, as text does.
         DataType::Float32 => {
-            let values = array.as_primitive::<Float32Type>();
-            Box::new(|row, out| write!(out, "{:?}", values.value(row)).is_ok())
+            let (write, values) = (written(array, zone, None)?, array.as_primitive::<Float32Type>());
+            Box::new(move |row, out| number(values.value(row).is_finite(), row, out, &write))
         }
         DataType::Float64 => {
-            let values = array.as_primitive::<Float64Type>();
-            Box::new(|row, out| write!(out, "{:?}", values.value(row)).is_ok())
+            let (write, values) = (written(array, zone, None)?, array.as_primitive::<Float64Type>());
+            Box::new(move |row, out| number(values.value(row).is_finite(), row, out, &write))
         }
         DataType::Date32 => {
             let values = array.as_primitive::<Date32Type>();
@@ -166,7 +208,8 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
             })
         }
         DataType::Timestamp(_, local) => {
-            let (write, local) = (written(array, Zone::Fixed(0), None)?, local.is_some());
+            // With no more digits of a second than there are.
+            let (write, local) = (written(array, Zone::Fixed(0), Some(0))?, local.is_some());
             Box::new(move |row, out| {
                 let mut text = String::new();
                 let known = write(row, &mut text);
@@ -241,7 +284,37 @@ fn json(array: &ArrayRef, zone: Zone) -> Result<Written<'_>> {
     })
 }
 
-/// Text in quotes, with what JSON wants escaped.
-pub(super) fn quoted(text: &str, out: &mut String) {
-    out.push_str(&Value::from(text).to_string());
+fn number(finite: bool, row: usize, out: &mut String, write: &Written<'_>) -> bool {
+    if finite {
+        return write(row, out);
+    }
+    out.push('"');
+    let known = write(row, out);
+    out.push('"');
+    known
+}
+
+/// Text in quotes as JSON_QUOTE has it: in ASCII, with an escaped slash.
+pub(super) fn escaped(text: &str, out: &mut String) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '/' => out.push_str("\\/"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\0'..='\u{7f}' => out.push(letter),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    // Writing into a String never fails.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
 }

@@ -1,7 +1,6 @@
 //! Paths: `$`, `.name`, `['name']`, `[index]`, from the end if it is negative, `[*]` and `.*`, with `lax` or `strict` before them.
 
-use serde_json::Value;
-
+use super::document::{Json, Step, part, read};
 use crate::error::SqlError;
 
 /// A path.
@@ -12,12 +11,17 @@ pub(super) struct Path {
     steps: Vec<Step>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Name(String),
-    Index(i64),
-    All,
+/// What is at a path.
+pub(super) enum Found<'a> {
+    /// Nothing, or JSON's null.
+    Nothing,
+    One(Json<'a>),
+    /// What a path to all of something leads to, be it none.
+    Many(Vec<Json<'a>>),
 }
+
+/// Signs that make more than a name of it: calls, filters, lists of names, quotes.
+const NO_NAME: &[char] = &['(', ')', '\'', '"', '*', '?', '@', ','];
 
 /// Whether a constant is a path.
 pub(in crate::functions) fn check(path: &str) -> Result<(), SqlError> {
@@ -29,22 +33,32 @@ pub(super) fn no_path(path: &str) -> SqlError {
         .hint("write '$.name', '$.list[0].name', '$.list[*]' or '$[''a b'']'")
 }
 
-/// The values at a path; an error if a strict one leads nowhere, or the document is none.
-pub(super) fn found_in<'a>(document: Option<&'a Value>, path: &Path) -> Result<Vec<&'a Value>, ()> {
-    let mut found: Vec<&Value> = document.into_iter().collect();
-    for step in &path.steps {
-        found = found.into_iter().flat_map(|value| step.from(value)).collect();
-    }
-    if path.definite() {
-        // JSON's null counts as nothing that is there.
-        found.retain(|value| !value.is_null());
-        if found.is_empty() && !path.lax {
-            return Err(());
+/// What is at a path of a text; an error if a strict one leads nowhere, or the text is no JSON.
+pub(super) fn found_in<'a>(text: &'a str, path: &Path) -> Result<Found<'a>, ()> {
+    let nothing = if path.lax { Ok(Found::Nothing) } else { Err(()) };
+    let definite = path.steps.iter().position(|step| *step == Step::All).unwrap_or(path.steps.len());
+    let (before, after) = path.steps.split_at(definite);
+    let found = if before.iter().all(Step::goes_forward) {
+        match part(text, before) {
+            None => return nothing,
+            Some(found) => found,
         }
-    } else if document.is_none() && !path.lax {
-        return Err(());
+    } else {
+        let Some(document) = read(text) else { return nothing };
+        before.iter().try_fold(document, |value, step| step.from(value).pop())
+    };
+    match found {
+        None if after.is_empty() => nothing,
+        None if path.lax => Ok(Found::Many(Vec::new())),
+        None => Err(()),
+        Some(Json::Null) if after.is_empty() => Ok(Found::Nothing),
+        Some(value) if after.is_empty() => Ok(Found::One(value)),
+        Some(value) => {
+            let each =
+                |values: Vec<Json<'a>>, step: &Step| values.into_iter().flat_map(|value| step.from(value)).collect();
+            Ok(Found::Many(after.iter().fold(vec![value], each)))
+        }
     }
-    Ok(found)
 }
 
 impl Path {
@@ -79,30 +93,31 @@ impl Path {
             match &after[..end] {
                 "" => return None,
                 "*" => steps.push(Step::All),
+                name if name.contains(NO_NAME) || name.contains(char::is_whitespace) => return None,
                 name => steps.push(Step::Name(name.to_owned())),
             }
             rest = &after[end..];
         }
         Some(Self { lax, steps })
     }
-
-    /// Whether it leads to one value at most.
-    pub(super) fn definite(&self) -> bool {
-        !self.steps.contains(&Step::All)
-    }
 }
 
 impl Step {
-    fn from<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
+    fn from<'a>(&self, value: Json<'a>) -> Vec<Json<'a>> {
         match (self, value) {
-            (Self::Name(name), Value::Object(entries)) => entries.get(name).into_iter().collect(),
-            (Self::Index(index), Value::Array(items)) => {
-                let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-                let index = if *index < 0 { length + index } else { *index };
-                usize::try_from(index).ok().and_then(|index| items.get(index)).into_iter().collect()
+            (Self::Name(wanted), Json::Object(members)) => {
+                members.into_iter().find(|(name, _)| name == wanted).map(|(_, value)| value).into_iter().collect()
             }
-            (Self::All, Value::Array(items)) => items.iter().collect(),
-            (Self::All, Value::Object(entries)) => entries.values().collect(),
+            (Self::Index(index), Json::Array(mut items)) => {
+                let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
+                let index = if *index < 0 { length.saturating_add(*index) } else { *index };
+                match usize::try_from(index) {
+                    Ok(index) if index < items.len() => vec![items.swap_remove(index)],
+                    _ => Vec::new(),
+                }
+            }
+            (Self::All, Json::Array(items)) => items,
+            (Self::All, Json::Object(members)) => members.into_iter().map(|(_, value)| value).collect(),
             _ => Vec::new(),
         }
     }

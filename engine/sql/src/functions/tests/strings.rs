@@ -1,0 +1,72 @@
+//! Strings at their edges: before the start, past what fits, patterns' signs in what replaces.
+
+use super::check;
+
+#[test]
+fn what_replaces_is_taken_as_it_is() {
+    check(&[
+        ("REGEXP_REPLACE('USD 5', 'USD ', '$US')", "$US5 STRING"),
+        ("REGEXP_REPLACE('abc', '(b)', '[$1]')", "a[$1]c STRING"),
+    ]);
+}
+
+#[test]
+fn base64_needs_no_signs_at_its_end() {
+    check(&[
+        ("FROM_BASE64('aGVsbG8')", "hello STRING"),
+        ("FROM_BASE64('aGVsbG9=')", "hello STRING"),
+        ("FROM_BASE64('aGVsbG8gd29ybGQ=')", "hello world STRING"),
+    ]);
+}
+
+#[test]
+fn long_texts_are_whole_or_refused() {
+    check(&[
+        ("CHAR_LENGTH(REPEAT('a', 2000000))", "2000000 INT"),
+        ("REPEAT('a', -1)", " STRING"),
+        ("CHAR_LENGTH(LPAD('a', 2000000, 'x'))", "2000000 INT"),
+        ("CHAR_LENGTH(RPAD('ä', 2000000, 'ß'))", "2000000 INT"),
+        ("LPAD('abc', 2, '')", "NULL STRING"),
+        ("LPAD('abc', -1, 'x')", "NULL STRING"),
+        (
+            "REPEAT('a', 2000000000)",
+            "repeat(Utf8View(\"a\"), Int32(2000000000)) has no value: REPEAT makes a string of 2000000000 bytes\n  hint: the longest that is made has 67108864",
+        ),
+        (
+            "REPEAT(REPEAT('a', 1000000), 1000000)",
+            "repeat(repeat(Utf8View(\"a\"), Int32(1000000)), Int32(1000000)) has no value: REPEAT makes a string of 1000000000000 bytes\n  hint: the longest that is made has 67108864",
+        ),
+        (
+            "LPAD('a', 2000000000, 'x')",
+            "lpad(Utf8View(\"a\"), Int32(2000000000), Utf8View(\"x\")) has no value: LPAD and RPAD make a string of 2000000000 bytes\n  hint: the longest that is made has 67108864",
+        ),
+    ]);
+}
+
+#[test]
+fn what_begins_before_the_start_is_nothing() {
+    check(&[
+        ("SUBSTRING('abc', -5, 3)", " STRING"),
+        ("SUBSTRING('abc', -5)", " STRING"),
+        ("SUBSTRING('abc', -3, 2)", "ab STRING"),
+        ("SUBSTRING('abc', 0, 2)", "ab STRING"),
+        ("SUBSTRING('abc', 9)", " STRING"),
+        ("OVERLAY('hello' PLACING 'X' FROM 2 FOR 0)", "hX STRING"),
+        ("OVERLAY('hello' PLACING 'X' FROM 2 FOR 2)", "hXlo STRING"),
+    ]);
+}
+
+#[test]
+fn constants_that_are_no_patterns_are_refused_before_a_job_begins() {
+    const NO_TIME: &str = "'YYYY' is no pattern of a time\n  hint: write letters such as yyyy-MM-dd HH:mm:ss.SSS";
+    const NO_REGEX: &str = "'(' is no regular expression that can be used\n  hint: error: unclosed group";
+    check(&[
+        ("FROM_UNIXTIME(0, 'YYYY')", NO_TIME),
+        ("TO_TIMESTAMP('2026', 'YYYY')", NO_TIME),
+        ("TO_DATE('2026', 'YYYY')", NO_TIME),
+        ("UNIX_TIMESTAMP('2026', 'YYYY')", NO_TIME),
+        ("TO_DATE('2026-02-03', 'yyyy-MM-dd')", "2026-02-03 DATE"),
+        ("REGEXP_COUNT('a', '(')", NO_REGEX),
+        ("STR_TO_MAP('a', ',', '(')", NO_REGEX),
+    ]);
+}
