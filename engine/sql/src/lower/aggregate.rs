@@ -280,6 +280,9 @@ impl Lowering<'_> {
                 keys.dedup();
                 reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
             }
+                // A row that a filter turns away is in its session nevertheless, but for one that turns away all rows of a key.
+                let of_key = |expr: &Expr| slots_of(expr).iter().all(|slot| keys.contains(slot));
+                reads |= !stream.filters.iter().all(of_key);
             if let Window::Hop { size, slide, .. } = found.window
                 && size % slide != 0
             {
