@@ -238,7 +238,6 @@ impl Lowering<'_> {
         }
         let traits = self.traits(stream);
         let of = |group: &Expr| slot_of(group).and_then(|slot| traits.get(slot)?.window);
-        let bounds: Vec<Option<WindowProperty>> =
         let windows: Vec<Option<WindowColumn>> = groups.iter().map(of).collect();
         // Bounds that are not both grouped by are plain columns, and so are those of a second window.
         let has = |wanted: WindowColumn| windows.contains(&Some(wanted));
@@ -252,14 +251,15 @@ impl Lowering<'_> {
                     .all(|(before, group)| *before != Some(of) || *group == groups[index]))
             .then_some(of.property)
         };
+        let bounds: Vec<Option<WindowProperty>> =
             windows.iter().enumerate().map(|(index, window)| first(index, (*window)?)).collect();
         if (0..groups.len()).any(|index| bounds[index].is_some() && !in_all(index)) {
             // A set without the window is one of all windows: bounds are plain columns.
             return Ok(None);
         }
         // A filter, a key or an argument that reads a bound needs rows that have it.
-        if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
         let mut by_wall = false;
+        if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
             let width = input.projection.len();
             let session = matches!(found.window, Window::Session { .. });
             let local = self.is_local(*order, self.output_schema(input)?.field(*time).data_type());
@@ -280,11 +280,11 @@ impl Lowering<'_> {
                 by.dedup();
                 keys.sort_unstable();
                 keys.dedup();
-                reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
-            }
                 // A row that a filter turns away is in its session nevertheless, but for one that turns away all rows of a key.
                 let of_key = |expr: &Expr| slots_of(expr).iter().all(|slot| keys.contains(slot));
                 reads |= !stream.filters.iter().all(of_key);
+                reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
+            }
             if let Window::Hop { size, slide, .. } = found.window
                 && size % slide != 0
             {
@@ -309,9 +309,9 @@ impl Lowering<'_> {
                 let base = Base::Node(self.windows(&stream.base, true)?);
                 *stream = Stream { base, ..stream.clone() };
             }
-        }
             *stream = self.settled(stream.clone())?;
             by_wall = local;
+        }
         let place = |wanted| {
             groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
         };
@@ -431,7 +431,12 @@ impl Lowering<'_> {
             inputs: vec![Input { node: input, exchange }],
             schema,
             changes: Changes::INSERTS,
-            upsert_keys: vec![upsert],
+            // A window that ends by the clock may have a second row.
+            upsert_keys: if matches!(time, WindowTime::Windowed { by_clock: true, .. }) {
+                Vec::new()
+            } else {
+                vec![upsert]
+            },
             traits,
             state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
         };
@@ -461,11 +466,6 @@ impl Lowering<'_> {
         Ok(Stream { projection, names, aliases, ..self.read(node) })
     }
 
-    fn time_type(&self, grouped: &Grouped, fields: &[Arc<Field>]) -> DataType {
-        let place = grouped.bounds.iter().position(|bound| *bound == Some(WindowProperty::Time));
-        if let Some(index) = place {
-            return fields[index].data_type().clone();
-        }
     /// Whether rows come out of an interval join, at once or by way of others. What else the job does is not asked.
     fn joins_intervals(&self, base: &Base) -> bool {
         let mut nodes = match base {
@@ -485,6 +485,11 @@ impl Lowering<'_> {
         false
     }
 
+    fn time_type(&self, grouped: &Grouped, fields: &[Arc<Field>]) -> DataType {
+        let place = grouped.bounds.iter().position(|bound| *bound == Some(WindowProperty::Time));
+        if let Some(index) = place {
+            return fields[index].data_type().clone();
+        }
         if let Some(DataType::Struct(parts)) = grouped.legacy.map(|index| fields[index].data_type())
             && let Some(part) = parts.iter().find(|part| part.name() == "window_time")
         {
