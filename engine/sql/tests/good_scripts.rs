@@ -249,6 +249,11 @@ fn arrays_sets_and_values_of_subqueries() {
         "SELECT auction FROM bid EXCEPT ALL SELECT id FROM auction",
         &["Repeat(times=[unnested]) [I,D]", "GroupAggregate(groupBy=[", "Union(all)"],
     );
+    // Columns of one name are told apart, and all are shown as people read them.
+    let plan = shown(
+        "SELECT a.auction, b.auction FROM bid AS a JOIN bid AS b ON a.price = b.price INTERSECT ALL SELECT id, seller FROM auction",
+    );
+    assert!(plan.contains("GroupAggregate(groupBy=[auction, auction'], ") && !plan.contains('\u{1}'), "{plan}");
     plans("SELECT a.price FROM bid AS a, bid AS b", &["Join(type=Inner, on=[]", "Exchange(single)"]);
     plans(
         "SELECT auction FROM bid WHERE price = (SELECT MAX(price) FROM bid)",
@@ -305,11 +310,6 @@ fn update_before_is_sent_only_where_it_is_needed() {
         &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UA]"],
     );
     plans(&sink(""), &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UB,UA]"]);
-}
-
-#[test]
-fn several_sinks_share_what_they_have_in_common() {
-    let plan = shown(
     let into = |query: &str| {
         format!(
             "CREATE TABLE out (k BIGINT, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'print'); INSERT INTO out {query}"
@@ -342,6 +342,11 @@ fn several_sinks_share_what_they_have_in_common() {
             &["GroupAggregate(groupBy=[auction], select=[MAX(price)]) [I,UB,UA]"],
         );
     }
+}
+
+#[test]
+fn several_sinks_share_what_they_have_in_common() {
+    let plan = shown(
         "EXECUTE STATEMENT SET BEGIN INSERT INTO sink SELECT auction, price FROM bid; \
          INSERT INTO files SELECT auction, price FROM bid WHERE price > 1; END",
     );
