@@ -1,5 +1,6 @@
 //! GROUP BY: over keys with updates, over windows once they are complete, over grouping sets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
@@ -9,7 +10,7 @@ use yeoul_relational::{
     AggregateCall, AggregateFunction, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty, WindowTime,
 };
 
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, Operator, State, WindowColumn};
 use super::grouping::Sets;
 use super::stream::{Base, Stream, bind, slots_of, substitute, window_traits};
 use super::{Lowering, kept};
@@ -237,19 +238,27 @@ impl Lowering<'_> {
         }
         let traits = self.traits(stream);
         let of = |group: &Expr| slot_of(group).and_then(|slot| traits.get(slot)?.window);
+        let windows: Vec<Option<WindowColumn>> = groups.iter().map(of).collect();
+        // Bounds that are not both grouped by are plain columns, and so are those of a second window.
+        let has = |wanted: WindowColumn| windows.contains(&Some(wanted));
+        let both = |of: &&WindowColumn| has(of.bound(WindowProperty::Start)) && has(of.bound(WindowProperty::End));
+        let Some(found) = windows.iter().flatten().find(both).copied() else { return Ok(None) };
+        let first = |index: usize, of: WindowColumn| {
+            (of == found.bound(of.property)
+                && windows[..index]
+                    .iter()
+                    .zip(groups)
+                    .all(|(before, group)| *before != Some(of) || *group == groups[index]))
+            .then_some(of.property)
+        };
         let bounds: Vec<Option<WindowProperty>> =
-            groups.iter().map(|group| of(group).map(|window| window.property)).collect();
+            windows.iter().enumerate().map(|(index, window)| first(index, (*window)?)).collect();
         if (0..groups.len()).any(|index| bounds[index].is_some() && !in_all(index)) {
             // A set without the window is one of all windows: bounds are plain columns.
             return Ok(None);
         }
-        let has = |wanted| bounds.contains(&Some(wanted));
-        if !has(WindowProperty::Start) || !has(WindowProperty::End) {
-            // Bounds that are not both grouped by are plain columns.
-            return Ok(None);
-        }
-        let Some(found) = groups.iter().find_map(of) else { return Ok(None) };
         // A filter, a key or an argument that reads a bound needs rows that have it.
+        let mut by_wall = false;
         if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
             let width = input.projection.len();
             let session = matches!(found.window, Window::Session { .. });
@@ -271,6 +280,9 @@ impl Lowering<'_> {
                 by.dedup();
                 keys.sort_unstable();
                 keys.dedup();
+                // A row that a filter turns away is in its session nevertheless, but for one that turns away all rows of a key.
+                let of_key = |expr: &Expr| slots_of(expr).iter().all(|slot| keys.contains(slot));
+                reads |= !stream.filters.iter().all(of_key);
                 reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
             }
             if let Window::Hop { size, slide, .. } = found.window
@@ -292,17 +304,20 @@ impl Lowering<'_> {
                     local,
                 }));
             }
-            *stream = self.settled(stream.clone())?;
             if local {
-                return Ok(None);
+                // Their windows end by the zone's clock, until the aggregate has them.
+                let base = Base::Node(self.windows(&stream.base, true)?);
+                *stream = Stream { base, ..stream.clone() };
             }
+            *stream = self.settled(stream.clone())?;
+            by_wall = local;
         }
         let place = |wanted| {
             groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
         };
         let attached = place(WindowProperty::Start).zip(place(WindowProperty::End));
         let (window, order) = (found.window, found.order);
-        Ok(Some(Grouped { window, order, bounds, attached, legacy: None, time: None, local: false }))
+        Ok(Some(Grouped { window, order, bounds, attached, legacy: None, time: None, local: by_wall }))
     }
 
     fn window_aggregate(
@@ -329,7 +344,7 @@ impl Lowering<'_> {
         // The window's own columns are added by the aggregate: below it there are rows without windows.
         let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
         // Joined rows have two event times: the one that is meant is a column.
-        let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
+        let joins = self.joins_intervals(&stream.base);
         let (stream, late) = match stream.base {
             Base::Windowed { input, time: column, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
                 if joins && time == WindowTime::RowTime {
@@ -365,7 +380,8 @@ impl Lowering<'_> {
             input = self.expand(input, keys, sets, &fields[keys.len()]);
             key_columns.push(self.plan.nodes[input].schema.fields().len() - 1);
         }
-        if grouped.local {
+        // Rows that have their bounds have had them by that clock.
+        if grouped.local && grouped.attached.is_none() {
             let from = if let WindowTime::Column(column) = time { Some(column) } else { None };
             input = self.by_wall(input, from);
             time = WindowTime::RowTime;
@@ -415,7 +431,12 @@ impl Lowering<'_> {
             inputs: vec![Input { node: input, exchange }],
             schema,
             changes: Changes::INSERTS,
-            upsert_keys: vec![upsert],
+            // A window that ends by the clock may have a second row.
+            upsert_keys: if matches!(time, WindowTime::Windowed { by_clock: true, .. }) {
+                Vec::new()
+            } else {
+                vec![upsert]
+            },
             traits,
             state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
         };
@@ -443,6 +464,25 @@ impl Lowering<'_> {
         projection.extend((plain.len()..first).map(slot));
         let names = fields.iter().map(|field| field.name().clone()).collect();
         Ok(Stream { projection, names, aliases, ..self.read(node) })
+    }
+
+    /// Whether rows come out of an interval join, at once or by way of others. What else the job does is not asked.
+    fn joins_intervals(&self, base: &Base) -> bool {
+        let mut nodes = match base {
+            Base::Node(node) | Base::Table { node, .. } | Base::Ranked { input: node, .. } => vec![*node],
+            Base::Windowed { input, .. } => return self.joins_intervals(&input.base),
+            Base::Unnested(of) => return self.joins_intervals(&of.input.base),
+        };
+        let mut seen = BTreeSet::new();
+        while let Some(node) = nodes.pop() {
+            if matches!(self.plan.nodes[node].operator, Operator::IntervalJoin(_)) {
+                return true;
+            }
+            if seen.insert(node) {
+                nodes.extend(self.plan.nodes[node].inputs.iter().map(|input| input.node));
+            }
+        }
+        false
     }
 
     fn time_type(&self, grouped: &Grouped, fields: &[Arc<Field>]) -> DataType {

@@ -128,6 +128,13 @@ pub struct WindowColumn {
     pub property: spec::WindowProperty,
 }
 
+impl WindowColumn {
+    /// A bound of the same window.
+    pub(super) fn bound(self, property: spec::WindowProperty) -> Self {
+        Self { property, ..self }
+    }
+}
+
 /// What an operator keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -174,6 +181,7 @@ pub enum Operator {
     SortLimit(spec::SortLimit),
     TemporalSort(spec::TemporalSort),
     Unnest(spec::Unnest),
+    Repeat(spec::Repeat),
     MatchRecognize(spec::MatchRecognize),
     /// The late rows of its input's operator: the columns of their table among those of that operator's input.
     Late(spec::Calc),
@@ -280,6 +288,7 @@ impl Operator {
             Self::SortLimit(_) => "SortLimit",
             Self::TemporalSort(_) => "TemporalSort",
             Self::Unnest(_) => "Unnest",
+            Self::Repeat(_) => "Repeat",
             Self::MatchRecognize(_) => "Match",
             Self::Late(_) => "LateRows",
             Self::Errors(_) => "MalformedRecords",

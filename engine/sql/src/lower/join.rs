@@ -9,7 +9,7 @@ use yeoul_relational::Expression;
 use yeoul_relational::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniqueness, WindowJoin, WindowProperty};
 
 use super::aggregate::column;
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::stream::{Stream, bind};
 use super::{Lowering, bounds, join_kind, kept};
 use crate::error::{Result, SqlError};
@@ -249,9 +249,26 @@ impl Lowering<'_> {
     }
 
     fn both_traits(&self, sides: &Sides, kind: JoinKind, times: bool) -> Vec<ColumnTrait> {
-        let mut traits = self.plan.nodes[sides.left].traits.clone();
+        // Where there is no row there is no time and no window: what may be missing is a column like any other.
+        let of_side = |node: NodeId, may_be_missing: bool| {
+            let mut traits = self.plan.nodes[node].traits.clone();
+            for of in traits.iter_mut().filter(|_| may_be_missing) {
+                *of = ColumnTrait { time: of.time.filter(|time| *time == TimeOrder::ProcTime), window: None };
+            }
+            traits
+        };
+        let mut traits = of_side(sides.left, matches!(kind, JoinKind::Right | JoinKind::Full));
         if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-            traits.extend(self.plan.nodes[sides.right].traits.iter().copied());
+            let mut right = of_side(sides.right, matches!(kind, JoinKind::Left | JoinKind::Full));
+            if times {
+                // Windows of one form on both sides are two windows here.
+                let form = |of: WindowColumn| (of.window, of.order);
+                let known: Vec<_> = traits.iter().filter_map(|of| of.window.map(form)).collect();
+                for of in &mut right {
+                    of.window = of.window.filter(|window| !known.contains(&form(*window)));
+                }
+            }
+            traits.extend(right);
         }
         if !times {
             for of in &mut traits {
@@ -361,17 +378,10 @@ fn upsert_keys(
 
 /// The windows' ends, if the keys hold both bounds of the same windows.
 fn window_ends(left: &[ColumnTrait], right: &[ColumnTrait], sides: &Sides) -> Option<(usize, usize)> {
-    let (mut start, mut end) = (false, None);
-    for (on_left, on_right) in sides.left_keys.iter().zip(&sides.right_keys) {
-        let (Some(left), Some(right)) = (left[*on_left].window, right[*on_right].window) else { continue };
-        if left.window != right.window || left.order != right.order || left.property != right.property {
-            continue;
-        }
-        match left.property {
-            WindowProperty::Start => start = true,
-            WindowProperty::End => end = Some((*on_left, *on_right)),
-            WindowProperty::Time => {}
-        }
-    }
-    end.filter(|_| start)
+    let keys = || sides.left_keys.iter().copied().zip(sides.right_keys.iter().copied());
+    let same =
+        |(on_left, on_right): (usize, usize)| left[on_left].window.filter(|of| right[on_right].window == Some(*of));
+    let has = |wanted: WindowColumn| keys().any(|key| same(key) == Some(wanted));
+    let is_end = |of: WindowColumn| of.property == WindowProperty::End && has(of.bound(WindowProperty::Start));
+    keys().find(|key| same(*key).is_some_and(is_end))
 }
