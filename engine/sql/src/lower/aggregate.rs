@@ -9,7 +9,7 @@ use yeoul_relational::{
     AggregateCall, AggregateFunction, GroupAggregate, TimeOrder, Window, WindowAggregate, WindowProperty, WindowTime,
 };
 
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, Operator, State, WindowColumn};
 use super::grouping::Sets;
 use super::stream::{Base, Stream, bind, slots_of, substitute, window_traits};
 use super::{Lowering, kept};
@@ -237,18 +237,25 @@ impl Lowering<'_> {
         }
         let traits = self.traits(stream);
         let of = |group: &Expr| slot_of(group).and_then(|slot| traits.get(slot)?.window);
+        let windows: Vec<Option<WindowColumn>> = groups.iter().map(of).collect();
+        // Bounds that are not both grouped by are plain columns, and so are those of a second window.
+        let has = |wanted: WindowColumn| windows.contains(&Some(wanted));
+        let both = |of: &&WindowColumn| has(of.bound(WindowProperty::Start)) && has(of.bound(WindowProperty::End));
+        let Some(found) = windows.iter().flatten().find(both).copied() else { return Ok(None) };
+        let first = |index: usize, of: WindowColumn| {
+            (of == found.bound(of.property)
+                && windows[..index]
+                    .iter()
+                    .zip(groups)
+                    .all(|(before, group)| *before != Some(of) || *group == groups[index]))
+            .then_some(of.property)
+        };
         let bounds: Vec<Option<WindowProperty>> =
-            groups.iter().map(|group| of(group).map(|window| window.property)).collect();
+            windows.iter().enumerate().map(|(index, window)| first(index, (*window)?)).collect();
         if (0..groups.len()).any(|index| bounds[index].is_some() && !in_all(index)) {
             // A set without the window is one of all windows: bounds are plain columns.
             return Ok(None);
         }
-        let has = |wanted| bounds.contains(&Some(wanted));
-        if !has(WindowProperty::Start) || !has(WindowProperty::End) {
-            // Bounds that are not both grouped by are plain columns.
-            return Ok(None);
-        }
-        let Some(found) = groups.iter().find_map(of) else { return Ok(None) };
         // A filter, a key or an argument that reads a bound needs rows that have it.
         if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
             let width = input.projection.len();

@@ -128,6 +128,13 @@ pub struct WindowColumn {
     pub property: spec::WindowProperty,
 }
 
+impl WindowColumn {
+    /// A bound of the same window.
+    pub(super) fn bound(self, property: spec::WindowProperty) -> Self {
+        Self { property, ..self }
+    }
+}
+
 /// What an operator keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {

@@ -9,7 +9,7 @@ use yeoul_relational::Expression;
 use yeoul_relational::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniqueness, WindowJoin, WindowProperty};
 
 use super::aggregate::column;
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::stream::{Stream, bind};
 use super::{Lowering, bounds, join_kind, kept};
 use crate::error::{Result, SqlError};
@@ -361,17 +361,10 @@ fn upsert_keys(
 
 /// The windows' ends, if the keys hold both bounds of the same windows.
 fn window_ends(left: &[ColumnTrait], right: &[ColumnTrait], sides: &Sides) -> Option<(usize, usize)> {
-    let (mut start, mut end) = (false, None);
-    for (on_left, on_right) in sides.left_keys.iter().zip(&sides.right_keys) {
-        let (Some(left), Some(right)) = (left[*on_left].window, right[*on_right].window) else { continue };
-        if left.window != right.window || left.order != right.order || left.property != right.property {
-            continue;
-        }
-        match left.property {
-            WindowProperty::Start => start = true,
-            WindowProperty::End => end = Some((*on_left, *on_right)),
-            WindowProperty::Time => {}
-        }
-    }
-    end.filter(|_| start)
+    let keys = || sides.left_keys.iter().copied().zip(sides.right_keys.iter().copied());
+    let same =
+        |(on_left, on_right): (usize, usize)| left[on_left].window.filter(|of| right[on_right].window == Some(*of));
+    let has = |wanted: WindowColumn| keys().any(|key| same(key) == Some(wanted));
+    let is_end = |of: WindowColumn| of.property == WindowProperty::End && has(of.bound(WindowProperty::Start));
+    keys().find(|key| same(*key).is_some_and(is_end))
 }

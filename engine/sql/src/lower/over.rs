@@ -14,7 +14,7 @@ use yeoul_relational::{
 };
 
 use super::aggregate::{column, list, unaliased};
-use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State};
+use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::stream::{Base, Stream, bind, slots_of, substitute};
 use super::{Lowering, kept};
 use crate::error::{Result, SqlError};
@@ -339,12 +339,11 @@ fn monotonic(of: &Node, order: &[SortKey]) -> bool {
         })
 }
 
-/// The window's end, if the partition holds both bounds of a window.
+/// The window's end, if the partition holds both bounds of one window.
 fn window_end(traits: &[ColumnTrait], partition: &[usize]) -> Option<usize> {
-    let has = |wanted: WindowProperty| {
-        partition.iter().copied().find(|column| traits[*column].window.is_some_and(|window| window.property == wanted))
-    };
-    has(WindowProperty::End).filter(|_| has(WindowProperty::Start).is_some())
+    let has = |wanted: WindowColumn| partition.iter().any(|column| traits[*column].window == Some(wanted));
+    let is_end = |of: WindowColumn| of.property == WindowProperty::End && has(of.bound(WindowProperty::Start));
+    partition.iter().copied().find(|column| traits[*column].window.is_some_and(is_end))
 }
 
 /// The numbers that a filter keeps, if it compares the number with a constant.

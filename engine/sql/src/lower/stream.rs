@@ -224,9 +224,9 @@ impl Lowering<'_> {
                 (0..table.columns.len()).map(|column| super::scan::time_of(table, column)).collect()
             }
             Base::Windowed { input, window, order, .. } => {
-                // The rows' own times are behind the window's now: the window's time is the attribute.
-                let plain = |of: &ColumnTrait| ColumnTrait { time: None, ..*of };
-                let mut traits: Vec<ColumnTrait> = self.traits(input).iter().map(plain).collect();
+                // The rows' own times are behind the window's now, and bounds of windows before say nothing of this one: what is known
+                // is known of the last three.
+                let mut traits = vec![ColumnTrait::default(); input.projection.len()];
                 traits.extend(window_traits(
                     *window,
                     *order,
