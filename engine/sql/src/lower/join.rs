@@ -249,9 +249,26 @@ impl Lowering<'_> {
     }
 
     fn both_traits(&self, sides: &Sides, kind: JoinKind, times: bool) -> Vec<ColumnTrait> {
-        let mut traits = self.plan.nodes[sides.left].traits.clone();
+        // Where there is no row there is no time and no window: what may be missing is a column like any other.
+        let of_side = |node: NodeId, may_be_missing: bool| {
+            let mut traits = self.plan.nodes[node].traits.clone();
+            for of in traits.iter_mut().filter(|_| may_be_missing) {
+                *of = ColumnTrait { time: of.time.filter(|time| *time == TimeOrder::ProcTime), window: None };
+            }
+            traits
+        };
+        let mut traits = of_side(sides.left, matches!(kind, JoinKind::Right | JoinKind::Full));
         if !matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-            traits.extend(self.plan.nodes[sides.right].traits.iter().copied());
+            let mut right = of_side(sides.right, matches!(kind, JoinKind::Left | JoinKind::Full));
+            if times {
+                // Windows of one form on both sides are two windows here.
+                let form = |of: WindowColumn| (of.window, of.order);
+                let known: Vec<_> = traits.iter().filter_map(|of| of.window.map(form)).collect();
+                for of in &mut right {
+                    of.window = of.window.filter(|window| !known.contains(&form(*window)));
+                }
+            }
+            traits.extend(right);
         }
         if !times {
             for of in &mut traits {
