@@ -278,6 +278,9 @@ impl Lowering<'_> {
                 by.dedup();
                 keys.sort_unstable();
                 keys.dedup();
+                // A row that a filter turns away is in its session nevertheless, but for one that turns away all rows of a key.
+                let of_key = |expr: &Expr| slots_of(expr).iter().all(|slot| keys.contains(slot));
+                reads |= !stream.filters.iter().all(of_key);
                 reads |= by != keys.into_iter().map(Some).collect::<Vec<_>>() || sets.is_some();
             }
             if let Window::Hop { size, slide, .. } = found.window

@@ -78,9 +78,17 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         self.columns.clone()
     }
 
-    /// A filter on a row's own columns may go below: it keeps or drops the row from all windows alike.
+    /// A filter on a row's own columns may go below: it keeps or drops the row from all windows alike. But a session is made by all rows
+    /// of its key, whatever becomes of them then.
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()).collect()
+        let mut columns: HashSet<String> = WINDOW_COLUMNS.iter().map(|name| (*name).to_owned()).collect();
+        if matches!(self.window, Window::Session { .. }) {
+            let is_key =
+                |name: &str| self.columns[1..].iter().any(|key| matches!(key, Expr::Column(key) if key.name == name));
+            let fields = self.input.schema().fields().iter();
+            columns.extend(fields.map(|field| field.name().clone()).filter(|name| !is_key(name)));
+        }
+        columns
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
