@@ -305,6 +305,38 @@ fn update_before_is_sent_only_where_it_is_needed() {
         &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UA]"],
     );
     plans(&sink(""), &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UB,UA]"]);
+    let into = |query: &str| {
+        format!(
+            "CREATE TABLE out (k BIGINT, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'print'); INSERT INTO out {query}"
+        )
+    };
+    // The sink's key is another than the rows': what was there of them goes.
+    for query in [
+        "SELECT a, n FROM (SELECT auction, MAX(bidder) AS a, COUNT(*) AS n FROM bid GROUP BY auction)",
+        "SELECT auction, n FROM (SELECT auction, bidder, COUNT(*) AS n FROM bid GROUP BY auction, bidder)",
+        "SELECT COUNT(*), MAX(price) FROM bid",
+    ] {
+        plans(&into(query), &["select=[", "[I,UB,UA]"]);
+    }
+    plans(
+        &into("SELECT auction + 0, n FROM (SELECT auction, COUNT(*) AS n FROM bid GROUP BY auction)"),
+        &["[I,UB,UA]"],
+    );
+    // By the key in another place it is the same row still; by a key that the table does not get, none is told apart.
+    plans(
+        &into("(n, k) SELECT n, auction FROM (SELECT auction, COUNT(*) AS n FROM bid GROUP BY auction)"),
+        &["GroupAggregate(groupBy=[auction], select=[COUNT(*)]) [I,UA]"],
+    );
+    // What a row found before it changed is taken back, for it may find less now.
+    for (kind, condition) in [("", ""), ("", " AND s.name = 'a'"), ("LEFT ", ""), ("LEFT ", " AND s.name = 'a'")] {
+        plans(
+            &into(&format!(
+                "SELECT g.auction, g.m FROM (SELECT auction, MAX(price) AS m, PROCTIME() AS pt FROM bid GROUP BY auction) AS g \
+                 {kind}JOIN side FOR SYSTEM_TIME AS OF g.pt AS s ON g.m = s.key{condition}"
+            )),
+            &["GroupAggregate(groupBy=[auction], select=[MAX(price)]) [I,UB,UA]"],
+        );
+    }
 }
 
 #[test]

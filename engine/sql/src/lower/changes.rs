@@ -3,7 +3,7 @@
 //! Bottom-up, each operator knows whether rows change and go; that is settled while lowering. Top-down, each says whether
 //! it needs the old form of a changed row; a node that two read sends it if either needs it.
 
-use yeoul_relational::{Projected, RankStrategy, Uniqueness};
+use yeoul_relational::{JoinKind, Projected, RankStrategy, Uniqueness};
 
 use super::graph::{Node, Operator, Plan, Sink};
 use crate::connector::Accepts;
@@ -52,10 +52,14 @@ fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
         return false;
     }
     match &node.operator {
-        // Whoever asked sees the whole changelog; a table with a key is upserted.
+        // Whoever asked sees the whole changelog; a table is upserted where its key tells apart what comes. By another key than the rows'
+        // own, the new form of a row does not take the place of the old one.
         Operator::Sink(Sink::Collect) => true,
-        Operator::Sink(Sink::Table { table, .. }) => {
-            table.primary_key.is_empty() || table.connector.writes != Some(Accepts::Changes)
+        Operator::Sink(Sink::Table { table, columns, .. }) => {
+            let place = |key: &usize| columns.iter().position(|column| column == key);
+            let key: Option<Vec<usize>> = table.primary_key.iter().map(place).collect();
+            let is_told = key.is_some_and(|key| !key.is_empty() && input.upsert_keys.iter().any(|of| same(of, &key)));
+            !is_told || table.connector.writes != Some(Accepts::Changes)
         }
         // A filter may turn away the new form of a row whose old form it let pass.
         Operator::Calc(calc) => {
@@ -79,15 +83,23 @@ fn wants(node: &Node, input: &Node, place: usize, before: bool) -> bool {
         Operator::RegularJoin(join) => {
             let (keys, unique) =
                 if place == 0 { (&join.left_keys, &join.left_unique) } else { (&join.right_keys, &join.right_unique) };
-            let same = |key: &Vec<usize>| {
-                key.iter().all(|column| keys.contains(column)) && keys.iter().all(|column| key.contains(column))
-            };
-            let replaced = *unique == Uniqueness::JoinKeyContainsUnique && input.upsert_keys.iter().any(same);
+            let replaced =
+                *unique == Uniqueness::JoinKeyContainsUnique && input.upsert_keys.iter().any(|key| same(key, keys));
             before || !replaced || join.residual.is_some()
         }
         Operator::Rank(rank) => !matches!(rank.strategy, RankStrategy::Update { .. }),
         Operator::ChangelogNormalize(_) => false,
-        Operator::Union(_) | Operator::AssignTimes(_) | Operator::ShiftTimes(_) | Operator::LookupJoin(_) => before,
+        // The new form of a row may find no row of the table, or fewer than the old one did.
+        Operator::LookupJoin(join) => {
+            let is_key = |column: &usize| join.right_keys.iter().any(|key| join.columns[*key] == *column);
+            let finds_one = !join.table.primary_key.is_empty() && join.table.primary_key.iter().all(is_key);
+            before || join.kind == JoinKind::Inner || join.residual.is_some() || !finds_one
+        }
+        Operator::Union(_) | Operator::AssignTimes(_) | Operator::ShiftTimes(_) => before,
         _ => true,
     }
+}
+
+fn same(one: &[usize], other: &[usize]) -> bool {
+    one.iter().all(|column| other.contains(column)) && other.iter().all(|column| one.contains(column))
 }
