@@ -33,6 +33,8 @@ pub struct ShiftTimes {
     pub from: Option<usize>,
     /// A column of milliseconds that is to hold the times then.
     pub to: Option<usize>,
+    /// Whether that column is all that is told by the other clock: event times and watermarks stay.
+    pub shows: bool,
     /// What comes in and out.
     pub schema: SchemaRef,
 }
@@ -78,6 +80,7 @@ impl Operator for ShiftOperator {
             let words = times.iter().map(|time| time.0 as u64).collect();
             arrays[to] = words_to_array(spec.schema.field(to).data_type(), words, None);
         }
+        let times = if spec.shows { input.times().into_owned() } else { times };
         let kinds = input.kinds().map(|kinds| kinds.to_vec()).unwrap_or_default();
         emit(cx, &spec.schema, arrays, times, kinds)
     }
@@ -85,6 +88,7 @@ impl Operator for ShiftOperator {
     fn output_watermark(&self, watermark: Timestamp) -> Timestamp {
         match watermark {
             Timestamp::MIN | Timestamp::MAX => watermark,
+            _ if self.0.shows => watermark,
             Timestamp(watermark) => Timestamp(self.0.clock.watermark(watermark)),
         }
     }
@@ -116,12 +120,12 @@ mod tests {
         }
     }
 
-    fn check(from: Option<usize>, to: Option<usize>, expected: &str) {
+    fn check(from: Option<usize>, to: Option<usize>, shows: bool, expected: &str) {
         let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
         let table = Table::new(&[("a", DataType::Int64), ("ts", millis)]);
-        let spec = Arc::new(ShiftTimes { clock: Arc::new(Ahead), from, to, schema: table.schema().clone() });
+        let spec = Arc::new(ShiftTimes { clock: Arc::new(Ahead), from, to, shows, schema: table.schema().clone() });
         let operator = spec.clone().operator().unwrap();
-        assert_eq!(operator.output_watermark(Timestamp(7)), Timestamp(97));
+        assert_eq!(operator.output_watermark(Timestamp(7)), Timestamp(if shows { 7 } else { 97 }));
         assert_eq!(operator.output_watermark(Timestamp::MAX), Timestamp::MAX);
         assert_eq!(operator.output_watermark(Timestamp::MIN), Timestamp::MIN);
         let mut harness = Harness::of(move || spec.clone().operator(), &[]);
@@ -131,8 +135,9 @@ mod tests {
 
     #[test]
     fn times_are_told_by_the_other_clock() {
-        check(None, None, "+I 1 5 @109\n-D 2 6 @110");
-        check(Some(1), None, "+I 1 5 @105\n-D 2 6 @106");
-        check(None, Some(1), "+I 1 109 @109\n-D 2 110 @110");
+        check(None, None, false, "+I 1 5 @109\n-D 2 6 @110");
+        check(Some(1), None, false, "+I 1 5 @105\n-D 2 6 @106");
+        check(None, Some(1), false, "+I 1 109 @109\n-D 2 110 @110");
+        check(None, Some(1), true, "+I 1 109 @9\n-D 2 110 @10");
     }
 }

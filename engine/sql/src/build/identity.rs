@@ -360,7 +360,9 @@ fn words(operator: &Operator) -> String {
         Operator::Unnest(Unnest { column, keep_empty, ordinality, input_schema: _, schema: _ }) => {
             format!("{column} {keep_empty} {ordinality}")
         }
-        Operator::ShiftTimes(ShiftTimes { clock, from, to, schema: _ }) => format!("{clock} {from:?} {to:?}"),
+        Operator::ShiftTimes(ShiftTimes { clock, from, to, shows, schema: _ }) => {
+            format!("{clock} {from:?} {to:?} {shows}")
+        }
         Operator::WindowAssign(WindowAssign { window, time, keys, input_schema: _, schema: _ }) => {
             format!("{window:?} {time:?} {keys:?}")
         }

@@ -257,6 +257,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         // A filter, a key or an argument that reads a bound needs rows that have it.
+        let mut by_wall = false;
         if let Base::Windowed { input, keys, order, time, .. } = &stream.base {
             let width = input.projection.len();
             let session = matches!(found.window, Window::Session { .. });
@@ -302,17 +303,20 @@ impl Lowering<'_> {
                     local,
                 }));
             }
-            *stream = self.settled(stream.clone())?;
             if local {
-                return Ok(None);
+                // Their windows end by the zone's clock, until the aggregate has them.
+                let base = Base::Node(self.windows(&stream.base, true)?);
+                *stream = Stream { base, ..stream.clone() };
             }
+            *stream = self.settled(stream.clone())?;
+            by_wall = local;
         }
         let place = |wanted| {
             groups.iter().zip(&bounds).find(|(_, bound)| **bound == Some(wanted)).and_then(|(group, _)| slot_of(group))
         };
         let attached = place(WindowProperty::Start).zip(place(WindowProperty::End));
         let (window, order) = (found.window, found.order);
-        Ok(Some(Grouped { window, order, bounds, attached, legacy: None, time: None, local: false }))
+        Ok(Some(Grouped { window, order, bounds, attached, legacy: None, time: None, local: by_wall }))
     }
 
     fn window_aggregate(
@@ -375,7 +379,8 @@ impl Lowering<'_> {
             input = self.expand(input, keys, sets, &fields[keys.len()]);
             key_columns.push(self.plan.nodes[input].schema.fields().len() - 1);
         }
-        if grouped.local {
+        // Rows that have their bounds have had them by that clock.
+        if grouped.local && grouped.attached.is_none() {
             let from = if let WindowTime::Column(column) = time { Some(column) } else { None };
             input = self.by_wall(input, from);
             time = WindowTime::RowTime;

@@ -96,9 +96,17 @@ impl Lowering<'_> {
         self.shifted(input, clock, None, time)
     }
 
+    /// Rows of windows that end by the zone's clock still, with the window's time as an instant in its column.
+    pub(super) fn with_instant(&mut self, input: NodeId, time: usize) -> NodeId {
+        let of = &self.plan.nodes[input];
+        let clock = Arc::new(Instant(self.settings.zone()));
+        let spec = ShiftTimes { clock, from: None, to: Some(time), shows: true, schema: Arc::clone(&of.schema) };
+        self.add(Node::over(Operator::ShiftTimes(spec), vec![Input { node: input, exchange: Exchange::Forward }], of))
+    }
+
     fn shifted(&mut self, input: NodeId, clock: Arc<dyn Clock>, from: Option<usize>, to: Option<usize>) -> NodeId {
         let of = &self.plan.nodes[input];
-        let spec = ShiftTimes { clock, from, to, schema: Arc::clone(&of.schema) };
+        let spec = ShiftTimes { clock, from, to, shows: false, schema: Arc::clone(&of.schema) };
         let mut node =
             Node::over(Operator::ShiftTimes(spec), vec![Input { node: input, exchange: Exchange::Forward }], of);
         for of in &mut node.traits {

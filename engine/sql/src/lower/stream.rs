@@ -16,7 +16,7 @@ use super::Lowering;
 use super::graph::{Bound, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::unnest::Unnested;
 use crate::catalog::Table;
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::expression::{slot, slot_of};
 use crate::functions::{PROCTIME, row};
 use crate::plan::{WINDOW_COLUMNS, explained};
@@ -269,45 +269,8 @@ impl Lowering<'_> {
                 let (node, stream) = super::scan::translated(self, table, *node, layout, &stream)?;
                 self.calc(node, &stream)
             }
-            Base::Windowed { input, window, order, time: column, keys } => {
-                let schema = self.base_schema(&stream.base)?;
-                let local = self.is_local(*order, schema.field(*column).data_type());
-                let of_time = schema.fields().len() - 1;
-                let time = match order {
-                    TimeOrder::RowTime if local => WindowTime::RowTime,
-                    TimeOrder::RowTime => WindowTime::Column(*column),
-                    TimeOrder::ProcTime => WindowTime::ProcTime,
-                };
-                let session = matches!(window, Window::Session { .. });
-                let exchange = match session {
-                    false => Exchange::Forward,
-                    true if keys.is_empty() => Exchange::Single,
-                    true => Exchange::Hash(keys.clone()),
-                };
-                let mut input = self.materialise(input.as_ref().clone())?;
-                if local {
-                    input = self.by_wall(input, Some(*column));
-                }
-                let spec = WindowAssign {
-                    window: *window,
-                    time,
-                    keys: keys.clone(),
-                    input_schema: Arc::clone(&self.plan.nodes[input].schema),
-                    schema: Arc::clone(&schema),
-                };
-                let mut node = Node::over(
-                    Operator::WindowAssign(spec),
-                    vec![Input { node: input, exchange }],
-                    &self.plan.nodes[input],
-                );
-                node.traits = self.base_traits(&stream.base);
-                node.schema = schema;
-                node.upsert_keys.clear();
-                node.state = session.then(|| State { what: "rows of open sessions".into(), bound: Bound::Watermark });
-                let mut node = self.add(node);
-                if local {
-                    node = self.by_instants(node, Some(of_time));
-                }
+            Base::Windowed { .. } => {
+                let node = self.windows(&stream.base, false)?;
                 self.materialise(Stream { base: Base::Node(node), ..stream })
             }
             Base::Ranked { .. } => {
@@ -319,6 +282,51 @@ impl Lowering<'_> {
                 self.materialise(stream)
             }
         }
+    }
+
+    /// The node of rows in windows. Windows of a zone end by its clock, and their bounds are known as such, where `by_wall` says so; by
+    /// instants otherwise.
+    pub(super) fn windows(&mut self, base: &Base, by_wall: bool) -> Result<NodeId> {
+        let Base::Windowed { input, window, order, time: column, keys } = base else {
+            return Err(SqlError::new("rows are in no windows"));
+        };
+        let schema = self.base_schema(base)?;
+        let local = self.is_local(*order, schema.field(*column).data_type());
+        let of_time = schema.fields().len() - 1;
+        let time = match order {
+            TimeOrder::RowTime if local => WindowTime::RowTime,
+            TimeOrder::RowTime => WindowTime::Column(*column),
+            TimeOrder::ProcTime => WindowTime::ProcTime,
+        };
+        let session = matches!(window, Window::Session { .. });
+        let exchange = match session {
+            false => Exchange::Forward,
+            true if keys.is_empty() => Exchange::Single,
+            true => Exchange::Hash(keys.clone()),
+        };
+        let mut input = self.materialise(input.as_ref().clone())?;
+        if local {
+            input = self.by_wall(input, Some(*column));
+        }
+        let spec = WindowAssign {
+            window: *window,
+            time,
+            keys: keys.clone(),
+            input_schema: Arc::clone(&self.plan.nodes[input].schema),
+            schema: Arc::clone(&schema),
+        };
+        let mut node =
+            Node::over(Operator::WindowAssign(spec), vec![Input { node: input, exchange }], &self.plan.nodes[input]);
+        node.traits = self.base_traits(base);
+        node.schema = schema;
+        node.upsert_keys.clear();
+        node.state = session.then(|| State { what: "rows of open sessions".into(), bound: Bound::Watermark });
+        let node = self.add(node);
+        Ok(match (local, by_wall) {
+            (false, _) => node,
+            (true, false) => self.by_instants(node, Some(of_time)),
+            (true, true) => self.with_instant(node, of_time),
+        })
     }
 
     fn calc(&mut self, input: NodeId, stream: &Stream) -> Result<NodeId> {
