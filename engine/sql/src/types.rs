@@ -81,7 +81,7 @@ impl SqlType {
             Kind::IntervalYearMonth | Kind::IntervalDaySecond => DataType::Interval(IntervalUnit::MonthDayNano),
             Kind::Array(element) => DataType::List(Arc::new(element.field("item"))),
             Kind::Map(key, value) => map(key.field("key"), value.field("value")),
-            Kind::Multiset(element) => map(element.field("key"), Field::new("value", DataType::Int32, false)),
+            Kind::Multiset(element) => multiset(element.field("key")),
             Kind::Row(fields) => DataType::Struct(fields.iter().map(|(name, of)| of.field(name)).collect::<Fields>()),
             Kind::Null => DataType::Null,
         }
@@ -175,6 +175,19 @@ impl SqlType {
 
 fn unit(precision: u8) -> TimeUnit {
     if precision <= 3 { TimeUnit::Millisecond } else { TimeUnit::Nanosecond }
+}
+
+/// The name of a multiset's counts, by which it is told from a map.
+const COUNT: &str = "count";
+
+/// The Arrow type of a multiset of such values: with each of them how often it is in it.
+pub(crate) fn multiset(of: Field) -> DataType {
+    map(of, Field::new(COUNT, DataType::Int32, false))
+}
+
+/// Whether the entries of a map are those of a multiset.
+pub(crate) fn is_counted(entry: &Fields) -> bool {
+    entry.last().is_some_and(|count| count.name() == COUNT)
 }
 
 fn map(key: Field, value: Field) -> DataType {

@@ -83,12 +83,7 @@ pub(crate) fn result_type(function: &AggregateFunction, of: &DataType) -> DataTy
             other => other.clone(),
         },
         AggregateFunction::ListAgg { .. } => DataType::Utf8View,
-        AggregateFunction::Collect => {
-            let entries = DataType::Struct(
-                vec![Field::new("key", of.clone(), false), Field::new("value", DataType::Int32, false)].into(),
-            );
-            DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
-        }
+        AggregateFunction::Collect => crate::types::multiset(Field::new("key", of.clone(), false)),
         AggregateFunction::ArrayAgg => DataType::List(Arc::new(Field::new("item", of.clone(), true))),
         _ => of.clone(),
     }

@@ -27,7 +27,7 @@ use super::refusal::refuse;
 use super::window_node::IntoBare;
 use crate::error::SqlError;
 use crate::parse::lateral::{Unnested, array, unnested};
-use crate::types::type_name;
+use crate::types::{is_counted, type_name};
 
 /// The name of a column that is computed to be unnested.
 pub(super) const UNNESTED: &str = "\u{1}unnested";
@@ -56,10 +56,7 @@ impl Elements {
             }
             DataType::List(item) => Some(Self::Values(Arc::clone(item))),
             DataType::Map(entries, _) => match entries.data_type() {
-                // A count that is always there is a multiset's.
-                DataType::Struct(parts) if *parts[1].data_type() == DataType::Int32 && !parts[1].is_nullable() => {
-                    Some(Self::Counted(Arc::clone(&parts[0])))
-                }
+                DataType::Struct(parts) if is_counted(parts) => Some(Self::Counted(Arc::clone(&parts[0]))),
                 DataType::Struct(parts) => Some(Self::Entries(Arc::clone(&parts[0]), Arc::clone(&parts[1]))),
                 _ => None,
             },
