@@ -212,6 +212,13 @@ fn what_else_a_script_does_is_no_part_of_it() {
          {alone}; END"
     );
     kept("", alone, &beside);
+    // A join of times elsewhere in the job, before a window and after it.
+    let window = "INSERT INTO sink SELECT bidder, COUNT(*) FROM bid GROUP BY bidder, TUMBLE(ts, INTERVAL '1' MINUTE)";
+    let join = "INSERT INTO files SELECT a.auction, b.price FROM bid AS a JOIN bid AS b ON a.auction = b.auction \
+                AND a.ts BETWEEN b.ts - INTERVAL '1' HOUR AND b.ts";
+    for set in [format!("{join}; {window}"), format!("{window}; {join}")] {
+        kept("WindowAggregate", window, &format!("EXECUTE STATEMENT SET BEGIN {set}; END"));
+    }
     let spaced = "INSERT INTO sink\n  SELECT auction, SUM(price) -- all of them\n  FROM bid GROUP BY auction";
     assert_eq!(built(alone).identity, built(spaced).identity);
     let now = "INSERT INTO sink SELECT a, b FROM (VALUES (1, EXTRACT(YEAR FROM CURRENT_DATE))) AS v (a, b)";

@@ -1,5 +1,6 @@
 //! GROUP BY: over keys with updates, over windows once they are complete, over grouping sets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
@@ -343,7 +344,7 @@ impl Lowering<'_> {
         // The window's own columns are added by the aggregate: below it there are rows without windows.
         let mut exprs = columns.iter().map(|expr| substitute(expr, &stream.projection)).collect::<Result<Vec<_>>>()?;
         // Joined rows have two event times: the one that is meant is a column.
-        let joins = self.plan.nodes.iter().any(|node| matches!(node.operator, Operator::IntervalJoin(_)));
+        let joins = self.joins_intervals(&stream.base);
         let (stream, late) = match stream.base {
             Base::Windowed { input, time: column, .. } if grouped.attached.is_none() && grouped.legacy.is_none() => {
                 if joins && time == WindowTime::RowTime {
@@ -458,6 +459,25 @@ impl Lowering<'_> {
         projection.extend((plain.len()..first).map(slot));
         let names = fields.iter().map(|field| field.name().clone()).collect();
         Ok(Stream { projection, names, aliases, ..self.read(node) })
+    }
+
+    /// Whether rows come out of an interval join, at once or by way of others. What else the job does is not asked.
+    fn joins_intervals(&self, base: &Base) -> bool {
+        let mut nodes = match base {
+            Base::Node(node) | Base::Table { node, .. } | Base::Ranked { input: node, .. } => vec![*node],
+            Base::Windowed { input, .. } => return self.joins_intervals(&input.base),
+            Base::Unnested(of) => return self.joins_intervals(&of.input.base),
+        };
+        let mut seen = BTreeSet::new();
+        while let Some(node) = nodes.pop() {
+            if matches!(self.plan.nodes[node].operator, Operator::IntervalJoin(_)) {
+                return true;
+            }
+            if seen.insert(node) {
+                nodes.extend(self.plan.nodes[node].inputs.iter().map(|input| input.node));
+            }
+        }
+        false
     }
 
     fn time_type(&self, grouped: &Grouped, fields: &[Arc<Field>]) -> DataType {
