@@ -91,6 +91,11 @@ impl Arena {
         Some(Entry { time, mark, row: &bytes[at + Self::HEAD..at + Self::HEAD + length], at })
     }
 
+    /// How many bytes its entries take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

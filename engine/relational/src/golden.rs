@@ -101,7 +101,8 @@ fn rows_of_sessions_are_as_printed() {
     };
     let mut harness = open(spec, &[&[0]], WindowAssign::operator);
     harness.push(0, rows.frame("+I 1 1000"));
-    check(&mut harness, "session rows", &[(0, short(Some(1)), "session-rows")], &["fired"]);
+    let first_span = [&short(Some(1))[..], &1i64.to_le_bytes()].concat();
+    check(&mut harness, "session rows", &[(0, first_span, "session-rows")], &["fired"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod merged;
 mod give;
 mod aligned;
 mod session;
+mod spans;
 mod session_rows;
 #[cfg(test)]
 mod tests;
