@@ -1,9 +1,9 @@
 //! SESSION: windows that grow as rows come, a key at a time.
 //!
 //! Invariants:
-//! 1. A key's sessions are apart: no two of them meet.
-//! 2. A session has a timer at its last millisecond or before, set when it begins; one that comes too early is set anew. So a session that
-//!    grows has one, not one for each row.
+//! 1. A key's sessions are apart: no two of them meet. They stand in the order of time.
+//! 2. A key's first session has a timer at its last millisecond or before. A session gets one when it begins; one that comes too early is
+//!    set anew for the first. So a session that grows has one, not one for each row.
 //! 3. A row is late if the session that it would be in is over; it is judged by what came before it only.
 
 use std::sync::Arc;
@@ -96,20 +96,16 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
                 texts.merge(plan, number, &mut held);
             }
             let (mut start, mut end) = (part.start, part.end);
-            let mut at = 0;
+            // Those that it meets stand side by side, and what they become meets no other: they are apart.
+            let at = sessions.partition_point(|(_, end, _)| *end < start);
+            let met = sessions[at..].partition_point(|(start, ..)| *start <= end);
             let mut joined: Option<A> = None;
-            while at < sessions.len() {
-                if sessions[at].0 <= end && start <= sessions[at].1 {
-                    let (other_start, other_end, other) = sessions.swap_remove(at);
-                    (start, end) = (start.min(other_start), end.max(other_end));
-                    match &mut joined {
-                        None => joined = Some(other),
-                        Some(joined) => merge(plan, joined, &other),
-                    }
-                    at = 0;
-                    continue;
+            for (other_start, other_end, other) in sessions.drain(at..at + met) {
+                (start, end) = (start.min(other_start), end.max(other_end));
+                match &mut joined {
+                    None => joined = Some(other),
+                    Some(joined) => merge(plan, joined, &other),
                 }
-                at += 1;
             }
             if judged && end.saturating_sub(1) <= fired.of(hashes[number]) {
                 late.extend(frame.indices());
@@ -126,7 +122,7 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
                     joined
                 }
             };
-            sessions.push((start, end, held));
+            sessions.insert(at, (start, end, held));
         });
         if emptied {
             table.remove(&held_keys[0], hashes[0]);
@@ -141,21 +137,20 @@ impl<K: ColumnKey, A: Accumulators> SessionOperator<K, A> {
         let mut is_done = true;
         while let Some(timer) = timers.pop_due(Timestamp(time)) {
             let Some(sessions) = table.get_mut(&timer.key, timer.hash) else { continue };
-            let mut at = 0;
-            while at < sessions.len() {
-                if sessions[at].1.saturating_sub(1) <= time {
-                    let (start, end, accumulators) = sessions.swap_remove(at);
-                    keys.push(timer.key.clone());
-                    held.push(accumulators);
-                    windows.push((start, end));
-                } else {
-                    let last = Timestamp(sessions[at].1.saturating_sub(1));
-                    timers.register(&timer.key, timer.hash, 0, last);
-                    at += 1;
-                }
+            let over = sessions.partition_point(|(_, end, _)| end.saturating_sub(1) <= time);
+            for (start, end, accumulators) in sessions.drain(..over) {
+                keys.push(timer.key.clone());
+                held.push(accumulators);
+                windows.push((start, end));
             }
-            if sessions.is_empty() {
-                table.remove(&timer.key, timer.hash);
+            match sessions.first() {
+                // Those after it have timers of their own, or get one when it is given.
+                Some((_, end, _)) => {
+                    timers.register(&timer.key, timer.hash, 0, Timestamp(end.saturating_sub(1)));
+                }
+                None => {
+                    table.remove(&timer.key, timer.hash);
+                }
             }
             if keys.len() >= OUTPUT_ROWS {
                 give(&self.spec, &self.plan, &self.keys, &keys, &held, &windows, cx)?;
