@@ -1,4 +1,4 @@
-//! A row for each element of an array or map, or as often as a number says.
+//! A row for each element of an array or map.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +6,17 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, UInt32Array};
 use arrow_schema::{DataType, SchemaRef};
-use yeoul_frame::{Frame, RowKind};
+use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, Operator, OperatorError};
 
 use crate::input::{Input, gather};
 use crate::output::{OUTPUT_ROWS, check_schema, emit};
-use crate::word::{read_words, words_to_array};
+use crate::word::words_to_array;
 
-/// Replaces an array by its elements (a map by its keys and values), one row for each. A number is replaced by nothing, and its row is there
-/// as often as it says.
+/// Replaces an array by its elements (a map by its keys and values), one row for each.
 #[derive(Debug, Clone)]
 pub struct Unnest {
-    /// The column of the array, map or number.
+    /// The column of the array or map.
     pub column: usize,
     /// Whether a row without elements is kept, with null in their place.
     pub keep_empty: bool,
@@ -41,7 +40,7 @@ impl Unnest {
     /// An instance.
     ///
     /// # Errors
-    /// A column that is no array, map or number, or a schema that is not that of the result.
+    /// A column that is no array and no map, or a schema that is not that of the result.
     pub fn operator(self: Arc<Self>) -> Result<Box<dyn Operator>, OperatorError> {
         let mut types: Vec<DataType> =
             self.input_schema.fields().iter().map(|field| field.data_type().clone()).collect();
@@ -51,7 +50,6 @@ impl Unnest {
                 DataType::Struct(fields) => fields.iter().map(|field| field.data_type().clone()).collect(),
                 other => vec![other.clone()],
             },
-            Some(DataType::Int32 | DataType::Int64) => Vec::new(),
             other => {
                 return Err(
                     OperatorError::new(format!("{self} over a column of {other:?}")).hint("unnest an ARRAY or a MAP")
@@ -72,38 +70,19 @@ impl Operator for UnnestOperator {
         let spec = &self.0;
         let input = Input::of(frame)?;
         let array = input.column(spec.column)?;
-        let mut words = Vec::new();
         let (offsets, elements): (&[i32], Vec<ArrayRef>) = match array.data_type() {
             DataType::Map(..) => {
                 let map = array.as_map();
                 (map.value_offsets(), vec![map.keys().clone(), map.values().clone()])
             }
-            DataType::List(_) => {
+            _ => {
                 let list = array.as_list::<i32>();
                 (list.value_offsets(), vec![list.values().clone()])
             }
-            _ => {
-                read_words(&array, &mut words);
-                (&[], Vec::new())
-            }
         };
-        let range = |row: usize| match (array.is_null(row), words.get(row)) {
-            (true, _) => 0..0,
-            (false, None) => offsets[row] as u32..offsets[row + 1] as u32,
-            // Less than none is none, and nobody holds more rows than these.
-            (false, Some(&times)) => 0..(times as i64).clamp(0, i64::from(u32::MAX)) as u32,
-        };
-        // By output row: the input's row, the element, and its number.
-        let mut out: Vec<(u32, Option<u32>, Option<u32>)> = Vec::new();
-        for row in 0..input.rows() {
-            let range = range(row);
-            if range.is_empty() && spec.keep_empty {
-                out.push((row as u32, None, None));
-            }
-            out.extend(range.zip(1..).map(|(element, number)| (row as u32, Some(element), Some(number))));
-        }
         let (columns, times, kinds) = (input.all_columns()?, input.times(), input.kinds());
-        for out in out.chunks(OUTPUT_ROWS) {
+        // By output row: the input's row, the element, and its number.
+        let mut send = |out: &mut Vec<(u32, Option<u32>, Option<u32>)>| {
             let rows = UInt32Array::from_iter_values(out.iter().map(|(row, ..)| *row));
             let picked: UInt32Array = out.iter().map(|(_, element, _)| *element).collect();
             let mut arrays = Vec::with_capacity(spec.schema.fields().len());
@@ -121,11 +100,28 @@ impl Operator for UnnestOperator {
                 let numbers = out.iter().map(|(_, _, number)| u64::from(number.unwrap_or(0))).collect();
                 arrays.push(words_to_array(&DataType::Int32, numbers, Some(nulls.into())));
             }
-            let of = |row: &(u32, Option<u32>, Option<u32>)| row.0 as usize;
-            let kinds: Vec<RowKind> = kinds.iter().flat_map(|kinds| out.iter().map(|row| kinds[of(row)])).collect();
-            emit(cx, &spec.schema, arrays, out.iter().map(|row| times[of(row)]).collect(), kinds)?;
+            let kinds = kinds.iter().flat_map(|kinds| out.iter().map(|row| kinds[row.0 as usize])).collect();
+            let times = out.iter().map(|row| times[row.0 as usize]).collect();
+            out.clear();
+            emit(cx, &spec.schema, arrays, times, kinds)
+        };
+        let mut out = Vec::new();
+        for row in 0..input.rows() {
+            let range = if array.is_null(row) { 0..0 } else { offsets[row] as u32..offsets[row + 1] as u32 };
+            if range.is_empty() && spec.keep_empty {
+                out.push((row as u32, None, None));
+            }
+            for (element, number) in range.zip(1..) {
+                if out.len() == OUTPUT_ROWS {
+                    send(&mut out)?;
+                }
+                out.push((row as u32, Some(element), Some(number)));
+            }
+            if out.len() >= OUTPUT_ROWS {
+                send(&mut out)?;
+            }
         }
-        Ok(())
+        send(&mut out)
     }
 }
 
@@ -135,7 +131,7 @@ mod tests {
     use arrow_array::types::Int64Type;
     use arrow_array::{Int64Array, ListArray};
     use arrow_schema::{Field, Schema};
-    use yeoul_frame::{ColumnBatch, Selection, Timestamp};
+    use yeoul_frame::{ColumnBatch, RowKind, Selection, Timestamp};
 
     use super::*;
     use crate::testing::{Harness, rows};
@@ -187,9 +183,6 @@ mod tests {
         }
         let entry = [("k", DataType::Utf8), ("v", DataType::Int64)];
         check(&(Arc::new(map.finish()) as ArrayRef), &entry, false, true, "-D x 1 2 1 @1\n-D y 2 2 2 @1");
-        let times: ArrayRef = Arc::new(Int64Array::from(vec![Some(9), Some(2), None, Some(-1), Some(1)]));
-        check(&times, &[], false, false, "-D 2 @1\n-D 2 @1\n-D 5 @4");
-        check(&times, &[], true, true, "-D 2 1 @1\n-D 2 2 @1\n-D 3 null @2\n-D 4 null @3\n-D 5 1 @4");
     }
 
     #[test]

@@ -243,11 +243,11 @@ fn arrays_sets_and_values_of_subqueries() {
     plans(
         "CREATE TABLE bags (id INT, bag MULTISET<STRING>) WITH ('connector' = 'datagen'); \
          SELECT id, x FROM bags LEFT JOIN UNNEST(bag) AS u (x) ON TRUE",
-        &["Unnest(array=[count])", "Unnest(array=[unnested])"],
+        &["Repeat(times=[count])", "Unnest(array=[unnested])"],
     );
     plans(
         "SELECT auction FROM bid EXCEPT ALL SELECT id FROM auction",
-        &["Unnest(array=[", "GroupAggregate(groupBy=[", "Union(all)"],
+        &["Repeat(times=[unnested]) [I,D]", "GroupAggregate(groupBy=[", "Union(all)"],
     );
     plans("SELECT a.price FROM bid AS a, bid AS b", &["Join(type=Inner, on=[]", "Exchange(single)"]);
     plans(

@@ -13,7 +13,7 @@ use arrow_schema::Schema;
 use yeoul_frame::hash_bytes;
 use yeoul_relational::{
     AggregateCall, Calc, ChangelogNormalize, Deduplicate, Expand, Expression, GroupAggregate, IntervalJoin,
-    MatchRecognize, OverAggregate, OverCall, Projected, Rank, RegularJoin, ShiftTimes, SortLimit, TemporalJoin,
+    MatchRecognize, OverAggregate, OverCall, Projected, Rank, RegularJoin, Repeat, ShiftTimes, SortLimit, TemporalJoin,
     TemporalSort, Unnest, WindowAggregate, WindowAssign, WindowJoin, WindowTime,
 };
 
@@ -360,6 +360,7 @@ fn words(operator: &Operator) -> String {
         Operator::Unnest(Unnest { column, keep_empty, ordinality, input_schema: _, schema: _ }) => {
             format!("{column} {keep_empty} {ordinality}")
         }
+        Operator::Repeat(Repeat { times, keep_empty, input_schema: _, schema: _ }) => format!("{times} {keep_empty}"),
         Operator::ShiftTimes(ShiftTimes { clock, from, to, shows, schema: _ }) => {
             format!("{clock} {from:?} {to:?} {shows}")
         }

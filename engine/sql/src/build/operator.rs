@@ -37,6 +37,7 @@ impl Builder<'_> {
             Operator::SortLimit(spec) => of!(spec),
             Operator::TemporalSort(spec) => of!(spec),
             Operator::Unnest(spec) => of!(spec),
+            Operator::Repeat(spec) => of!(spec),
             Operator::MatchRecognize(spec) => of!(spec),
             Operator::LookupJoin(spec) => self.lookup(spec, inputs[0])?,
             Operator::Scan(_)

@@ -267,6 +267,7 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
         }
         Operator::TemporalSort(spec) => format!("time={:?}, then=[{}]", spec.time.order(), order(&spec.order, input)),
         Operator::Unnest(spec) => format!("array=[{}]", columns(&[spec.column])),
+        Operator::Repeat(spec) => format!("times=[{}]", columns(&[spec.times])),
         Operator::MatchRecognize(spec) => {
             let pattern = spec.pattern.named(&|variable| spec.variables[variable].0.clone());
             let defined: Vec<String> = spec

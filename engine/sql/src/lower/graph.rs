@@ -181,6 +181,7 @@ pub enum Operator {
     SortLimit(spec::SortLimit),
     TemporalSort(spec::TemporalSort),
     Unnest(spec::Unnest),
+    Repeat(spec::Repeat),
     MatchRecognize(spec::MatchRecognize),
     /// The late rows of its input's operator: the columns of their table among those of that operator's input.
     Late(spec::Calc),
@@ -287,6 +288,7 @@ impl Operator {
             Self::SortLimit(_) => "SortLimit",
             Self::TemporalSort(_) => "TemporalSort",
             Self::Unnest(_) => "Unnest",
+            Self::Repeat(_) => "Repeat",
             Self::MatchRecognize(_) => "Match",
             Self::Late(_) => "LateRows",
             Self::Errors(_) => "MalformedRecords",

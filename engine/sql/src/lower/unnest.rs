@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::Expr;
-use yeoul_relational::Unnest;
+use yeoul_relational::{Repeat, Unnest};
 
 use super::Lowering;
-use super::graph::{ColumnTrait, Exchange, Input, Node, NodeId, Operator};
+use super::graph::{Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator};
 use super::stream::{Base, Stream, bind, shifted, slots_of};
 use crate::error::{Result, SqlError};
 use crate::expression::{slot, slot_of};
@@ -91,14 +91,16 @@ impl Lowering<'_> {
         let exprs: Vec<Expr> = taken.iter().map(|column| slot(*column)).collect();
         let input = self.project(of.input.clone(), &exprs, names)?;
         let input = self.materialise(input)?;
-        let node = if let Elements::Counted(item) = &of.elements {
+        let node = match &of.elements {
             // Each value with its count, then as often as that.
-            let counts = Field::new("count", DataType::Int32, true);
-            let value = item.as_ref().clone().with_name("element").with_nullable(true);
-            let node = self.unnest_node(input, used.len(), vec![value, counts], of.keep_empty, false);
-            self.unnest_node(node, used.len() + 1, Vec::new(), of.keep_empty, false)
-        } else {
-            self.unnest_node(input, used.len(), of.added(), of.keep_empty, of.ordinality)
+            Elements::Counted(item) => {
+                let counts = Field::new("count", DataType::Int32, true);
+                let value = item.as_ref().clone().with_name("element").with_nullable(true);
+                let node = self.unnest_node(input, used.len(), vec![value, counts], of.keep_empty, false);
+                self.repeat_node(node, used.len() + 1, of.keep_empty)
+            }
+            Elements::Times => self.repeat_node(input, used.len(), of.keep_empty),
+            _ => self.unnest_node(input, used.len(), of.added(), of.keep_empty, of.ordinality),
         };
         let place = |index: usize| match used.binary_search(&index) {
             Ok(place) => place,
@@ -135,6 +137,24 @@ impl Lowering<'_> {
         node.schema = schema;
         node.upsert_keys.clear();
         node.traits.splice(column..=column, std::iter::repeat_n(ColumnTrait::default(), added));
+        self.add(node)
+    }
+
+    fn repeat_node(&mut self, input: NodeId, times: usize, keep_empty: bool) -> NodeId {
+        let of = self.plan.nodes[input].clone();
+        let mut fields: Vec<_> = of.schema.fields().iter().cloned().collect();
+        fields.remove(times);
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let spec = Repeat { times, keep_empty, input_schema: Arc::clone(&of.schema), schema: Arc::clone(&schema) };
+        let mut node =
+            Node::over(Operator::Repeat(spec), vec![Input { node: input, exchange: Exchange::Forward }], &of);
+        node.schema = schema;
+        node.upsert_keys.clear();
+        node.traits.remove(times);
+        if !of.changes.inserts_only() {
+            // A number that changes has rows come or go.
+            node.changes = Changes { updates: false, before: false, deletes: true };
+        }
         self.add(node)
     }
 }
