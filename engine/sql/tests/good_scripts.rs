@@ -85,6 +85,19 @@ fn windows_after_windows() {
 }
 
 #[test]
+fn windows_of_the_clock_after_others_may_have_two_rows() {
+    let joined = |time: &str| {
+        format!(
+            "CREATE VIEW w AS SELECT window_start AS s, window_end AS e, SUM(n) AS n FROM (SELECT window_start, window_end, auction, COUNT(*) AS n \
+             FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR({time}), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, auction) \
+             GROUP BY window_start, window_end; SELECT b.price, w.n FROM bid AS b JOIN w ON b.ts = w.s AND b.ts = w.e"
+        )
+    };
+    plans(&joined("ts"), &["rightUnique=joinKey"]);
+    plans(&joined("pt"), &["rightUnique=no"]);
+}
+
+#[test]
 fn what_reads_a_bound_within_the_aggregate_has_it() {
     // A bound that is more than a key: rows are put into windows before the aggregate, and bring their bounds along.
     let attached = ["time=[window_start, window_end]", "WindowTableFunction(window=[TUMBLE(1 min)], time=ts) [I]"];

@@ -431,7 +431,12 @@ impl Lowering<'_> {
             inputs: vec![Input { node: input, exchange }],
             schema,
             changes: Changes::INSERTS,
-            upsert_keys: vec![upsert],
+            // A window that ends by the clock may have a second row.
+            upsert_keys: if matches!(time, WindowTime::Windowed { by_clock: true, .. }) {
+                Vec::new()
+            } else {
+                vec![upsert]
+            },
             traits,
             state: Some(State { what: "open windows".into(), bound: Bound::Watermark }),
         };
