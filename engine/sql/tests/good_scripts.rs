@@ -262,6 +262,9 @@ fn arrays_sets_and_values_of_subqueries() {
         "SELECT auction FROM bid EXCEPT ALL SELECT id FROM auction",
         &["Repeat(times=[unnested]) [I,D]", "GroupAggregate(groupBy=[", "Union(all)"],
     );
+    // All columns are shown as people read them, and told apart from the counts.
+    let plan = shown("SELECT auction, bidder AS `left count` FROM bid INTERSECT ALL SELECT id, seller FROM auction");
+    assert!(plan.contains("GroupAggregate(groupBy=[auction, left count'], ") && !plan.contains('\u{1}'), "{plan}");
     plans("SELECT a.price FROM bid AS a, bid AS b", &["Join(type=Inner, on=[]", "Exchange(single)"]);
     plans(
         "SELECT auction FROM bid WHERE price = (SELECT MAX(price) FROM bid)",

@@ -13,8 +13,8 @@ use datafusion_expr::{Expr, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Sub
 use super::unnest_node::{UNNESTED, UnnestNode};
 use crate::functions::aggregate;
 
-const LEFT: &str = "\u{1}left";
-const RIGHT: &str = "\u{1}right";
+const LEFT: &str = "left count";
+const RIGHT: &str = "right count";
 
 /// A plan whose set operations with ALL are counted.
 pub(super) fn counted(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -42,7 +42,8 @@ fn is_distinct(plan: &LogicalPlan) -> bool {
 
 fn of_counts(join: &Join) -> Result<LogicalPlan> {
     let width = join.left.schema().fields().len();
-    let name = |index: usize| format!("\u{1}c{index}");
+    let names = apart(join.left.schema().fields().iter().map(|field| field.name().as_str()));
+    let name = |index: usize| names[index].clone();
     let column = |name: &str| Expr::Column(Column::new_unqualified(name));
     let side = |plan: &Arc<LogicalPlan>, left: i32, right: i32| {
         let columns = plan.schema().iter().enumerate();
@@ -78,4 +79,18 @@ fn of_counts(join: &Join) -> Result<LogicalPlan> {
         .map(|(index, (qualifier, field))| column(&name(index)).alias_qualified(qualifier.cloned(), field.name()));
     let named: Vec<Expr> = named.collect();
     LogicalPlanBuilder::from(UnnestNode::repeated(all)?).project(named)?.build()
+}
+
+/// Names of columns that are no two the same, nor those of the counts: people read them.
+fn apart<'a>(fields: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for field in fields {
+        let taken = |name: &str| [LEFT, RIGHT].contains(&name) || names.iter().any(|known| known == name);
+        let mut name = field.to_owned();
+        while taken(&name) {
+            name.push('\'');
+        }
+        names.push(name);
+    }
+    names
 }
