@@ -2,8 +2,10 @@
 
 use datafusion_sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName,
-    Select, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    Select, SetExpr, Spanned, TableAlias, TableFactor, TableWithJoins,
 };
+
+use crate::error::{Result, SqlError};
 
 /// `UNNEST(array) [WITH ORDINALITY] [AS alias]` in a FROM.
 pub(crate) struct Unnested {
@@ -39,29 +41,39 @@ pub(crate) fn array(arguments: &[FunctionArg]) -> Option<&Expr> {
 }
 
 /// Gathers the tables before each UNNEST of a query's SELECTs.
-pub(super) fn gathered(body: &mut SetExpr) {
+///
+/// # Errors
+/// UNNEST after a comma, with a join after it that keeps rows of the other side: it binds more closely, and its UNNEST would see no table.
+pub(super) fn gathered(body: &mut SetExpr) -> Result<()> {
     match body {
         SetExpr::Select(select) => of_select(select),
         SetExpr::SetOperation { left, right, .. } => {
-            gathered(left);
-            gathered(right);
+            gathered(left)?;
+            gathered(right)
         }
-        _ => {}
+        _ => Ok(()),
     }
 }
 
-fn of_select(select: &mut Select) {
+fn of_select(select: &mut Select) -> Result<()> {
     let Some(last) = select.from.iter().rposition(|table| unnested(&table.relation).is_some()) else {
         select.from.iter_mut().for_each(nested);
-        return;
+        return Ok(());
     };
     // `a, b, UNNEST(…)` is a CROSS JOIN b CROSS JOIN UNNEST(…).
     let rest = select.from.split_off(last + 1);
     let mut tables = std::mem::take(&mut select.from).into_iter();
-    let Some(mut all) = tables.next() else { return };
+    let Some(mut all) = tables.next() else { return Ok(()) };
     for table in tables {
         let crossed =
             |relation| Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) };
+        if unnested(&table.relation).is_some()
+            && let Some(join) = table.joins.iter().find(|join| keeps_right(&join.join_operator))
+        {
+            return Err(SqlError::unsupported("a RIGHT or FULL JOIN of UNNEST behind a comma")
+                .on(join.relation.span())
+                .hint("write CROSS JOIN UNNEST(a) AS u (x) where the comma stands"));
+        }
         if unnested(&table.relation).is_some() || table.joins.is_empty() {
             all.joins.push(crossed(table.relation));
             all.joins.extend(table.joins);
@@ -72,6 +84,19 @@ fn of_select(select: &mut Select) {
     select.from.push(all);
     select.from.extend(rest);
     select.from.iter_mut().for_each(nested);
+    Ok(())
+}
+
+/// Whether rows on the right come out that have no partner.
+fn keeps_right(join: &JoinOperator) -> bool {
+    matches!(
+        join,
+        JoinOperator::Right(_)
+            | JoinOperator::RightOuter(_)
+            | JoinOperator::FullOuter(_)
+            | JoinOperator::RightSemi(_)
+            | JoinOperator::RightAnti(_)
+    )
 }
 
 /// `a JOIN b … CROSS JOIN UNNEST(x) … JOIN c`: what ends with UNNEST is one table.

@@ -39,7 +39,9 @@ impl VisitorMut for Rewriter {
     type Break = Box<SqlError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
-        super::lateral::gathered(&mut query.body);
+        if let Err(error) = super::lateral::gathered(&mut query.body) {
+            return ControlFlow::Break(Box::new(error));
+        }
         match fetched(query) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(Box::new(error.on(query.span()))),
