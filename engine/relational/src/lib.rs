@@ -56,7 +56,7 @@ pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
 pub use over::{OverAggregate, OverCall, OverFrame};
 pub use rank::{Rank, RankStrategy};
 pub use repeat::Repeat;
-pub use shift_times::{Clock, ShiftTimes};
+pub use shift_times::{Clock, STEADY, ShiftTimes};
 pub use sort_key::SortKey;
 pub use sort_limit::SortLimit;
 pub use temporal_sort::TemporalSort;

@@ -15,7 +15,8 @@ use crate::output::emit;
 use crate::window::is_millis;
 use crate::word::words_to_array;
 
-/// Times in milliseconds by another clock.
+/// Times in milliseconds by another clock. Within [`STEADY`] it is set once at most: where it shows as much more at the end as at the
+/// beginning, it does so between them.
 pub trait Clock: fmt::Debug + fmt::Display + Send + Sync {
     /// What it shows at a time.
     fn time(&self, time: i64) -> i64;
@@ -23,6 +24,9 @@ pub trait Clock: fmt::Debug + fmt::Display + Send + Sync {
     /// The last time that it shows for the last time before or at `watermark`. Rises with it.
     fn watermark(&self, watermark: i64) -> i64;
 }
+
+/// In so many milliseconds no clock is set twice.
+pub const STEADY: i64 = 12 * 60 * 60 * 1000;
 
 /// Tells rows' event times, and watermarks, by another clock.
 #[derive(Debug, Clone)]
@@ -69,10 +73,12 @@ impl Operator for ShiftOperator {
             Some(column) => event_times(&input.column(column)?)?,
             None => input.times().into_owned(),
         };
-        let shown = |time: &Timestamp| match *time {
+        let ahead = ahead(spec.clock.as_ref(), &times);
+        let shown = |time: &Timestamp| match (*time, ahead) {
             // No time is none by any clock.
-            Timestamp::MIN => Timestamp::MIN,
-            Timestamp(time) => Timestamp(spec.clock.time(time)),
+            (Timestamp::MIN, _) => Timestamp::MIN,
+            (Timestamp(time), Some(ahead)) => Timestamp(time.saturating_add(ahead)),
+            (Timestamp(time), None) => Timestamp(spec.clock.time(time)),
         };
         let times: Vec<Timestamp> = times.iter().map(shown).collect();
         let mut arrays = input.all_columns()?;
@@ -92,6 +98,17 @@ impl Operator for ShiftOperator {
             Timestamp(watermark) => Timestamp(self.0.clock.watermark(watermark)),
         }
     }
+}
+
+/// By how much the clock is ahead at all of these times, if that is one number: rows of a frame lie close together.
+fn ahead(clock: &dyn Clock, times: &[Timestamp]) -> Option<i64> {
+    let known = || times.iter().map(|time| time.0).filter(|time| *time != Timestamp::MIN.0);
+    let (first, last) = (known().min()?, known().max()?);
+    if last.saturating_sub(first) > STEADY {
+        return None;
+    }
+    let at = |time: i64| clock.time(time).checked_sub(time);
+    at(first).filter(|ahead| at(last) == Some(*ahead))
 }
 
 #[cfg(test)]
@@ -131,6 +148,45 @@ mod tests {
         let mut harness = Harness::of(move || spec.clone().operator(), &[]);
         harness.push(0, table.frame("+I 1 5 @9\n-D 2 6 @10"));
         assert_eq!(rows(&harness.take()), expected);
+    }
+
+    #[test]
+    fn a_clock_is_asked_twice_where_it_is_not_set_between() {
+        #[derive(Debug, Default)]
+        struct Set(std::sync::atomic::AtomicUsize);
+
+        impl fmt::Display for Set {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("set at 1000")
+            }
+        }
+
+        impl Clock for Set {
+            fn time(&self, time: i64) -> i64 {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if time < 1000 { time + 7 } else { time }
+            }
+
+            fn watermark(&self, watermark: i64) -> i64 {
+                watermark
+            }
+        }
+
+        let table = Table::new(&[("a", DataType::Int64)]);
+        for (input, asked, expected) in [
+            ("+I 1 @3\n+I 2 @5\n+I 3 @999\n+I 4 @4", 2, "+I 1 @10\n+I 2 @12\n+I 3 @1006\n+I 4 @11"),
+            ("+I 1 @999\n+I 2 @1000\n+I 3 @998", 5, "+I 1 @1006\n+I 2 @1000\n+I 3 @1005"),
+            ("+I 1 @1000\n+I 2 @43201001", 2, "+I 1 @1000\n+I 2 @43201001"),
+        ] {
+            let clock = Arc::new(Set::default());
+            let spec =
+                ShiftTimes { clock: clock.clone(), from: None, to: None, shows: false, schema: table.schema().clone() };
+            let spec = Arc::new(spec);
+            let mut harness = Harness::of(move || spec.clone().operator(), &[]);
+            harness.push(0, table.frame(input));
+            assert_eq!(rows(&harness.take()), expected);
+            assert_eq!(clock.0.load(std::sync::atomic::Ordering::Relaxed), asked, "{input}");
+        }
     }
 
     #[test]

@@ -15,9 +15,10 @@ use crate::functions::calendar::{from_wall, to_wall};
 use crate::settings::Zone;
 
 const MINUTE: i64 = 60_000;
-/// Clocks are set at whole quarters of an hour of UTC, and not twice a day.
+/// Clocks are set at whole quarters of an hour of UTC, and not twice a day, nor twice in what is [`STEADY`](yeoul_relational::STEADY).
 const QUARTER: i64 = 15 * MINUTE;
 const DAY: i64 = 24 * 60 * MINUTE;
+const _: () = assert!(yeoul_relational::STEADY <= DAY);
 
 /// The clock on the wall, of times of UTC.
 #[derive(Debug)]
