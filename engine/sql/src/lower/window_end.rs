@@ -11,6 +11,7 @@ use super::graph::{Bound, Changes, Exchange, Input, Node, NodeId, Operator, Stat
 use super::join::{Sides, uniqueness, upsert_keys};
 use super::{Lowering, bounds};
 use crate::error::Result;
+use crate::interval::duration_millis;
 
 /// A row is compared with no more ends than this. A regular join finds its partners by key, however many ends are near.
 const MOST_ENDS: i64 = 64;
@@ -62,7 +63,7 @@ impl Lowering<'_> {
         let appended = nodes.iter().all(|node| self.plan.nodes[*node].changes.inserts_only());
         let has_null_keys = join.null_equality == NullEquality::NullEqualsNull && !sides.left_keys.is_empty();
         let has_ttl = aliases.map(|aliases| self.ttl(aliases)).iter().any(Option::is_some);
-        if kind != JoinKind::Inner || !appended || has_null_keys || has_ttl {
+        if kind != JoinKind::Inner || !appended || has_null_keys || has_ttl || self.may_be_idle() {
             return Ok(None);
         }
         for ends in [1, 0] {
@@ -89,6 +90,16 @@ impl Lowering<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a table's time may be passed over while it is silent: then windows may end that the other side's watermark has passed.
+    fn may_be_idle(&self) -> bool {
+        let by_default = self.settings.get("table.exec.source.idle-timeout").and_then(duration_millis);
+        let is_said = |node: &Node| match &node.operator {
+            Operator::Scan(scan) => scan.table.options.contains_key("scan.watermark.idle-timeout"),
+            _ => false,
+        };
+        by_default.is_some_and(|idle| idle > 0) || self.plan.nodes.iter().any(is_said)
     }
 
     fn joined_by_ends(&mut self, join: &Join, sides: &Sides, ends: usize, near: Near) -> Result<NodeId> {
