@@ -15,7 +15,8 @@ use crate::testing::{Harness, Table, not_in, printed};
 use crate::{
     AfterMatch, AggregateCall, AggregateFunction, ChangelogNormalize, ColumnValue, Expression, IntervalJoin, JoinKind,
     MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Pick, Rank, RankStrategy, Reference,
-    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowAssign, WindowJoin, WindowTime,
+    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowAssign, WindowEndJoin, WindowJoin,
+    WindowTime,
 };
 
 const SHORT: DataType = DataType::Int16;
@@ -126,6 +127,29 @@ fn rows_of_interval_joins_are_as_printed() {
     harness.push(1, rows.frame("+I 1 850"));
     // Half of 2,001 ms is a pane: both rows are before 0.
     check(&mut harness, "left", &[(-1, short(Some(1)), "interval-join")], &["passed"]);
+}
+
+#[test]
+fn rows_and_ends_of_windows_are_as_printed() {
+    let rows = Table::new(&[("k", SHORT), ("t", MILLIS)]);
+    let spec = WindowEndJoin {
+        ends: 1,
+        left_keys: vec![0],
+        right_keys: vec![0],
+        left_time: 1,
+        right_time: 1,
+        lower: -1000,
+        upper: 0,
+        residual: None,
+        left_schema: rows.schema().clone(),
+        right_schema: rows.schema().clone(),
+        schema: both(&rows, &rows),
+    };
+    let mut harness = open(spec, &[&[0], &[0]], WindowEndJoin::operator).broadcast(1);
+    harness.push(0, rows.frame("+I 1 -900\n+I null -800\n+I 1 -600"));
+    check(&mut harness, "rows", &[(-2, 1_u64.to_le_bytes().to_vec(), "rows")], &[]);
+    harness.push(1, rows.frame("+I 1 1000 @999"));
+    check(&mut harness, "ends", &[(0, 1000_i64.to_le_bytes().to_vec(), "ends")], &[]);
 }
 
 #[test]

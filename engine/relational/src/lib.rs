@@ -50,7 +50,7 @@ pub use changelog_normalize::ChangelogNormalize;
 pub use deduplicate::Deduplicate;
 pub use expand::Expand;
 pub use expression::{ColumnValue, EvaluationTime, Expression};
-pub use join::{IntervalJoin, JoinKind, LookupJoin, RegularJoin, TemporalJoin, Uniqueness, WindowJoin};
+pub use join::{IntervalJoin, JoinKind, LookupJoin, RegularJoin, TemporalJoin, Uniqueness, WindowEndJoin, WindowJoin};
 pub use key::HashColumns;
 pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
 pub use over::{OverAggregate, OverCall, OverFrame};

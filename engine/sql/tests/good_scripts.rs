@@ -246,6 +246,39 @@ fn joins_of_each_kind() {
 }
 
 #[test]
+fn rows_are_joined_with_the_ends_of_windows() {
+    let joined = |kind: &str, window: &str, keys: &str, to: &str| {
+        format!(
+            "SELECT b.auction, m.top FROM bid AS b {kind} JOIN (SELECT MAX(price) AS top, window_end AS e FROM {window} \
+             GROUP BY window_start, window_end{keys}) AS m ON b.price = m.top AND b.ts BETWEEN m.e - INTERVAL '1' {to} AND m.e"
+        )
+    };
+    let by_end =
+        ["WindowEndJoin(ends=right, on=[price = top], bounds=[-1 min <= ts - e <= 0 ms])", "Exchange(broadcast) <- "];
+    plans(&joined("INNER", WINDOW, "", "MINUTE"), &by_end);
+    let hop = "TABLE(HOP(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '1' MINUTE))";
+    plans(&joined("INNER", hop, "", "MINUTE"), &by_end);
+    plans(
+        &format!(
+            "SELECT b.auction, m.n FROM (SELECT COUNT(*) AS n, window_end AS e FROM {WINDOW} GROUP BY window_start, window_end) AS m \
+             JOIN bid AS b ON m.e - b.ts BETWEEN INTERVAL '0' SECOND AND INTERVAL '1' MINUTE OR m.n > 1"
+        ),
+        &["Join(type=Inner"],
+    );
+    // Several rows a window, windows whose ends are too near each other, other kinds, and state that is forgotten.
+    plans(&joined("INNER", WINDOW, ", bidder", "MINUTE"), &[" Join(type=Inner"]);
+    plans(&joined("INNER", hop, "", "HOUR"), &[" Join(type=Inner"]);
+    plans(&joined("LEFT", WINDOW, "", "MINUTE"), &[" Join(type=Left"]);
+    plans(
+        &joined("INNER", WINDOW, "", "MINUTE").replacen("SELECT", "SELECT /*+ STATE_TTL('b' = '1d') */", 1),
+        &[" Join(type=Inner"],
+    );
+    // A silent source may end windows that the watermark has passed.
+    let idle = "SET 'table.exec.source.idle-timeout' = '1 s'; ";
+    plans(&format!("{idle}{}", joined("INNER", WINDOW, "", "MINUTE")), &[" Join(type=Inner"]);
+}
+
+#[test]
 fn arrays_sets_and_values_of_subqueries() {
     // The array itself is not repeated where nobody reads it.
     plans(

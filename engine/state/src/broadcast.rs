@@ -5,6 +5,7 @@
 //! elsewhere may be listed for other shards only, the next time their number changes.
 
 use std::collections::BTreeSet;
+use std::ops::RangeBounds;
 
 use yeoul_frame::{KeyHash, TableId};
 
@@ -59,6 +60,11 @@ impl<N: Key + Ord, V: Value> BroadcastState<N, V> {
     /// The entries, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&N, &V)> {
         self.keys.iter().filter_map(|key| Some((key, self.get(key)?)))
+    }
+
+    /// The entries of a range of keys, in their order.
+    pub fn range(&self, keys: impl RangeBounds<N>) -> impl Iterator<Item = (&N, &V)> {
+        self.keys.range(keys).filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// Removes all entries.

@@ -132,6 +132,14 @@ fn the_page_is_enough_to_read_the_rows_of_joins() {
     };
     check("session-rows", sessions, "1000 1000 0 0 1000 (1 1000)");
     check("interval-join", |r| r.arena(&[2, 8]), "0 -900 (1 -900) 1 -100 (1 -100)");
+    check("ends", |r| r.arena(&[2, 8]), "0 999 (1 1000)");
+    let block = |r: &mut Reading| {
+        let rows = r.number(4);
+        r.signed(8);
+        r.signed(8);
+        (0..rows).for_each(|_| r.sized_row(&[2, 8]));
+    };
+    check("rows", block, "-900 -600 (1 -900) (1 -600)");
     let key = |r: &mut Reading| {
         r.sized_row(&[]);
         r.signed(8);

@@ -15,6 +15,11 @@ mod reach;
 mod interval;
 #[cfg(test)]
 mod interval_tests;
+mod block;
+mod scan;
+mod window_end;
+#[cfg(test)]
+mod window_end_tests;
 mod versions;
 mod temporal;
 #[cfg(test)]
@@ -39,6 +44,7 @@ pub use interval::IntervalJoin;
 pub use lookup::LookupJoin;
 pub use temporal::TemporalJoin;
 pub use window::WindowJoin;
+pub use window_end::WindowEndJoin;
 
 /// Which rows without a partner come out, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

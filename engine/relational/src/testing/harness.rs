@@ -98,6 +98,12 @@ impl Harness {
         Self::open(Arc::new(make), keys, Subtask { index: 0, parallelism: 1 }, &[])
     }
 
+    /// The same, with all rows of one input to every instance.
+    pub(crate) fn broadcast(mut self, input: usize) -> Self {
+        self.keys[input] = None;
+        self
+    }
+
     fn open(make: Make, keys: Vec<Option<HashColumns>>, subtask: Subtask, from: &[&Saved]) -> Self {
         let epoch = Epoch(from.iter().map(|saved| saved.epoch.0).max().unwrap_or(0) + 1);
         let mut history: Vec<Piece> = Vec::new();

@@ -15,7 +15,7 @@ use yeoul_frame::hash_bytes;
 use yeoul_relational::{
     AggregateCall, Calc, ChangelogNormalize, Deduplicate, Expand, Expression, GroupAggregate, IntervalJoin,
     MatchRecognize, OverAggregate, OverCall, Projected, Rank, RegularJoin, Repeat, ShiftTimes, SortLimit, TemporalJoin,
-    TemporalSort, Unnest, WindowAggregate, WindowAssign, WindowJoin, WindowTime,
+    TemporalSort, Unnest, WindowAggregate, WindowAssign, WindowEndJoin, WindowJoin, WindowTime,
 };
 
 use crate::catalog::Table;
@@ -305,6 +305,22 @@ fn words(operator: &Operator) -> String {
             right_schema: _,
             schema: _,
         }) => format!("{kind:?} {left_keys:?} {right_keys:?} {left_end} {right_end} {}", residual(condition)),
+        Operator::WindowEndJoin(WindowEndJoin {
+            ends,
+            left_keys,
+            right_keys,
+            left_time,
+            right_time,
+            lower,
+            upper,
+            residual: condition,
+            left_schema: _,
+            right_schema: _,
+            schema: _,
+        }) => format!(
+            "{ends} {left_keys:?} {right_keys:?} {left_time} {right_time} {lower} {upper} {}",
+            residual(condition)
+        ),
         Operator::LookupJoin(LookupJoin { table, kind, left_keys, right_keys, columns, residual: condition }) => {
             let names: Vec<&str> = columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
             format!("{} {kind:?} {left_keys:?} {right_keys:?} {names:?} {}", of_table(table), residual(condition))

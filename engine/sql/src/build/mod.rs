@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
     /// As many instances as before it where rows are not spread again (invariant 2).
     fn parallelism(&self, node: &Node) -> Option<u16> {
         let of = |input: &crate::lower::Input| match input.exchange {
-            Exchange::Single | Exchange::Hash(_) => None,
+            Exchange::Single | Exchange::Hash(_) | Exchange::Broadcast => None,
             Exchange::Forward => self.places[input.node].and_then(|place| self.graph.nodes[place.node.0].parallelism),
         };
         node.inputs.iter().filter_map(of).min()
@@ -170,6 +170,7 @@ impl<'a> Builder<'a> {
                 // To the shard that owns the empty key: state is restored by the key's owner.
                 Exchange::Single => Partitioning::Hash(HashColumns { columns: Vec::new() }.router()),
                 Exchange::Hash(columns) => Partitioning::Hash(HashColumns { columns: columns.clone() }.router()),
+                Exchange::Broadcast => Partitioning::Broadcast,
             };
             let number = if union { 0 } else { u8::try_from(number).unwrap_or(u8::MAX) };
             self.graph.connect(place.node, place.output, to, InputId(number), partitioning);

@@ -32,6 +32,7 @@ impl Builder<'_> {
             Operator::IntervalJoin(spec) => of!(spec),
             Operator::TemporalJoin(spec) => of!(spec),
             Operator::WindowJoin(spec) => of!(spec),
+            Operator::WindowEndJoin(spec) => of!(spec),
             Operator::OverAggregate(spec) => of!(spec),
             Operator::ChangelogNormalize(spec) => of!(spec),
             Operator::SortLimit(spec) => of!(spec),

@@ -55,6 +55,7 @@ impl Plan {
                     format!("Exchange(hash[{}]) <- ", list(&self.nodes[input.node].schema, columns))
                 }
                 Exchange::Single => "Exchange(single) <- ".to_owned(),
+                Exchange::Broadcast => "Exchange(broadcast) <- ".to_owned(),
             };
             self.node(input.node, depth + 1, &exchange, changes, shown, out)?;
         }
@@ -98,6 +99,7 @@ impl Plan {
                             Exchange::Forward => "FORWARD",
                             Exchange::Hash(_) => "HASH",
                             Exchange::Single => "SINGLE",
+                            Exchange::Broadcast => "BROADCAST",
                         },
                     })).collect::<Vec<_>>(),
                 })
@@ -212,6 +214,16 @@ fn described(operator: &Operator, inputs: &[&Schema]) -> String {
         Operator::WindowJoin(spec) => {
             format!("type={:?}, on=[{}]{}", spec.kind, keys(&spec.left_keys, &spec.right_keys), also(&spec.residual))
         }
+        Operator::WindowEndJoin(spec) => format!(
+            "ends={}, on=[{}], bounds=[{} <= {} - {} <= {}]{}",
+            if spec.ends == 0 { "left" } else { "right" },
+            keys(&spec.left_keys, &spec.right_keys),
+            millis(spec.lower),
+            columns(&[spec.left_time]),
+            right(&[spec.right_time]),
+            millis(spec.upper),
+            also(&spec.residual)
+        ),
         Operator::LookupJoin(spec) => {
             let name =
                 |index: &usize| spec.columns.get(*index).map_or("", |column| spec.table.columns[*column].name.as_str());

@@ -58,6 +58,8 @@ pub enum Exchange {
     Hash(Vec<usize>),
     /// All rows to one shard.
     Single,
+    /// All rows to every shard.
+    Broadcast,
 }
 
 /// Which kinds of change flow, beside rows that come in.
@@ -172,6 +174,7 @@ pub enum Operator {
     IntervalJoin(spec::IntervalJoin),
     TemporalJoin(spec::TemporalJoin),
     WindowJoin(spec::WindowJoin),
+    WindowEndJoin(spec::WindowEndJoin),
     LookupJoin(LookupJoin),
     Rank(spec::Rank),
     Deduplicate(spec::Deduplicate),
@@ -278,6 +281,7 @@ impl Operator {
             Self::IntervalJoin(_) => "IntervalJoin",
             Self::TemporalJoin(_) => "TemporalJoin",
             Self::WindowJoin(_) => "WindowJoin",
+            Self::WindowEndJoin(_) => "WindowEndJoin",
             Self::LookupJoin(_) => "LookupJoin",
             Self::Rank(rank) if rank.window_end.is_some() => "WindowRank",
             Self::Rank(_) => "Rank",

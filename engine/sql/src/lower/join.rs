@@ -11,7 +11,8 @@ use yeoul_relational::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniquenes
 use super::aggregate::column;
 use super::graph::{Bound, Changes, ColumnTrait, Exchange, Input, Node, NodeId, Operator, State, WindowColumn};
 use super::stream::{Stream, bind};
-use super::{Lowering, bounds, join_kind, kept};
+use super::window_end::Near;
+use super::{Lowering, join_kind, kept};
 use crate::error::{Result, SqlError};
 use crate::expression::slot;
 use crate::plan::{is_as_of, versioned_node};
@@ -54,6 +55,8 @@ impl Lowering<'_> {
             }
             self.window_join(kind, &sides, residual, left_end, right_end)?
         } else if let Some(found) = self.interval(kind, &sides, &left_traits, &right_traits, join)? {
+            found
+        } else if let Some(found) = self.window_end_join(join, kind, &sides, [&left_aliases, &right_aliases])? {
             found
         } else {
             self.regular_join(join, kind, &sides, residual, &left_aliases, &right_aliases)?
@@ -207,20 +210,12 @@ impl Lowering<'_> {
         if sides.left_keys.is_empty() || !appended(sides.left) || !appended(sides.right) {
             return Ok(None);
         }
-        let rowtime =
-            |of: &[ColumnTrait], index: usize| of.get(index).is_some_and(|of| of.time == Some(TimeOrder::RowTime));
-        let width = left.len();
-        let schema = self.both(sides);
-        let mut found = bounds::Bounds::default();
-        let mut rest = Vec::new();
-        for condition in join.filter.iter().flat_map(utils::split_conjunction) {
-            let bound = self.over_both(join, sides, condition)?;
-            let times = |index: usize| if index < width { rowtime(left, index) } else { rowtime(right, index - width) };
-            if !found.take(&bound, width, &schema, &times) {
-                rest.push(condition.clone());
-            }
-        }
-        let Some((left_time, right_time, lower, upper)) = found.both() else { return Ok(None) };
+        let rowtime = |of: &ColumnTrait| of.time == Some(TimeOrder::RowTime);
+        let Some(Near { left_time, right_time, lower, upper, rest }) =
+            self.near(join, sides, &[left, right].map(|of| of.iter().map(rowtime).collect()))?
+        else {
+            return Ok(None);
+        };
         let residual = self.residual(join, sides, rest)?;
         let schema = Arc::new(self.output(sides, kind));
         let traits = self.both_traits(sides, kind, true);
@@ -229,7 +224,7 @@ impl Lowering<'_> {
             left_keys: sides.left_keys.clone(),
             right_keys: sides.right_keys.clone(),
             left_time,
-            right_time: right_time - width,
+            right_time,
             lower,
             upper,
             residual,
@@ -248,7 +243,7 @@ impl Lowering<'_> {
         })))
     }
 
-    fn both_traits(&self, sides: &Sides, kind: JoinKind, times: bool) -> Vec<ColumnTrait> {
+    pub(super) fn both_traits(&self, sides: &Sides, kind: JoinKind, times: bool) -> Vec<ColumnTrait> {
         // Where there is no row there is no time and no window: what may be missing is a column like any other.
         let of_side = |node: NodeId, may_be_missing: bool| {
             let mut traits = self.plan.nodes[node].traits.clone();
@@ -345,7 +340,7 @@ pub(super) fn uniqueness(keys: &[Vec<usize>], join: &[usize]) -> Uniqueness {
     keys.iter().min_by_key(|key| key.len()).map_or(Uniqueness::None, |key| Uniqueness::HasKey(key.clone()))
 }
 
-fn upsert_keys(
+pub(super) fn upsert_keys(
     kind: JoinKind,
     left: &Node,
     right: &Node,

@@ -12,6 +12,7 @@ mod explain;
 mod graph;
 mod grouping;
 mod join;
+mod window_end;
 mod local;
 mod lookup;
 mod matching;

@@ -39,7 +39,10 @@ pub(crate) fn asks(node: &Node) -> bool {
         Operator::OverAggregate(spec) => spec.time.is_some_and(|time| time.order() == TimeOrder::RowTime),
         Operator::TemporalSort(spec) => spec.time.order() == TimeOrder::RowTime,
         Operator::MatchRecognize(spec) => spec.order.order() == TimeOrder::RowTime,
-        Operator::IntervalJoin(_) | Operator::TemporalJoin(_) | Operator::WindowJoin(_) => true,
+        Operator::IntervalJoin(_)
+        | Operator::TemporalJoin(_)
+        | Operator::WindowJoin(_)
+        | Operator::WindowEndJoin(_) => true,
         Operator::Calc(calc) => shows_watermark(calc),
         _ => false,
     }

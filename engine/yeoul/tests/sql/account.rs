@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use yeoul::operator::{JobGraph, NodeKind};
+use yeoul::operator::{JobGraph, NodeKind, Partitioning};
 use yeoul::runtime::JobWatch;
 
 /// Sums over an operator's instances.
@@ -17,6 +17,7 @@ struct Sum {
     late: u64,
     errors: u64,
     entries: u64,
+    instances: u64,
 }
 
 /// Operators that give each row that they take.
@@ -42,6 +43,7 @@ pub(crate) fn faults(
         sum.late += counters.late.get();
         sum.errors += counters.errors.get();
         sum.entries += counters.state_entries.get();
+        sum.instances += 1;
     }
     let mut faults = Vec::new();
     let mut fault = |at: usize, what: String| faults.push(format!("{}: {what}: {:?}", graph.nodes[at].name, sums[at]));
@@ -57,9 +59,11 @@ pub(crate) fn faults(
             continue;
         }
         // Outputs beside the main one are counted with it, so what comes over an edge is known only where there are none.
-        let senders: Vec<usize> = graph.edges.iter().filter(|edge| edge.to.0 == at).map(|edge| edge.from.0).collect();
+        let edges = || graph.edges.iter().filter(|edge| edge.to.0 == at);
+        let senders: Vec<usize> = edges().map(|edge| edge.from.0).collect();
         let sides = |from: usize| graph.edges.iter().any(|edge| edge.from.0 == from && edge.output.0 != 0);
-        let sent: u64 = senders.iter().map(|from| sums[*from].given).sum();
+        let copies = |of: &Partitioning| if let Partitioning::Broadcast = of { sum.instances } else { 1 };
+        let sent: u64 = edges().map(|edge| sums[edge.from.0].given * copies(&edge.partitioning)).sum();
         // Late rows may go to an output of their own, to which nobody listens.
         let aside: u64 = senders.iter().map(|from| sums[*from].late).sum();
         if !senders.iter().any(|from| sides(*from)) && !(sent.saturating_sub(aside)..=sent).contains(&sum.taken) {
