@@ -152,6 +152,10 @@ impl<'a> Builder<'a> {
 
     /// As many instances as before it where rows are not spread again (invariant 2).
     fn parallelism(&self, node: &Node) -> Option<u16> {
+        // It keeps rows where they come, and a shard is given back what lies in its own key groups: so each shard has an instance.
+        if matches!(node.operator, Operator::WindowEndJoin(_)) {
+            return None;
+        }
         let of = |input: &crate::lower::Input| match input.exchange {
             Exchange::Single | Exchange::Hash(_) | Exchange::Broadcast => None,
             Exchange::Forward => self.places[input.node].and_then(|place| self.graph.nodes[place.node.0].parallelism),

@@ -22,8 +22,8 @@ use crate::stored::Value;
 
 /// Growth begins when this share of the lanes is taken.
 const FULL_PERCENT: usize = 72;
-/// A table of up to so many bytes doubles: each entry moves about once in its life. A larger one grows by a half, which holds memory at 30
-/// to 44 bytes for a key and value of eight bytes each; an entry then moves about twice, by sequential access.
+/// A table of up to so many bytes doubles, so that each entry moves about once. A larger one grows by a third, which holds memory at 30 to
+/// 40 bytes for a key and value of eight bytes each; an entry then moves up to three times more, by sequential access.
 const DOUBLING_BYTES: usize = 64 << 20;
 /// Buckets added or moved with each key that is inserted while the table grows.
 const STEP_BUCKETS: usize = 12;
@@ -140,7 +140,7 @@ impl<K: Key, V: Value> Buckets<K, V> {
         } else if self.taken * 100 >= self.homes.count * LANES * FULL_PERCENT {
             let count = self.homes.count;
             let doubles = count * size_of::<Bucket<K, V>>() < DOUBLING_BYTES;
-            let next = if doubles { (count * 2).max(8) } else { count + count / 2 };
+            let next = if doubles { (count * 2).max(8) } else { count + count / 3 };
             self.homes = Homes { count, next, split: count };
         }
         self.put(key, value, Meta::new(Tag::of(hash)), hash, writes)
