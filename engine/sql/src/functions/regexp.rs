@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use arrow_array::builder::{ListBuilder, StringViewBuilder};
 use arrow_array::{BooleanArray, Int32Array};
@@ -203,7 +204,7 @@ fn similar(pattern: &str, escape: Option<char>) -> Option<String> {
 struct Compiled<'p> {
     patterns: &'p Text,
     /// The one pattern of all rows, if there is one: nothing if it is none.
-    one: Option<Option<Regex>>,
+    one: Option<Option<Rc<Regex>>>,
     known: HashMap<&'p str, Option<Regex>>,
 }
 
@@ -224,7 +225,7 @@ impl<'p> Compiled<'p> {
     /// The pattern of a row, if it is one. Flink's functions are NULL for what is none.
     fn of(&mut self, row: usize) -> Option<&Regex> {
         match &self.one {
-            Some(one) => one.as_ref(),
+            Some(one) => one.as_deref(),
             None => {
                 let pattern = self.patterns.get(row)?;
                 self.known.entry(pattern).or_insert_with(|| Regex::new(pattern).ok()).as_ref()
@@ -237,23 +238,24 @@ impl<'p> Compiled<'p> {
 const KEPT: usize = 64;
 
 thread_local! {
-    /// Constant patterns, from frame to frame: to compile one takes as long as to match some thousand texts.
-    static CONSTANTS: RefCell<HashMap<String, Regex>> = RefCell::default();
+    /// Constant patterns, from frame to frame: to compile one takes as long as to match some thousand texts. A clone of a `Regex` would
+    /// begin without the states that it has found so far.
+    static CONSTANTS: RefCell<HashMap<String, Rc<Regex>>> = RefCell::default();
 }
 
-fn compiled(pattern: &str) -> std::result::Result<Regex, SqlError> {
+fn compiled(pattern: &str) -> std::result::Result<Rc<Regex>, SqlError> {
     CONSTANTS.with_borrow_mut(|known| {
         if let Some(regex) = known.get(pattern) {
-            return Ok(regex.clone());
+            return Ok(Rc::clone(regex));
         }
-        let regex = Regex::new(pattern).map_err(|error| {
+        let regex = Rc::new(Regex::new(pattern).map_err(|error| {
             SqlError::new(format!("'{pattern}' is no regular expression that can be used"))
                 .hint(error.to_string().lines().last().unwrap_or_default().to_owned())
-        })?;
+        })?);
         if known.len() == KEPT {
             known.clear();
         }
-        known.insert(pattern.to_owned(), regex.clone());
+        known.insert(pattern.to_owned(), Rc::clone(&regex));
         Ok(regex)
     })
 }
