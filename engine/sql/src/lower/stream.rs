@@ -334,19 +334,19 @@ impl Lowering<'_> {
                 let needs = |filter: &Expr| slots_of(filter).last().is_some_and(|slot| *slot >= first);
                 let (late, early) = stream.filters.drain(..).partition(needs);
                 stream.filters = late;
-                input = self.beside(input, early, calls, &mut stream)?;
+                input = self.beside(input, early, &calls, &mut stream)?;
             }
         }
         let calls = shared::take_out(&mut [], &mut stream.projection, width(self, input))?;
         if !calls.is_empty() {
             let filters = std::mem::take(&mut stream.filters);
-            input = self.beside(input, filters, calls, &mut stream)?;
+            input = self.beside(input, filters, &calls, &mut stream)?;
         }
         self.calc_once(input, &stream)
     }
 
     /// A node that filters, and gives what `stream` still reads, with these calls as columns behind.
-    fn beside(&mut self, input: NodeId, filters: Vec<Expr>, calls: Vec<Expr>, stream: &mut Stream) -> Result<NodeId> {
+    fn beside(&mut self, input: NodeId, filters: Vec<Expr>, calls: &[Expr], stream: &mut Stream) -> Result<NodeId> {
         let of = Arc::clone(&self.plan.nodes[input].schema);
         let first = of.fields().len();
         let kept = shared::read_by(stream.filters.iter().chain(&stream.projection));
