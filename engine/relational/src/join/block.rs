@@ -9,7 +9,9 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_schema::DataType;
 use yeoul_operator::OperatorError;
 use yeoul_state::Stored;
 use yeoul_state::log::Corrupt;
@@ -26,6 +28,26 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
+    /// About how many bytes the rows take. None where that is not told without looking into each value.
+    pub(super) fn bytes(self, rows: usize) -> Option<usize> {
+        let of = |column: &ArrayRef| match column.data_type() {
+            DataType::Utf8View | DataType::BinaryView => {
+                let views = match column.as_string_view_opt() {
+                    Some(texts) => texts.views(),
+                    None => column.as_binary_view().views(),
+                };
+                // A view's low word is its length.
+                let length = |view: u128| view as u32 as usize;
+                Some(match self.picked {
+                    None => views.iter().map(|view| length(*view)).sum::<usize>(),
+                    Some(picked) => picked.iter().map(|row| length(views[*row as usize])).sum(),
+                })
+            }
+            other => other.primitive_width().map(|width| width * rows),
+        };
+        self.columns.iter().map(of).sum()
+    }
+
     /// The rows that are meant, densely.
     pub(super) fn dense(self) -> Result<Vec<ArrayRef>, OperatorError> {
         let Some(picked) = self.picked else { return Ok(self.columns.to_vec()) };
@@ -49,7 +71,7 @@ enum Held {
         columns: Vec<ArrayRef>,
         picked: Option<Vec<u32>>,
         codec: Arc<RowCodec>,
-        /// What the columns' buffers take.
+        /// About what the rows take; other rows of the columns' buffers may be held with them.
         bytes: usize,
     },
     Rows {
@@ -61,31 +83,51 @@ enum Held {
 }
 
 impl Block {
-    /// Rows of a frame whose times are from `least` to `most`.
-    pub(super) fn of(view: View<'_>, rows: usize, least: i64, most: i64, codec: &Arc<RowCodec>) -> Self {
+    /// Rows of a frame whose times are from `least` to `most`, and which take about so many bytes.
+    pub(super) fn of(
+        view: View<'_>,
+        rows: usize,
+        bytes: usize,
+        (least, most): (i64, i64),
+        codec: &Arc<RowCodec>,
+    ) -> Self {
         debug_assert!(rows > 0 && least <= most, "a block has a row at least, and each has a time between the bounds");
         let held = Held::Columns {
             columns: view.columns.to_vec(),
             picked: view.picked.map(<[u32]>::to_vec),
             codec: Arc::clone(codec),
-            bytes: view.columns.iter().map(|column| column.get_buffer_memory_size()).sum(),
+            bytes,
         };
         Self { rows: rows as u32, least, most, held }
     }
 
-    /// Appends encoded rows whose times are from `least` to `most`. Only blocks that began [empty](Stored::vacant) take some.
-    pub(super) fn append(&mut self, rows: &EncodedRows, least: i64, most: i64) {
+    /// Appends encoded rows from `from` on, whose times are from `least` to `most`, until there are `full` bytes: one at least. Returns
+    /// which row is next. Only blocks that began [empty](Stored::vacant) take some.
+    pub(super) fn append(&mut self, rows: &EncodedRows, from: usize, full: usize, (least, most): (i64, i64)) -> usize {
         let Held::Rows { bytes, read } = &mut self.held else {
             unreachable!("rows are appended to blocks that hold rows");
         };
         (self.least, self.most) =
             if self.rows == 0 { (least, most) } else { (self.least.min(least), self.most.max(most)) };
-        self.rows += rows.len() as u32;
         read.take();
-        put_rows(rows, bytes);
+        let mut next = from;
+        while next < rows.len() && (next == from || bytes.len() < full) {
+            put_row(rows.row(next), bytes);
+            next += 1;
+        }
+        self.rows += (next - from) as u32;
+        next
     }
 
-    pub(super) fn rows(&self) -> usize {
+    /// Bytes of the rows that were appended.
+    pub(super) fn appended(&self) -> usize {
+        match &self.held {
+            Held::Columns { .. } => 0,
+            Held::Rows { bytes, .. } => bytes.len(),
+        }
+    }
+
+    fn rows(&self) -> usize {
         self.rows as usize
     }
 
@@ -105,11 +147,9 @@ impl Block {
     }
 }
 
-fn put_rows(rows: &EncodedRows, out: &mut Vec<u8>) {
-    for row in rows.iter() {
-        out.extend_from_slice(&(row.len() as u32).to_le_bytes());
-        out.extend_from_slice(row);
-    }
+fn put_row(row: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(row.len() as u32).to_le_bytes());
+    out.extend_from_slice(row);
 }
 
 /// Takes a row off the front.
@@ -143,7 +183,7 @@ impl Stored for Block {
                 let encoded = dense.and_then(|columns| codec.encode(&columns, self.rows(), &mut rows));
                 // A column that came by the schema can be gathered and encoded, and blocks of gigabytes are not held as columns.
                 encoded.unwrap_or_else(|error| panic!("{error}"));
-                put_rows(&rows, out);
+                rows.iter().for_each(|row| put_row(row, out));
             }
         }
     }
@@ -174,8 +214,6 @@ impl Stored for Block {
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::DataType;
-
     use super::*;
     use crate::testing::{Table, rows};
 
@@ -186,18 +224,24 @@ mod tests {
         let columns = frame.columns().unwrap().arrays();
         let codec = Arc::new(RowCodec::of_fields(table.schema().fields()).unwrap());
         let picked = View { columns, picked: Some(&[1, 2, 3]) };
-        let of_columns = Block::of(picked, 3, -5, 9, &codec);
+        let of_columns = Block::of(picked, 3, 60, (-5, 9), &codec);
         let mut of_rows = Block::vacant();
         for (list, least, most) in [(&[1, 2][..], -5, 3), (&[3], 9, 9)] {
             let mut encoded = EncodedRows::default();
             let dense = View { columns, picked: Some(list) }.dense().unwrap();
             codec.encode(&dense, list.len(), &mut encoded).unwrap();
-            of_rows.append(&encoded, least, most);
+            assert_eq!(of_rows.append(&encoded, 0, usize::MAX, (least, most)), list.len());
         }
         let (mut bytes, mut again) = (Vec::new(), Vec::new());
         of_columns.encode(&mut bytes);
         of_rows.encode(&mut again);
         assert_eq!(bytes, again);
+        let mut encoded = EncodedRows::default();
+        codec.encode(columns, 4, &mut encoded).unwrap();
+        assert_eq!(
+            (Block::vacant().append(&encoded, 1, 0, (-5, 9)), View { columns, picked: None }.bytes(4)),
+            (2, Some(66))
+        );
         for short in 0..bytes.len() {
             assert!(Block::decode(&mut &bytes[..short]).is_err(), "cut to {short} bytes");
         }

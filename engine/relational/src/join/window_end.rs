@@ -36,8 +36,14 @@ use crate::time_order::millis;
 
 /// The least event time that a pane holds, in milliseconds.
 const LEAST_SPAN: i64 = 256;
-/// A block with fewer rows takes more, and frames with fewer do not become blocks of their own.
-const SMALL: usize = 1024;
+/// Frames with fewer rows do not become blocks of their own.
+const SMALL: usize = 256;
+/// A block takes no more rows once they have so many bytes: it is written whole at each checkpoint until then.
+const BLOCK_BYTES: usize = 16 << 10;
+/// About as many bytes does a block have at most that holds columns: it is a record of the log, written in one go.
+const COLUMN_BYTES: usize = 256 << 10;
+/// Columns whose rows have more bytes than this, in the mean, are kept as rows.
+const WIDE: usize = COLUMN_BYTES / SMALL;
 
 /// Joins each row of one input with the ends of windows for which `lower <= left time - right time <= upper`. Rows of both inputs are only
 /// added, and no end comes at or before the watermark.
@@ -315,30 +321,52 @@ impl WindowEndOperator {
             return Ok(());
         }
         let count = view.picked.map_or(rows.times.len(), <[u32]>::len);
+        let times = times_of(&rows.columns[self.spec.side(1 - self.spec.ends).2]);
         // Columns of which little is meant would hold memory for nothing.
-        let as_columns = count >= SMALL && count.saturating_mul(4) >= rows.batch.saturating_mul(3);
-        if !as_columns {
-            self.rows_codec.encode(&view.dense()?, count, &mut self.encoded)?;
-        }
-        let state = self.state.as_mut().expect("an operator is opened before its first frame");
-        let table = state.rows.pane(pane);
-        if as_columns {
-            let number = state.numbers.next(|number| table.contains(&number, number.hash()));
-            table.set(&number, number.hash(), Block::of(view, count, least, most, &self.rows_codec));
+        let dense = count >= SMALL && count.saturating_mul(4) >= rows.batch.saturating_mul(3);
+        let bytes = if dense { view.bytes(count).filter(|bytes| *bytes <= WIDE * count) } else { None };
+        if let Some(bytes) = bytes {
+            self.keep_columns(pane, view, count, bytes, times);
             return Ok(());
         }
-        let number = match state.small.get(&pane) {
-            Some(number) => *number,
-            None => state.numbers.next(|number| table.contains(&number, number.hash())),
-        };
-        let block = table.upsert(&number, number.hash(), Block::vacant);
-        block.append(&self.encoded, least, most);
-        if block.rows() < SMALL {
-            state.small.insert(pane, number);
-        } else {
-            state.small.remove(&pane);
+        self.rows_codec.encode(&view.dense()?, count, &mut self.encoded)?;
+        let state = self.state.as_mut().expect("an operator is opened before its first frame");
+        let table = state.rows.pane(pane);
+        let mut next = 0;
+        while next < count {
+            let number = match state.small.get(&pane) {
+                Some(number) => *number,
+                None => state.numbers.next(|number| table.contains(&number, number.hash())),
+            };
+            let block = table.upsert(&number, number.hash(), Block::vacant);
+            next = block.append(&self.encoded, next, BLOCK_BYTES, (least, most));
+            if block.appended() < BLOCK_BYTES {
+                state.small.insert(pane, number);
+            } else {
+                state.small.remove(&pane);
+            }
         }
         Ok(())
+    }
+
+    /// Keeps rows as their columns, in blocks of about as many bytes as a record may have.
+    fn keep_columns(&mut self, pane: i64, view: View<'_>, count: usize, bytes: usize, times: &[i64]) {
+        let state = self.state.as_mut().expect("an operator is opened before its first frame");
+        let table = state.rows.pane(pane);
+        let blocks = bytes.div_ceil(COLUMN_BYTES).max(1);
+        for from in (0..count).step_by(count.div_ceil(blocks)) {
+            let to = count.min(from + count.div_ceil(blocks));
+            let picked: Option<Vec<u32>> = match view.picked {
+                None if blocks == 1 => None,
+                None => Some((from as u32..to as u32).collect()),
+                Some(picked) => Some(picked[from..to].to_vec()),
+            };
+            let part = View { columns: view.columns, picked: picked.as_deref() };
+            let Some(bounds) = bounds(part, times) else { continue };
+            let number = state.numbers.next(|number| table.contains(&number, number.hash()));
+            let block = Block::of(part, to - from, bytes / blocks, bounds, &self.rows_codec);
+            table.set(&number, number.hash(), block);
+        }
     }
 
     /// Sends pairs on that meet the residual condition, if there are so many.

@@ -15,6 +15,9 @@ use crate::stored::Value;
 /// Buckets whose lines are asked for together.
 const AHEAD: usize = 16;
 
+/// A record with more bytes takes as long as several.
+const RECORD_BYTES: usize = 512;
+
 impl<K: Key, V: Value> Table<K, V> {
     /// Fixes what the snapshot holds: everything written up to now. Constant time.
     ///
@@ -24,7 +27,7 @@ impl<K: Key, V: Value> Table<K, V> {
         self.writes.freeze();
     }
 
-    /// Encodes about `max_records` frozen records into the log.
+    /// Encodes about `max_records` frozen records into the log; a large one counts for several.
     pub fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained {
         self.drain_within(&mut max_records.max(1), log)
     }
@@ -75,15 +78,14 @@ impl<K: Key, V: Value> Table<K, V> {
                 if is_planted(Bug::DirtyBitLost) && bucket.is_multiple_of(5) {
                     continue;
                 }
-                self.log_entry(Place { bucket, lane }, log);
-                drained += 1;
+                drained += 1 + self.log_entry(Place { bucket, lane }, log) / RECORD_BYTES;
             }
         }
         drained
     }
 
-    /// Logs an entry as it is now.
-    fn log_entry(&mut self, at: Place, log: &mut LogBuffer) {
+    /// Logs an entry as it is now. Returns how many bytes that were.
+    fn log_entry(&mut self, at: Place, log: &mut LogBuffer) -> usize {
         let meta = self.buckets.at(at.bucket).meta[at.lane];
         if let Some(segment) = meta.counted_in(self.newest) {
             self.retire(LogAddress::new(segment, 0), log);
@@ -93,7 +95,7 @@ impl<K: Key, V: Value> Table<K, V> {
         if meta.is_deleted() {
             log.delete(self.id, self.namespace, self.layout, |out| key.encode(out));
             self.buckets.vacate(at);
-            return;
+            return 0;
         }
         let value = &here.values[at.lane];
         // What was evicted and relocated is copied as it stands.
@@ -117,11 +119,11 @@ impl<K: Key, V: Value> Table<K, V> {
                 bytes.set(bytes.get() + out.len() - start);
             },
         );
-        if address.is_none() {
-            return;
+        if !address.is_none() {
+            self.buckets.at(at.bucket).meta[at.lane].set_logged(address);
+            self.count(address, bytes.get());
         }
-        self.buckets.at(at.bucket).meta[at.lane].set_logged(address);
-        self.count(address, bytes.get());
+        bytes.get()
     }
 
     /// A write is about to change an entry that is frozen and not drained: encodes it first.
