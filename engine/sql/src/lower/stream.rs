@@ -332,8 +332,9 @@ impl Lowering<'_> {
             if !calls.is_empty() {
                 let first = width(self, input);
                 let needs = |filter: &Expr| slots_of(filter).last().is_some_and(|slot| *slot >= first);
-                let (late, early) = stream.filters.drain(..).partition(needs);
-                stream.filters = late;
+                // A filter may guard those behind it: they stay in their order.
+                let early = stream.filters.iter().take_while(|filter| !needs(filter)).count();
+                let early = stream.filters.drain(..early).collect();
                 input = self.beside(input, early, &calls, &mut stream)?;
             }
         }
