@@ -39,8 +39,10 @@ pub(crate) struct Input<'a> {
 pub(crate) struct Share {
     pub(crate) split: SplitId,
     /// Which of the file's splits it is.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "row groups are spread by it"))]
     pub(crate) number: u64,
     /// How many splits the file has.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "row groups are spread by it"))]
     pub(crate) count: u64,
     /// The bytes that the split stands for, where records are found by their place.
     pub(crate) range: std::ops::Range<u64>,
