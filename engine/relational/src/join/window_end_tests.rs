@@ -219,16 +219,17 @@ fn small_frames_share_a_block() {
         }
     }
     let entries = harness.state_entries();
-    assert!((3..=9).contains(&entries), "{entries} blocks");
+    // Rows of some eighty bytes in blocks of 16 KiB, and a block more for each restore.
+    assert!((12..=20).contains(&entries), "{entries} blocks");
     harness.push(1, ends.frame("+I 1 a 0 10500"));
     assert_eq!(harness.take().iter().map(Frame::len).sum::<usize>(), 3_000);
     // Of a large frame of which little is selected only that is kept, and of one of which much is, its columns.
     let frame = table.frame(&(0..4_000).map(|n| line(n) + "\n").collect::<String>());
-    for (step, expected) in [(3, 1_334), (1, 4_000)] {
+    for (step, expected, blocks) in [(3, 1_334, 5..=9), (1, 4_000, 1..=2)] {
         let mut harness = open(spec(1, &[0], false));
         let selected: Vec<u32> = (0..4_000).step_by(step).collect();
         harness.push(0, frame.select(Selection::rows(&selected)));
-        assert_eq!(harness.state_entries(), 1);
+        assert!(blocks.contains(&harness.state_entries()), "{} blocks", harness.state_entries());
         harness.push(1, ends.frame("+I 1 a 0 10500"));
         assert_eq!(harness.take().iter().map(Frame::len).sum::<usize>(), expected);
     }
