@@ -13,7 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use yeoul_sys::allocator::{MiMalloc, keep_freed};
+use yeoul::allocator::{MiMalloc, keep_freed};
 
 use arguments::Command;
 

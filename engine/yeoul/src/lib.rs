@@ -35,6 +35,8 @@ pub use {
 
 #[cfg(feature = "sql")]
 pub use yeoul_sql as sql;
+#[cfg(feature = "allocator")]
+pub use yeoul_sys::allocator;
 
 /// What `#[record]` names in the code that it writes. Not for use by hand.
 #[doc(hidden)]
