@@ -156,6 +156,18 @@ pub(crate) fn keep(
     Ok(Some(if selection.len() == frame.len() { frame.clone() } else { frame.select(selection) }))
 }
 
+/// A frame's rows for which a condition is true; all where there is none. None: no row.
+pub(crate) fn keep_if(
+    condition: Option<&Arc<dyn Expression>>,
+    frame: Frame,
+    cx: &Context<'_>,
+) -> Result<Option<Frame>, OperatorError> {
+    match condition {
+        None => Ok(Some(frame)),
+        Some(condition) => keep(condition, &frame, cx),
+    }
+}
+
 /// True where the value is true, and false where it is false or null.
 pub(crate) fn truths(mask: &BooleanArray) -> BooleanArray {
     match mask.nulls().filter(|nulls| nulls.null_count() > 0) {

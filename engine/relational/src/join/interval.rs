@@ -29,7 +29,7 @@ use super::{JoinKind, check_output, joined_schema, key_form, null_keys};
 use crate::aggregate::{Groups, columns};
 use crate::arena::{Arena, Entry, Place};
 use crate::assign_times::event_times;
-use crate::calc::keep;
+use crate::calc::keep_if;
 use crate::expression::Expression;
 use crate::input::{Input, check_inserts};
 use crate::key::{ColumnKey, HashColumns, KeyReader, by_key_form};
@@ -254,10 +254,7 @@ impl<K: ColumnKey> IntervalOperator<K> {
         if self.spec.residual.is_some() || kind.has_right() {
             let schema = if kind.has_right() { &self.spec.schema } else { &self.joined };
             let frame = pairs.take_frame(schema, at, probe.columns, codec, JoinKind::Inner)?;
-            let kept = match &self.spec.residual {
-                None => Some(frame),
-                Some(residual) => keep(residual, &frame, cx)?,
-            };
+            let kept = keep_if(self.spec.residual.as_ref(), frame, cx)?;
             holds.extend(kept.iter().flat_map(Frame::indices));
             if let Some(kept) = kept.filter(|_| kind.has_right()) {
                 cx.emit(OutputId::MAIN, kept);

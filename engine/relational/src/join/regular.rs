@@ -21,7 +21,7 @@ use super::bag::{Bag, Entry, Place};
 use super::pairs::Pairs;
 use super::{JoinKind, RegularJoin, Uniqueness, joined_schema, null_keys};
 use crate::aggregate::Groups;
-use crate::calc::keep;
+use crate::calc::{keep, keep_if};
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::OUTPUT_ROWS;
@@ -198,11 +198,7 @@ impl Join<'_> {
             return Ok(());
         }
         let frame = pairs.take_frame(&self.spec.schema, self.at, self.columns, codec, self.spec.kind)?;
-        let kept = match &self.spec.residual {
-            None => Some(frame),
-            Some(residual) => keep(residual, &frame, cx)?,
-        };
-        if let Some(frame) = kept {
+        if let Some(frame) = keep_if(self.spec.residual.as_ref(), frame, cx)? {
             cx.emit(OutputId::MAIN, frame);
         }
         Ok(())

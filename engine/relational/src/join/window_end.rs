@@ -27,7 +27,7 @@ use super::scan::{Ends, Found, Scan, times_at, times_of};
 use super::{JoinKind, check_output, key_form};
 use crate::aggregate::columns;
 use crate::arena::Arena;
-use crate::calc::keep;
+use crate::calc::keep_if;
 use crate::expression::Expression;
 use crate::input::{Input, check_inserts};
 use crate::output::{OUTPUT_ROWS, frame};
@@ -385,11 +385,7 @@ impl WindowEndOperator {
         let [rows, ends] = found.take_columns(&ends.columns)?;
         let arrays = if self.spec.ends == 0 { [ends, rows] } else { [rows, ends] }.concat();
         let frame = frame(&self.spec.schema, arrays, times, Vec::new())?;
-        let kept = match &self.spec.residual {
-            None => Some(frame),
-            Some(residual) => keep(residual, &frame, cx)?,
-        };
-        if let Some(frame) = kept {
+        if let Some(frame) = keep_if(self.spec.residual.as_ref(), frame, cx)? {
             cx.emit(OutputId::MAIN, frame);
         }
         Ok(())
