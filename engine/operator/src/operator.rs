@@ -43,6 +43,9 @@ pub trait Operator: Send {
         Ok(Progress::Done)
     }
 
+    /// The task is idle: nothing comes, and time passes without it behind the next exchange, until something comes again.
+    fn on_idle(&mut self) {}
+
     /// What the watermark is for those after this operator once `watermark` has come to it: less, if it gives rows from before it. Rises
     /// with `watermark`, and is [`Timestamp::MAX`] at the end.
     fn output_watermark(&self, watermark: Timestamp) -> Timestamp {

@@ -266,7 +266,11 @@ impl Chain {
                         })?;
                     }
                     Signal::Barrier(barrier) => self.snapshot(at, barrier, env)?,
-                    Signal::Start | Signal::Idle | Signal::End => {}
+                    Signal::Idle => self.call(at, env, |operator, _| {
+                        operator.on_idle();
+                        Ok(())
+                    })?,
+                    Signal::Start | Signal::End => {}
                 }
                 self.distribute(at)?;
                 if progress == Progress::More {

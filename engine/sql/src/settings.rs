@@ -31,6 +31,7 @@ const KEYS: &[(&str, Of, &str)] = &[
     ("table.exec.mini-batch.enabled", Of::Boolean, "true"),
     ("table.exec.mini-batch.allow-latency", Of::Duration, "0 ms"),
     ("table.exec.mini-batch.size", Of::Number, "-1"),
+    ("table.optimizer.agg-phase-strategy", Of::Word(&["auto", "two_phase", "one_phase"]), "auto"),
     ("table.exec.sink.not-null-enforcer", Of::Word(&["error", "drop"]), "error"),
     ("table.local-time-zone", Of::Zone, "UTC"),
     ("table.sql-dialect", Of::Word(&["default"]), "default"),

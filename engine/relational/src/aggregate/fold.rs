@@ -4,16 +4,17 @@
 //! the common case: every row counts once.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Decimal128Type;
+use arrow_array::types::{Decimal128Type, UInt64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use yeoul_frame::RowKind;
 use yeoul_operator::OperatorError;
 
 use super::accumulators::Accumulators;
-use super::plan::{Keep, Plan, Slot, add_wide, put_wide, wide};
+use super::plan::{Feed, Keep, Plan, Slot, add_wide, put_wide, wide};
 use crate::calc::truths;
 use crate::input::Input;
+use crate::local_aggregate::Layout;
 use crate::word::read_words;
 
 /// How often each row counts for a feed. None: once.
@@ -32,11 +33,14 @@ pub(crate) struct Folder {
     /// The frame's columns that calls read, by column.
     arrays: Vec<Option<ArrayRef>>,
     words: Vec<u64>,
+    /// Of partial rows: their words, a column each.
+    partials: Vec<ArrayRef>,
 }
 
 impl Folder {
     /// Reads what the calls need of a frame, and the weights of the feeds (but not yet what DISTINCT makes of them).
     pub(crate) fn read(&mut self, plan: &Plan, input: &Input<'_>) -> Result<(), OperatorError> {
+        self.partials.clear();
         self.arrays.clear();
         self.arrays.resize(plan.arguments.len(), None);
         let mut read = |column: usize| -> Result<ArrayRef, OperatorError> {
@@ -74,6 +78,22 @@ impl Folder {
             }
             self.weights.push(weights);
         }
+        Ok(())
+    }
+
+    /// Reads partial rows. Their weights are those of distinct values only.
+    pub(crate) fn read_partials(
+        &mut self,
+        plan: &Plan,
+        layout: &Layout,
+        input: &Input<'_>,
+    ) -> Result<(), OperatorError> {
+        self.arrays.clear();
+        self.arrays.resize(plan.arguments.len(), None);
+        self.weights.clear();
+        self.weights.resize(plan.feeds.len(), None);
+        layout.read_distinct(input, &mut self.arrays, &mut self.weights)?;
+        self.partials = layout.words(plan, input)?;
         Ok(())
     }
 
@@ -127,7 +147,13 @@ impl Folder {
             }
             self.begin.clear();
         }
-        for (feed, weights) in plan.feeds.iter().zip(&self.weights) {
+        let is_partial = !self.partials.is_empty();
+        if is_partial {
+            self.merge_partials(plan, ids);
+        }
+        // What is distinct is not in the words of partial rows: whether a value is new is known only here.
+        let takes = |feed: &Feed| !is_partial || feed.distinct.is_some();
+        for (feed, weights) in plan.feeds.iter().zip(&self.weights).filter(|(feed, _)| takes(feed)) {
             let counts = &mut self.partial[feed.count * groups..][..groups];
             match weights {
                 None => ids.iter().for_each(|&id| counts[id as usize] = counts[id as usize].wrapping_add(1)),
@@ -136,8 +162,26 @@ impl Folder {
                 }),
             }
         }
-        for slot in plan.slots.iter().filter(|slot| slot.ordered.is_none() && !slot.keep.is_text()) {
+        let folds = |slot: &&Slot| slot.ordered.is_none() && !slot.keep.is_text() && takes(&plan.feeds[slot.feed]);
+        for slot in plan.slots.iter().filter(folds) {
             self.fold_slot(slot, ids, groups);
+        }
+    }
+
+    /// Merges the words of partial rows, by group.
+    fn merge_partials(&mut self, plan: &Plan, ids: &[u32]) {
+        let columns: Vec<&[u64]> =
+            self.partials.iter().map(|column| &column.as_primitive::<UInt64Type>().values()[..]).collect();
+        let merged = &mut self.words;
+        merged.clear();
+        (0..self.groups).for_each(|_| merged.extend_from_slice(&plan.initial));
+        for (row, &id) in ids.iter().enumerate() {
+            plan.merge(&mut merged[id as usize * plan.words..][..plan.words], |word| columns[word][row]);
+        }
+        for (group, merged) in merged.chunks(plan.words).enumerate() {
+            for (word, merged) in merged.iter().enumerate() {
+                self.partial[word * self.groups + group] = *merged;
+            }
         }
     }
 
@@ -194,6 +238,7 @@ impl Folder {
 
     /// Folds rows of which calls read nothing, each a group of its own.
     pub(crate) fn count(&mut self, plan: &Plan, rows: usize) {
+        self.partials.clear();
         self.arrays.clear();
         self.arrays.resize(plan.arguments.len(), None);
         self.weights.clear();
@@ -206,6 +251,11 @@ impl Folder {
     #[inline(always)]
     pub(crate) fn partial(&self, word: usize, group: usize) -> u64 {
         self.partial[word * self.groups + group]
+    }
+
+    /// A word of every group's partial.
+    pub(crate) fn word(&self, word: usize) -> &[u64] {
+        &self.partial[word * self.groups..][..self.groups]
     }
 
     /// Sets a word of every group's partial.

@@ -25,6 +25,7 @@ use super::plan::{Keep, ROWS};
 use super::{AggregateCall, Finished, Folder, Groups, Plan, by_accumulators};
 use crate::input::{Input, gather};
 use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
+use crate::local_aggregate::{Layout, no_parts};
 use crate::output::{check_schema, emit, types_of};
 use crate::row::{EncodedRows, RowCodec};
 
@@ -81,6 +82,8 @@ struct GroupOperator<K: ColumnKey, A: Accumulators> {
     plan: Plan,
     ttl: Option<i64>,
     keys: KeyReader<K>,
+    /// How partial rows are read, where the calls can be computed in parts.
+    partial: Option<(Layout, KeyReader<K>)>,
     groups: Groups<K>,
     folder: Folder,
     table: Option<Table<K, A>>,
@@ -95,6 +98,7 @@ impl<K: ColumnKey, A: Accumulators> GroupOperator<K, A> {
     fn new(spec: Arc<GroupAggregate>, plan: Plan) -> Result<Self, OperatorError> {
         Ok(Self {
             keys: KeyReader::new(&spec.input_schema, &spec.keys)?,
+            partial: Layout::reader(&plan, &spec.input_schema, &spec.keys, false)?,
             ttl: spec.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             spec,
             plan,
@@ -118,14 +122,22 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { plan, ttl, keys, groups, folder, old, new, .. } = self;
+        let Self { plan, ttl, keys, partial, groups, folder, old, new, .. } = self;
         let table = self.table.as_mut().expect("an operator is opened before its first frame");
         let distincts = self.distincts.as_mut().expect("an operator is opened before its first frame");
         let input = Input::of(frame)?;
+        let is_partial = Layout::is_of(frame);
         let now = cx.now();
+        let keys = if is_partial {
+            let (layout, keys) = partial.as_mut().ok_or_else(no_parts)?;
+            folder.read_partials(plan, layout, &input)?;
+            keys
+        } else {
+            folder.read(plan, &input)?;
+            keys
+        };
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
-        folder.read(plan, &input)?;
         let is_over = |words: &[u64]| match (plan.since, *ttl) {
             (Some(since), Some(ttl)) => words[ROWS] != 0 && (words[since] as i64).saturating_add(ttl) <= now.0,
             _ => false,
@@ -215,7 +227,8 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
                 swept.iter().for_each(|key| ordered.clear(key, key.hash()));
             }
         }
-        self.give(&input, cx)
+        let keys = if is_partial { (0..self.spec.keys.len()).collect() } else { self.spec.keys.clone() };
+        self.give(&input, &keys, cx)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
@@ -246,8 +259,8 @@ fn unknown(signs: &[i8], ids: &[u32], mut counts: Vec<i64>) -> Vec<u32> {
 }
 
 impl<K: ColumnKey, A: Accumulators> GroupOperator<K, A> {
-    /// Gives the frame's changes.
-    fn give(&self, input: &Input<'_>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    /// Gives the frame's changes; these are its columns of keys.
+    fn give(&self, input: &Input<'_>, keys: &[usize], cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let (plan, count) = (&self.plan, self.groups.len());
         let finished = |held: &(Vec<u64>, Vec<TextValue>)| -> Vec<Finished> {
             let word = |group: usize, word: usize| held.0[group * plan.words + word];
@@ -288,7 +301,7 @@ impl<K: ColumnKey, A: Accumulators> GroupOperator<K, A> {
         let first = |&(group, _): &(u32, bool)| self.groups.first[group as usize];
         let rows = UInt32Array::from(picks.iter().map(first).collect::<Vec<_>>());
         let mut arrays = Vec::with_capacity(self.spec.schema.fields().len());
-        for &key in &self.spec.keys {
+        for &key in keys {
             arrays.push(gather(&input.column(key)?, &rows)?);
         }
         for (call, (before, after)) in before.iter().zip(&after).enumerate() {

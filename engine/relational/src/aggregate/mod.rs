@@ -24,11 +24,10 @@ pub(crate) use call::{columns, list};
 pub(crate) use distinct::Distincts;
 pub(crate) use distinct::check as check_distinct;
 pub(crate) use finish::Finished;
-pub(crate) use fold::Folder;
+pub(crate) use fold::{Folder, Weights};
 pub(crate) use group::{TextRows, merge_text};
 pub(crate) use groups::{Groups, Members};
-pub(crate) use plan::Plan;
-pub(crate) use plan::ROWS;
+pub(crate) use plan::{Keep, Plan, ROWS};
 
 /// Evaluates `$make` with `$held` as the smallest type of accumulators that holds a plan's. Few sizes: each is a copy of every
 /// aggregating operator to compile.

@@ -22,7 +22,7 @@ type Make = Arc<dyn Fn() -> Result<Box<dyn Operator>, OperatorError>>;
 pub(crate) struct Harness {
     make: Make,
     /// The key of each input, if there is an exchange before it.
-    keys: Vec<Option<HashColumns>>,
+    keys: Vec<Option<Arc<dyn Router>>>,
     operator: Box<dyn Operator>,
     subtask: Subtask,
     pool: Pool,
@@ -94,8 +94,14 @@ fn owns(subtask: Subtask, hash: KeyHash) -> bool {
 impl Harness {
     /// An operator whose inputs are keyed by these columns.
     pub(crate) fn of(make: impl Fn() -> Result<Box<dyn Operator>, OperatorError> + 'static, keys: &[&[usize]]) -> Self {
-        let keys = keys.iter().map(|columns| Some(HashColumns { columns: columns.to_vec() })).collect();
+        let keys = keys.iter().map(|columns| Some(HashColumns { columns: columns.to_vec() }.router())).collect();
         Self::open(Arc::new(make), keys, Subtask { index: 0, parallelism: 1 }, &[])
+    }
+
+    /// The same, the first input being exchanged by this router.
+    pub(crate) fn routed(mut self, router: Arc<dyn Router>) -> Self {
+        self.keys[0] = Some(router);
+        self
     }
 
     /// The same, with all rows of one input to every instance.
@@ -104,7 +110,7 @@ impl Harness {
         self
     }
 
-    fn open(make: Make, keys: Vec<Option<HashColumns>>, subtask: Subtask, from: &[&Saved]) -> Self {
+    fn open(make: Make, keys: Vec<Option<Arc<dyn Router>>>, subtask: Subtask, from: &[&Saved]) -> Self {
         let epoch = Epoch(from.iter().map(|saved| saved.epoch.0).max().unwrap_or(0) + 1);
         let mut history: Vec<Piece> = Vec::new();
         for saved in from {
@@ -216,6 +222,19 @@ impl Harness {
             self.watermark = Timestamp(watermark);
             self.call(|operator, cx| operator.on_watermark(Timestamp(watermark), cx)).unwrap();
         }
+    }
+
+    pub(crate) fn watermark_of(&self) -> i64 {
+        self.watermark.0
+    }
+
+    pub(crate) fn idle(&mut self) {
+        self.operator.on_idle();
+    }
+
+    /// Puts back what was taken.
+    pub(crate) fn keep(&mut self, output: OutputId, frames: Vec<Frame>) {
+        self.outputs.insert(output, frames);
     }
 
     pub(crate) fn processing_time(&mut self, now: i64) {

@@ -4,7 +4,7 @@ mod harness;
 mod script;
 mod table;
 
-pub(crate) use harness::{Harness, Step, run_with_restores};
+pub(crate) use harness::{Harness, Saved, Step, run_with_restores};
 pub(crate) use script::check;
 pub(crate) use table::{Fold, Table, fold, rows};
 

@@ -6,7 +6,6 @@
 //! 3. A pane is held as long as a window that it is in has not fired; then it is dropped whole.
 //! 4. Of windows that cumulate, the first pane holds all that has fired of the longest: so what fires is one pane, and what is new.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyHash, Selection, Timestamp};
@@ -14,35 +13,27 @@ use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, Pas
 use yeoul_state::{Panes, StateTable};
 
 use super::give::give;
-use super::grid::Grid;
 use super::merged::{Merged, merge};
+use super::panework::{Panework, Split};
 use super::{WindowAggregate, WindowTime, times_of};
 use crate::aggregate::{Accumulators, Distincts, Folder, Groups, Plan, TextRows};
 use crate::assign_times::event_times;
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
+use crate::local_aggregate::{Layout, no_parts};
 use crate::output::emit_late;
 
 /// How long after its end a window of the clock that rows bring along is waited for, in ms: until all shards' clocks have shown its end,
 /// and what they gave then has come.
 const GRACE: i64 = 200;
 
-/// What a namespace of the panes is.
-#[derive(Clone, Copy)]
-enum Panework {
-    /// A pane that several windows share.
-    Shared(Grid),
-    /// A window, named by its end: its distinct values are its own.
-    Each(Grid),
-    /// A window that rows bring along, named by its end.
-    Given,
-}
-
 pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
     spec: Arc<WindowAggregate>,
     plan: Plan,
     work: Panework,
     keys: KeyReader<K>,
+    /// How partial rows are read, where the calls can be computed in parts.
+    partial: Option<(Layout, KeyReader<K>)>,
     groups: Groups<K>,
     folder: Folder,
     panes: Option<Panes<K, A>>,
@@ -50,20 +41,17 @@ pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
     merged: Merged<K, A>,
     fired: Passed,
     /// Rows of the frame by pane.
-    split: Vec<(i64, Vec<u32>)>,
+    split: Split,
     late: Vec<u32>,
 }
 
 impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     pub(super) fn new(spec: Arc<WindowAggregate>, plan: Plan) -> Result<Self, OperatorError> {
         let distinct = plan.feeds.iter().any(|feed| feed.distinct.is_some());
-        let work = match (spec.time, Grid::of(spec.window)) {
-            (WindowTime::Windowed { .. }, _) | (_, None) => Panework::Given,
-            (_, Some(grid)) if distinct && !grid.is_tumbling() => Panework::Each(grid),
-            (_, Some(grid)) => Panework::Shared(grid),
-        };
+        let work = Panework::of(spec.window, spec.time, distinct);
         Ok(Self {
             keys: KeyReader::new(&spec.input_schema, &spec.state_keys())?,
+            partial: Layout::reader(&plan, &spec.input_schema, &spec.state_keys(), true)?,
             spec,
             plan,
             work,
@@ -73,7 +61,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
             distincts: None,
             merged: Merged::new(),
             fired: Passed::new("fired"),
-            split: Vec::new(),
+            split: Split::default(),
             late: Vec::new(),
         })
     }
@@ -83,45 +71,9 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         matches!(self.spec.time, WindowTime::Windowed { by_clock: true, .. })
     }
 
-    /// Sorts the frame's rows into `split` by pane. Returns the pane if all rows are of one.
-    fn sort(&mut self, times: &[Timestamp]) -> Option<i64> {
-        self.split.clear();
-        let pane_of = |time: i64| match self.work {
-            Panework::Shared(grid) | Panework::Each(grid) => grid.pane_of(time),
-            Panework::Given => time,
-        };
-        let is_in = |pane: i64, time: i64| match self.work {
-            Panework::Shared(grid) | Panework::Each(grid) => grid.is_in(pane, time),
-            Panework::Given => pane == time,
-        };
-        let first = pane_of(times.first()?.0);
-        if times.iter().all(|time| is_in(first, time.0)) {
-            return Some(first);
-        }
-        // Runs of rows in one pane, then the runs of each pane together, in the order of arrival.
-        let mut runs: Vec<(i64, u32)> = Vec::new();
-        for (position, time) in times.iter().enumerate() {
-            if runs.last().is_none_or(|(pane, _)| !is_in(*pane, time.0)) {
-                runs.push((pane_of(time.0), position as u32));
-            }
-        }
-        let mut ends: Vec<u32> = runs.iter().skip(1).map(|(_, start)| *start).collect();
-        ends.push(times.len() as u32);
-        let mut runs: Vec<(i64, Range<u32>)> =
-            runs.into_iter().zip(ends).map(|((pane, start), end)| (pane, start..end)).collect();
-        runs.sort_by_key(|(pane, _)| *pane);
-        for runs in runs.chunk_by(|(a, _), (b, _)| a == b) {
-            self.split.push((runs[0].0, runs.iter().flat_map(|(_, rows)| rows.clone()).collect()));
-        }
-        None
-    }
-
     /// Takes the rows of one pane.
     fn take(&mut self, frame: &Frame, pane: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
-        let (first, last) = match self.work {
-            Panework::Shared(grid) | Panework::Each(grid) => (grid.first_end(pane), grid.last_end(pane)),
-            Panework::Given => (pane, pane),
-        };
+        let (first, last) = self.work.ends_around(pane);
         if first > last {
             // In a gap between windows that begin further apart than they are long.
             return Ok(());
@@ -140,15 +92,31 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         } else {
             frame
         };
-        match self.work {
-            Panework::Each(grid) => {
-                for end in grid.ends_of(pane, self.fired.all()) {
-                    self.fold(frame, end, cx)?;
-                }
-                Ok(())
-            }
-            _ => self.fold(frame, pane, cx),
+        self.fold_into(frame, pane, cx)
+    }
+
+    /// Takes partial rows, which are of one pane.
+    fn take_partials(&mut self, frame: &Frame, cx: &Context<'_>) -> Result<(), OperatorError> {
+        let input = Input::of(frame)?;
+        let (layout, _) = self.partial.as_ref().ok_or_else(no_parts)?;
+        let pane = layout.pane(&input)?;
+        let (_, last) = self.work.ends_around(pane);
+        if last.saturating_sub(1) <= self.fired.furthest() {
+            // No row in it could be given to LATE any more: who made it broke its promise.
+            return Err(OperatorError::new(format!("partial rows of windows up to {last}, of which some have fired"))
+                .hint(
+                    "this is a fault of the engine: SET 'table.optimizer.agg-phase-strategy' = 'ONE_PHASE' avoids it",
+                ));
         }
+        self.fold_into(frame, pane, cx)
+    }
+
+    fn fold_into(&mut self, frame: &Frame, pane: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
+        let Panework::Each(grid) = self.work else { return self.fold(frame, pane, cx) };
+        for end in grid.ends_of(pane, self.fired.all()) {
+            self.fold(frame, end, cx)?;
+        }
+        Ok(())
     }
 
     /// The rows of keys whose windows had not fired where they were before a restore; the others are late.
@@ -168,16 +136,23 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     }
 
     fn fold(&mut self, frame: &Frame, namespace: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
-        let Self { plan, keys, groups, folder, .. } = self;
+        let Self { plan, keys, partial, groups, folder, .. } = self;
         let panes = self.panes.as_mut().expect("an operator is opened before its first frame");
         let distincts = self.distincts.as_mut().expect("an operator is opened before its first frame");
         if frame.is_empty() {
             return Ok(());
         }
         let input = Input::of(frame)?;
+        let keys = if Layout::is_of(frame) {
+            let (layout, keys) = partial.as_mut().ok_or_else(no_parts)?;
+            folder.read_partials(plan, layout, &input)?;
+            keys
+        } else {
+            folder.read(plan, &input)?;
+            keys
+        };
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
-        folder.read(plan, &input)?;
         if !distincts.is_empty() {
             let mut weights = std::mem::take(&mut folder.weights);
             let array = |column| folder.array(column).clone();
@@ -304,12 +279,15 @@ impl<K: ColumnKey, A: Accumulators> Operator for AlignedOperator<K, A> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if Layout::is_of(frame) {
+            return self.take_partials(frame, cx);
+        }
         let input = Input::of(frame)?;
         let times = times_of(self.spec.time, &input, cx.now(), &self.fired)?;
-        if let Some(pane) = self.sort(&times) {
+        if let Some(pane) = self.split.sort(self.work, &times) {
             self.take(frame, pane, cx)?;
         }
-        for (pane, positions) in std::mem::take(&mut self.split) {
+        for (pane, positions) in self.split.take() {
             let rows: Vec<u32> = positions.iter().map(|&position| input.row(position as usize)).collect();
             self.take(&frame.select(Selection::rows(&rows)), pane, cx)?;
         }

@@ -7,7 +7,7 @@ use super::Window;
 
 /// The layout of aligned windows, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     size: i64,
     /// From one window's end to the next one's.
     slide: i64,

@@ -4,6 +4,7 @@
 //! does not depend on how many windows it is in.
 
 mod grid;
+mod panework;
 mod assign;
 mod merged;
 mod give;
@@ -29,6 +30,7 @@ use crate::output::types_of;
 use crate::time_order::millis;
 
 pub(crate) use merged::merge;
+pub(crate) use panework::{Panework, Split};
 
 pub use assign::WindowAssign;
 
@@ -153,7 +155,7 @@ impl WindowAggregate {
         HashColumns { columns: self.state_keys() }
     }
 
-    fn state_keys(&self) -> Vec<usize> {
+    pub(crate) fn state_keys(&self) -> Vec<usize> {
         let mut keys = self.keys.clone();
         if let WindowTime::Windowed { start, end, .. } = self.time {
             keys.extend([start, end]);
@@ -227,14 +229,19 @@ fn times_of(
     now: Timestamp,
     fired: &Passed,
 ) -> Result<Vec<Timestamp>, OperatorError> {
-    let times = match time {
-        WindowTime::RowTime => input.times().into_owned(),
-        WindowTime::Column(column) | WindowTime::Windowed { end: column, .. } => event_times(&input.column(column)?)?,
+    if time == WindowTime::ProcTime {
         // The clock may go back; windows that have fired, for whichever key, stay so.
-        WindowTime::ProcTime => {
-            let now = now.0.max(fired.furthest().saturating_add(1));
-            return Ok(vec![Timestamp(now); input.rows()]);
-        }
+        let now = now.0.max(fired.furthest().saturating_add(1));
+        return Ok(vec![Timestamp(now); input.rows()]);
+    }
+    row_times(time, input)
+}
+
+/// The times that rows have of themselves.
+pub(crate) fn row_times(time: WindowTime, input: &Input<'_>) -> Result<Vec<Timestamp>, OperatorError> {
+    let times = match time {
+        WindowTime::RowTime | WindowTime::ProcTime => input.times().into_owned(),
+        WindowTime::Column(column) | WindowTime::Windowed { end: column, .. } => event_times(&input.column(column)?)?,
     };
     if times.contains(&Timestamp::MIN) {
         return Err(no_event_time());

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Timestamp, hash_bytes};
 use yeoul_operator::{
-    InputId, JobGraph, Node as GraphNode, NodeId as GraphId, NodeKind, OutputId, Partitioning, TableConnectors,
+    InputId, JobGraph, Node as GraphNode, NodeId as GraphId, NodeKind, OutputId, Partitioning, Router, TableConnectors,
     TableError, TableSink,
 };
 use yeoul_relational::HashColumns;
@@ -136,9 +136,28 @@ impl<'a> Builder<'a> {
             Operator::Calc(_) => self.identities[node.inputs[0].node].rows(),
             _ => self.identities[id].text(),
         };
+        let local = self.local(id, node)?;
         let added = self.add(node.operator.name(), &what, self.parallelism(node), kind);
-        self.connect(node, added)?;
+        match local {
+            Some((local, router)) => {
+                self.graph.connect(local, OutputId::MAIN, added, InputId(0), Partitioning::Hash(router));
+            }
+            None => self.connect(node, added)?,
+        }
         Ok(Place { node: added, output: OutputId::MAIN })
+    }
+
+    /// What aggregates before the exchange, and by what its rows are exchanged.
+    fn local(&mut self, id: NodeId, node: &Node) -> Result<Option<(GraphId, Arc<dyn Router>)>> {
+        let Some(spec) = self.plan.locals.get(&id).cloned().map(Arc::new) else { return Ok(None) };
+        let place = self.place(node.inputs[0].node)?;
+        let parallelism = self.graph.nodes[place.node.0].parallelism;
+        let router = spec.router();
+        let kind = checked(move || Arc::clone(&spec).operator())?;
+        let name = format!("Local{}", node.operator.name());
+        let local = self.add(&name, &self.identities[id].text(), parallelism, kind);
+        self.graph.connect(place.node, place.output, local, InputId(0), Partitioning::Forward);
+        Ok(Some((local, router)))
     }
 
     /// Adds a node under a uid of its own.

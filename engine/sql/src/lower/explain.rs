@@ -57,7 +57,8 @@ impl Plan {
                 Exchange::Single => "Exchange(single) <- ".to_owned(),
                 Exchange::Broadcast => "Exchange(broadcast) <- ".to_owned(),
             };
-            self.node(input.node, depth + 1, &exchange, changes, shown, out)?;
+            let local = if self.locals.contains_key(&id) { "LocalAggregate <- " } else { "" };
+            self.node(input.node, depth + 1, &(exchange + local), changes, shown, out)?;
         }
         Ok(())
     }

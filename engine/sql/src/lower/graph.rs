@@ -2,6 +2,7 @@
 //!
 //! A graph rather than a tree: what two parts of a job have in common stands in it once. Nodes stand after their inputs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::catalog::Table;
 pub struct Plan {
     /// Operators, each after its inputs.
     pub nodes: Vec<Node>,
+    /// What stands before the exchange of an aggregate, by the aggregate's number.
+    pub locals: BTreeMap<NodeId, spec::LocalAggregate>,
 }
 
 /// The number of a node in its plan.

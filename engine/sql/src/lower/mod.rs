@@ -17,6 +17,7 @@ mod local;
 mod lookup;
 mod matching;
 mod over;
+mod partial;
 mod scan;
 mod shared;
 mod sort;
@@ -67,6 +68,7 @@ pub(crate) fn lower(outputs: &[Output], settings: &Settings) -> Result<Plan> {
     second.outputs(outputs)?;
     let mut plan = second.plan;
     changes::settle(&mut plan)?;
+    partial::settle(&mut plan, settings);
     Ok(plan)
 }
 

@@ -23,7 +23,7 @@ struct Sum {
 /// Operators that give each row that they take.
 const PASS: &[&str] = &["Union", "Fields", "LateRows", "TemporalSort"];
 /// Operators that give a row at most for each that they take.
-const FILTER: &[&str] = &["Calc"];
+const FILTER: &[&str] = &["Calc", "LocalGroupAggregate", "LocalWindowAggregate"];
 /// Operators whose state is empty once event time is at its end.
 const ENDS_EMPTY: &[&str] =
     &["WindowAggregate", "WindowJoin", "WindowRank", "WindowDeduplicate", "IntervalJoin", "TemporalSort"];

@@ -150,6 +150,9 @@ impl Bench {
 
     fn query(&mut self, query: &Query) -> Result<(), String> {
         let job = self.statement(&query.sql)?.ok_or("the statement is no query")?;
+        self.statement("SET 'table.optimizer.agg-phase-strategy' = 'TWO_PHASE'")?;
+        let in_parts = self.statement(&query.sql)?.ok_or("the statement is no query")?;
+        self.statement("RESET 'table.optimizer.agg-phase-strategy'")?;
         let mut wrong = Vec::new();
         for form in Form::ALL {
             let applies = match form {
@@ -161,7 +164,8 @@ impl Bench {
             if !applies {
                 continue;
             }
-            let run = catch_unwind(AssertUnwindSafe(|| self.run(&job, query, form)));
+            let job = if form.is_in_parts() { &in_parts } else { &job };
+            let run = catch_unwind(AssertUnwindSafe(|| self.run(job, query, form)));
             let run = run.unwrap_or_else(|panic| Err(format!("it panics: {}", message(&*panic))));
             if let Err(what) = run {
                 wrong.push(format!("{form:?}: {what}"));

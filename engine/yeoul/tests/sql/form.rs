@@ -32,6 +32,11 @@ impl Form {
         }
     }
 
+    /// Whether all frames are aggregated before they change shards; else it is left to what they are like.
+    pub(crate) fn is_in_parts(self) -> bool {
+        matches!(self, Self::Bounded | Self::Shuffled(2) | Self::Crashed)
+    }
+
     pub(crate) fn shards(self) -> u16 {
         match self {
             Self::Bounded => 1,
