@@ -25,6 +25,8 @@ use crate::{FieldType, Frame, Record, RowKind, Timestamp};
 
 /// The usual number of rows in a full frame.
 pub const FRAME_ROWS: usize = 1024;
+/// The usual number of rows in a full frame of columns: what a frame costs by itself is a small part of what so many rows cost.
+pub const COLUMN_ROWS: usize = 4096;
 /// The largest slab that a builder asks for to hold several records, in bytes: a few fit in a core's second-level cache.
 pub const FRAME_BYTES: usize = 256 << 10;
 /// The largest record, in bytes with all that it owns. (Relative pointers would reach 2 GiB, archived text 1 GiB.)

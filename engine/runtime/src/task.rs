@@ -45,6 +45,8 @@ pub struct SourceHead {
     /// It was not asked in its last turn, or had none, because its task or its group held it.
     held: bool,
     stage: Stage,
+    /// How the poll ended whose records wait for the start to have passed the chain.
+    polled: Option<SourcePoll>,
     barriers: VecDeque<Barrier>,
     items: Vec<SourceItem>,
     messages: Vec<Message>,
@@ -85,6 +87,7 @@ impl SourceHead {
             started: false,
             held: false,
             stage: Stage::Reading,
+            polled: None,
             barriers: VecDeque::new(),
             items: Vec::new(),
             messages: Vec::new(),
@@ -213,6 +216,9 @@ impl Task {
 impl SourceHead {
     /// Emits a barrier that is due, or polls the source. Returns whether anything came, and when to look again if not.
     fn turn(&mut self, chain: &mut Chain, env: &mut Env<'_>) -> Result<(bool, Option<Timestamp>), JobError> {
+        if let Some(poll) = self.polled.take() {
+            return self.give(poll, chain, env);
+        }
         if self.started
             && let Some(barrier) = self.barriers.pop_front()
         {
@@ -244,12 +250,28 @@ impl SourceHead {
         }
         let mut cx = SourceContext::new(&mut self.items, env.now, env.pool, &self.counters);
         let poll = guard(&self.name, || self.source.poll(&mut cx))?;
-        if !self.started && self.items.is_empty() && poll == SourcePoll::End {
-            // It has nothing to say at all: its last word comes before the start, so that it does not count for a moment.
-            self.event_time.exhausted(&mut self.messages);
-            self.hand_on(chain)?;
+        if !self.started {
+            if self.items.is_empty() && poll == SourcePoll::End {
+                // It has nothing to say at all: its last word comes before the start, so that it does not count for a moment.
+                self.event_time.exhausted(&mut self.messages);
+                self.hand_on(chain)?;
+            }
+            // Who reads from two places of this chain reads nothing from one before the other has started: so the start passes the whole
+            // chain before records follow it, for which there may be no room.
+            self.start(chain)?;
+            self.polled = Some(poll);
+            return Ok((true, None));
         }
-        self.start(chain)?;
+        self.give(poll, chain, env)
+    }
+
+    /// Hands on what a poll gave.
+    fn give(
+        &mut self,
+        poll: SourcePoll,
+        chain: &mut Chain,
+        env: &Env<'_>,
+    ) -> Result<(bool, Option<Timestamp>), JobError> {
         let gave = !self.items.is_empty();
         for item in self.items.drain(..) {
             // Event times and watermarks may be made by user code.
@@ -353,9 +375,10 @@ fn min_of(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::{Noted, Target};
+    use crate::chain::{Noted, Slot, Target};
     use crate::outbox::{Lane, Outbox, Spread};
     use yeoul_frame::{Epoch, Pool, RowBuilder, RowKind};
+    use yeoul_operator::InputId;
     use yeoul_ring::ring;
 
     #[test]
@@ -400,6 +423,78 @@ mod tests {
         fn restore(&mut self, _: &str, _: Subtask, _: &[u8]) -> Result<(), yeoul_operator::OperatorError> {
             Ok(())
         }
+    }
+
+    /// A source of few records and many watermarks, all at once.
+    struct Burst(bool);
+
+    impl Source for Burst {
+        fn open(&mut self, _: &mut yeoul_operator::OpenContext<'_>) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+
+        fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, yeoul_operator::OperatorError> {
+            if std::mem::replace(&mut self.0, true) {
+                return Ok(SourcePoll::Pending { until: None });
+            }
+            for at in 0..50 {
+                cx.watermark(yeoul_operator::SplitId(0), Timestamp(at));
+            }
+            Ok(SourcePoll::Ready)
+        }
+
+        fn snapshot(&mut self, _: &mut Snapshot<'_>) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+
+        fn restore(&mut self, _: &str, _: Subtask, _: &[u8]) -> Result<(), yeoul_operator::OperatorError> {
+            Ok(())
+        }
+    }
+
+    struct Pass;
+
+    impl yeoul_operator::Operator for Pass {
+        fn process(
+            &mut self,
+            _: InputId,
+            frame: &yeoul_frame::Frame,
+            cx: &mut yeoul_operator::Context<'_>,
+        ) -> Result<(), yeoul_operator::OperatorError> {
+            cx.emit(OutputId::MAIN, frame.clone());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_reads_from_two_places_of_a_chain_sees_both_start_although_one_has_no_room() {
+        use yeoul_operator::WatermarkSpec;
+        let event_time = EventTime::new(WatermarkSpec::default());
+        let source = Box::new(Burst(false));
+        let id = OperatorId::of("burst");
+        let head = SourceHead::new(id, "burst".to_owned(), source, event_time, Arc::default(), None);
+        let (mut edges, mut channels) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (producer, consumer) = ring(4);
+            edges.push(Outbox::new("next".to_owned(), Spread::Single, vec![Lane::new(producer, None)]));
+            channels.push(crate::inbox::Channel { input: InputId(0), consumer, bell: None });
+        }
+        let to = vec![(OutputId::MAIN, Target::Edge(1))];
+        let slot = Slot::new(OperatorId::of("pass"), "pass".to_owned(), Box::new(Pass), Arc::default(), to);
+        let source = vec![(OutputId::MAIN, Target::Edge(0)), (OutputId::MAIN, Target::Operator(0, InputId(0)))];
+        let chain = Chain::new(vec![slot], edges, source);
+        let subtask = Subtask { index: 0, parallelism: 1 };
+        let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
+        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp::MIN);
+        let (pool, mut noted, mut last) = (Pool::new(), Noted::default(), None);
+        for now in 0..100 {
+            let mut env = Env { now: Timestamp(now), held_back: false, pool: &pool, noted: &mut noted };
+            task.step(&mut env).unwrap();
+            while let Some(Arrival::Signal(signal)) = inbox.take() {
+                last = Some(signal);
+            }
+        }
+        assert_eq!(last, Some(Signal::Watermark(Timestamp(49))));
     }
 
     #[test]
