@@ -219,6 +219,7 @@ fn main() {
         order: OrderTime::RowTime(3),
         keep_first: false,
         update_before: true,
+        every_change: false,
         ttl: None,
         schema: input(),
     };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow_array::UInt32Array;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave;
-use yeoul_frame::{Frame, RowKind, Timestamp};
+use yeoul_frame::{Frame, RowKind, Selection, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError};
 use yeoul_state::log::Corrupt;
 use yeoul_state::{StateTable, Stored, Table};
@@ -40,6 +40,9 @@ pub struct Deduplicate {
     pub keep_first: bool,
     /// Whether a change is sent with the row as it was.
     pub update_before: bool,
+    /// Each row that is the kept one for a moment is given, also if another of its frame takes its place: what is behind it asks what was
+    /// when.
+    pub every_change: bool,
     /// A key of which no row came for so long is forgotten.
     pub ttl: Option<Duration>,
     /// What comes in, and out.
@@ -137,6 +140,39 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if !self.spec.every_change {
+            return self.take(frame, cx);
+        }
+        let input = Input::of(frame)?;
+        self.keys.read(&input)?;
+        self.groups.group(self.keys.keys(), self.keys.hashes());
+        if self.groups.len() == frame.len() {
+            return self.take(frame, cx);
+        }
+        // The first row of each key, then the second one of those that have two, and so on.
+        let mut seen = vec![0; self.groups.len()];
+        let mut rounds: Vec<Vec<u32>> = Vec::new();
+        for (position, &group) in self.groups.ids.iter().enumerate() {
+            let round = &mut seen[group as usize];
+            if *round == rounds.len() {
+                rounds.push(Vec::new());
+            }
+            rounds[*round].push(input.row(position));
+            *round += 1;
+        }
+        rounds.iter().try_for_each(|rows| self.take(&frame.select(Selection::rows(rows)), cx))
+    }
+
+    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
+        if let Some(table) = &mut self.table {
+            visit(table);
+        }
+    }
+}
+
+impl<K: ColumnKey> DeduplicateOperator<K> {
+    /// Takes a frame, of which only the row of each key that stays is given.
+    fn take(&mut self, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Self { spec, keys, codec, groups, rows, ttl, .. } = self;
         let table = self.table.as_mut().expect("an operator is opened before its first frame");
         let (input, now) = (Input::of(frame)?, cx.now().0);
@@ -202,14 +238,6 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
         Self::give(spec, codec, &input, &stays, &changes, cx)
     }
 
-    fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        if let Some(table) = &mut self.table {
-            visit(table);
-        }
-    }
-}
-
-impl<K: ColumnKey> DeduplicateOperator<K> {
     fn give(
         spec: &Deduplicate,
         codec: &RowCodec,
@@ -270,7 +298,8 @@ mod tests {
     fn harness(order: OrderTime, keep_first: bool, update_before: bool) -> Harness {
         let ttl = (order == OrderTime::ProcTime).then(|| Duration::from_millis(100));
         let schema = input().schema().clone();
-        let spec = Arc::new(Deduplicate { keys: vec![0], order, keep_first, update_before, ttl, schema });
+        let spec =
+            Arc::new(Deduplicate { keys: vec![0], order, keep_first, update_before, every_change: false, ttl, schema });
         Harness::of(move || spec.clone().operator(), &[&[0]])
     }
 
@@ -282,6 +311,26 @@ mod tests {
         harness.push(0, input().frame("+I 2 e 8\n+I 1 f 5 @7"));
         assert_eq!(rows(&harness.take()), "-U 1 b 5 @0\n+U 1 f 5 @7", "each under its own time");
         assert!(harness.try_push(0, input().frame("-D 1 f 5")).is_err());
+    }
+
+    #[test]
+    fn what_is_asked_for_each_change_gives_rows_that_stay_but_for_a_moment() {
+        let schema = input().schema().clone();
+        let order = OrderTime::RowTime(2);
+        let of = Deduplicate {
+            keys: vec![0],
+            order,
+            keep_first: false,
+            update_before: true,
+            every_change: true,
+            ttl: None,
+            schema,
+        };
+        let of = Arc::new(of);
+        let mut harness = Harness::of(move || of.clone().operator(), &[&[0]]);
+        harness.push(0, input().frame("+I 2 b 18\n+I 1 a 16\n+I 1 c 20\n+I 1 d 19\n+I 1 e 21"));
+        let expected = "+I 2 b 18 @0\n+I 1 a 16 @0\n-U 1 a 16 @0\n+U 1 c 20 @0\n-U 1 c 20 @0\n+U 1 e 21 @0";
+        assert_eq!(rows(&harness.take()), expected, "what is behind the kept row is left out");
     }
 
     #[test]

@@ -340,7 +340,15 @@ fn words(operator: &Operator) -> String {
         }) => format!(
             "{partition:?} {order:?} {from} {to} {rank_column} {strategy:?} {window_end:?} {update_before} {ttl:?}"
         ),
-        Operator::Deduplicate(Deduplicate { keys, order, keep_first, update_before, ttl, schema: _ }) => {
+        Operator::Deduplicate(Deduplicate {
+            keys,
+            order,
+            keep_first,
+            update_before,
+            ttl,
+            schema: _,
+            every_change: _,
+        }) => {
             format!("{keys:?} {order:?} {keep_first} {update_before} {ttl:?}")
         }
         Operator::OverAggregate(OverAggregate {

@@ -12,14 +12,23 @@ use crate::error::Result;
 /// Decides for each node of a plan whether it sends UPDATE_BEFORE.
 pub(super) fn settle(plan: &mut Plan) -> Result<()> {
     let mut needed = vec![false; plan.nodes.len()];
+    // Whose changes within a frame are all asked for: versions of rows.
+    let mut every = vec![false; plan.nodes.len()];
     for id in (0..plan.nodes.len()).rev() {
         let before = needed[id] && plan.nodes[id].changes.updates;
         for (place, input) in plan.nodes[id].inputs.clone().into_iter().enumerate() {
             let wants = wants(&plan.nodes[id], &plan.nodes[input.node], place, before);
             needed[input.node] |= wants;
+            every[input.node] |= match &plan.nodes[id].operator {
+                Operator::TemporalJoin(_) => place == 1,
+                Operator::Calc(_) | Operator::AssignTimes(_) | Operator::ShiftTimes(_) | Operator::Union(_) => {
+                    every[id]
+                }
+                _ => false,
+            };
         }
     }
-    for (node, needed) in plan.nodes.iter_mut().zip(needed) {
+    for (id, (node, needed)) in plan.nodes.iter_mut().zip(needed).enumerate() {
         let sink = matches!(node.operator, Operator::Sink(_));
         let before = needed && node.changes.updates;
         if !sink {
@@ -29,7 +38,10 @@ pub(super) fn settle(plan: &mut Plan) -> Result<()> {
             Operator::GroupAggregate(spec) => spec.update_before = before,
             Operator::RegularJoin(spec) => spec.update_before = before,
             Operator::Rank(spec) => spec.update_before = before,
-            Operator::Deduplicate(spec) => spec.update_before = before,
+            Operator::Deduplicate(spec) => {
+                spec.update_before = before;
+                spec.every_change = every[id];
+            }
             Operator::OverAggregate(spec) => spec.update_before = before,
             Operator::ChangelogNormalize(spec) => spec.update_before = before,
             Operator::SortLimit(spec) => spec.update_before = before,

@@ -264,6 +264,7 @@ impl Lowering<'_> {
             let spec = Deduplicate {
                 keys: partition.clone(),
                 order: time.at(order[0].column),
+                every_change: false,
                 keep_first,
                 update_before: false,
                 ttl,
