@@ -15,7 +15,7 @@ use arrow_array::{
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Fields, SchemaRef, TimeUnit};
-use yeoul_frame::{ColumnBatch, FRAME_ROWS, Frame, TextBuilder, Timestamp};
+use yeoul_frame::{COLUMN_ROWS, ColumnBatch, Frame, TextBuilder, Timestamp};
 
 use crate::numbered::NumberedRows;
 use crate::spec::{DAY, FieldSpec, Values, check, digits, row_bytes, shortest};
@@ -50,7 +50,7 @@ impl RandomRows {
         assert_eq!(schema.fields().len(), columns.len(), "one recipe a column");
         check(schema.fields(), &columns, "")?;
         let rows = rows.into_iter().chain(shortest(&columns)).min();
-        let block = (FRAME_BYTES / row_bytes(&columns)).clamp(1, FRAME_ROWS as u64);
+        let block = (FRAME_BYTES / row_bytes(&columns)).clamp(1, COLUMN_ROWS as u64);
         Ok(Self { schema, columns, seed, rows, rate: rate.max(1), block })
     }
 

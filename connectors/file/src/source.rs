@@ -51,7 +51,7 @@ use std::time::Duration;
 use arrow_schema::SchemaRef;
 use yeoul_formats::Header;
 use yeoul_formats::columns::{ColumnPlan, TextFormat, UnfitColumns};
-use yeoul_frame::{Columns, FRAME_ROWS, Schema};
+use yeoul_frame::{COLUMN_ROWS, Columns, FRAME_ROWS, Schema};
 use yeoul_operator::{MakeSource, Source, SourceSpec};
 
 #[cfg(feature = "parquet")]
@@ -130,7 +130,7 @@ impl FileSource {
         format: TextFormat,
         plan: Arc<ColumnPlan>,
     ) -> Result<FileSource<Columns, ColumnText>, UnfitColumns> {
-        Ok(FileSource::new(path.into(), ColumnText::new(format, plan)?))
+        Ok(FileSource::new(path.into(), ColumnText::new(format, plan)?).in_frames_of(COLUMN_ROWS))
     }
 
     /// Reads those columns of a table that `projection` names (all if it is none), and of those the leaves that `used` names, from
@@ -145,7 +145,7 @@ impl FileSource {
         projection: Option<&[usize]>,
         used: Option<&[Vec<String>]>,
     ) -> Result<FileSource<Columns, ParquetColumns>, UnfitColumns> {
-        Ok(FileSource::new(path.into(), ParquetColumns::new(table, projection, used)?))
+        Ok(FileSource::new(path.into(), ParquetColumns::new(table, projection, used)?).in_frames_of(COLUMN_ROWS))
     }
 
     /// Reads records of one JSON object a line. Fields are found by their names; others are passed over.
@@ -180,6 +180,11 @@ impl<T, F> FileSource<T, F> {
             frame_rows: FRAME_ROWS,
         };
         Self { settings, records: PhantomData }
+    }
+
+    fn in_frames_of(mut self, rows: usize) -> Self {
+        self.settings.frame_rows = rows;
+        self
     }
 
     /// Goes on looking for new files, once an interval, and never ends. Give each file a name that was not used before.

@@ -11,7 +11,7 @@ use arrow_array::{
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use yeoul_frame::{ColumnBatch, FRAME_ROWS, Frame, TextBuilder, Timestamp};
+use yeoul_frame::{COLUMN_ROWS, ColumnBatch, Frame, TextBuilder, Timestamp};
 
 use crate::model::{Draw, Event, FIRST_EVENT, Kind, Settings};
 use crate::words::{Channels, Text, write_text};
@@ -146,7 +146,7 @@ const FRAME_BYTES: u64 = 4 << 20;
 /// So many events are gone through at once, at most, for the rows of one kind that are among them.
 const MOST_EVENTS: u64 = 1 << 16;
 
-const _: () = assert!(MOST_EVENTS >= FRAME_ROWS as u64);
+const _: () = assert!(MOST_EVENTS >= COLUMN_ROWS as u64);
 
 /// Makes the columns of a table that a job uses.
 #[derive(Debug)]
@@ -178,10 +178,10 @@ impl EventTable {
         let all: Vec<usize> = (0..table.fields().len()).collect();
         let columns: Vec<&Field> = projection.unwrap_or(&all).iter().map(|&column| table.field(column)).collect();
         let nodes: Result<Vec<Node>, _> =
-            columns.iter().map(|field| node(events, field, &[field.name().clone()], used, FRAME_ROWS)).collect();
+            columns.iter().map(|field| node(events, field, &[field.name().clone()], used, COLUMN_ROWS)).collect();
         let nodes = nodes?;
         let row = nodes.iter().map(|node| bytes(node, &settings)).fold(1, u64::saturating_add);
-        let block = block(events, &settings, (FRAME_BYTES / row).clamp(1, FRAME_ROWS as u64));
+        let block = block(events, &settings, (FRAME_BYTES / row).clamp(1, COLUMN_ROWS as u64));
         let channels = nodes.iter().any(has_channel).then(|| Channels::new(settings.seed));
         crate::model::prepare();
         let schema = Arc::new(Schema::new(columns.into_iter().cloned().collect::<Vec<_>>()));
@@ -233,7 +233,7 @@ impl EventTable {
         let mut time = settings.time(from);
         let mut left = (u128::from(from - 1) * 1000 % u128::from(rate)) as u64;
         let (step, step_left) = ((1000 / rate) as i64, 1000 % rate);
-        let (mut events, mut times) = (Vec::with_capacity(FRAME_ROWS), Vec::with_capacity(FRAME_ROWS));
+        let (mut events, mut times) = (Vec::with_capacity(COLUMN_ROWS), Vec::with_capacity(COLUMN_ROWS));
         for number in from..to {
             let kind = match offset {
                 offset if offset < persons => Kind::Person,

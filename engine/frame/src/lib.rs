@@ -38,7 +38,7 @@ pub mod selection;
 pub use rkyv;
 
 pub use batch::Batch;
-pub use builder::{FRAME_BYTES, FRAME_ROWS, PushError, RECORD_BYTES, RowBuilder};
+pub use builder::{COLUMN_ROWS, FRAME_BYTES, FRAME_ROWS, PushError, RECORD_BYTES, RowBuilder};
 pub use cell::{Cell, CellError, CellFault};
 pub use columns::{ColumnBatch, ColumnError, Columns};
 pub use field_type::{FieldType, Text};

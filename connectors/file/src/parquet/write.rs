@@ -15,7 +15,7 @@ use arrow_select::take::take;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use yeoul_formats::columns::{FrameEncoder, UnfitColumns};
-use yeoul_frame::{FRAME_ROWS, Frame};
+use yeoul_frame::{COLUMN_ROWS, Frame};
 
 use super::ParquetOptions;
 use super::place::placed;
@@ -105,7 +105,7 @@ impl FrameEncoder for ParquetEncoder {
             return Ok(from);
         }
         // Not more: whether a row group is full is known once its rows are written.
-        let to = frame.len().min(from + FRAME_ROWS);
+        let to = frame.len().min(from + COLUMN_ROWS);
         let batch = self.batch(frame, from..to)?;
         let failed = |error: parquet::errors::ParquetError| error.to_string();
         let writer = match &mut self.writer {
