@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{FRAME_ROWS, Frame, KeyHash, Selection};
+use crate::{COLUMN_ROWS, FRAME_ROWS, Frame, KeyHash, Selection};
 
 /// How many lists are kept for reuse: more than are on their way at a time, with rings of the usual size.
 const MOST_LISTS: usize = 128;
@@ -92,7 +92,7 @@ impl Scatter {
                 *place += 1;
             });
         }
-        if rows.len() == FRAME_ROWS {
+        if rows.len() <= COLUMN_ROWS {
             self.lists.push_back((Arc::clone(&rows), Arc::clone(&sorted)));
         }
         let bound = frame.selection().bound();
@@ -108,17 +108,19 @@ impl Scatter {
 
     /// Lists with room for this many rows that nobody else holds.
     fn lists(&mut self, rows: usize) -> Lists {
-        if rows <= FRAME_ROWS
+        if rows <= COLUMN_ROWS
             && let Some(mut lists) = self.lists.pop_front()
         {
-            if Arc::get_mut(&mut lists.0).is_some() && Arc::get_mut(&mut lists.1).is_some() {
+            let is_free = Arc::get_mut(&mut lists.0).is_some() && Arc::get_mut(&mut lists.1).is_some();
+            if is_free && lists.0.len() >= rows {
                 return lists;
             }
-            if self.lists.len() < MOST_LISTS {
+            // Free ones that are too short make room for longer ones.
+            if !is_free && self.lists.len() < MOST_LISTS {
                 self.lists.push_back(lists);
             }
         }
-        let room = rows.max(FRAME_ROWS);
+        let room = if rows <= FRAME_ROWS { FRAME_ROWS } else { rows.max(COLUMN_ROWS) };
         (std::iter::repeat_n(0, room).collect(), std::iter::repeat_n(KeyHash(0), room).collect())
     }
 }

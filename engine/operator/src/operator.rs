@@ -75,6 +75,9 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// The job goes on from a snapshot: called before the first [`restore`](Self::restore), also if nothing in it is this operator's.
+    fn on_restore(&mut self) {}
+
     /// Gives back what [`snapshot`](Self::snapshot) put in under `name`. Called once for each subtask of the run that made the snapshot
     /// (there may have been another number of them), in their order; an operator takes what is its own.
     ///

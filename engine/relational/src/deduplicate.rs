@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow_array::UInt32Array;
 use arrow_schema::SchemaRef;
 use arrow_select::interleave::interleave;
-use yeoul_frame::{Frame, RowKind, Selection, Timestamp};
+use yeoul_frame::{Frame, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError};
 use yeoul_state::log::Corrupt;
 use yeoul_state::{StateTable, Stored, Table};
@@ -120,8 +120,13 @@ impl Stored for Kept {
     }
 }
 
-/// The key's group, and what was kept of it, if anything was.
-type Change = (u32, Option<Kept>);
+/// A row that is kept of its key, if only for a moment.
+struct Taken {
+    row: u32,
+    group: u32,
+    /// The one of this frame whose place it takes, by number.
+    before: Option<u32>,
+}
 
 struct DeduplicateOperator<K: ColumnKey> {
     spec: Arc<Deduplicate>,
@@ -140,27 +145,20 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        if !self.spec.every_change {
-            return self.take(frame, cx);
+        let (input, now) = (Input::of(frame)?, cx.now().0);
+        if input.kinds().is_some_and(|kinds| kinds.iter().any(|kind| !matches!(kind, RowKind::Insert))) {
+            return Err(OperatorError::new(format!("{} over rows that change", self.spec))
+                .hint("this is a fault of the plan, or of a source that declares the wrong changelog mode"));
         }
-        let input = Input::of(frame)?;
         self.keys.read(&input)?;
         self.groups.group(self.keys.keys(), self.keys.hashes());
-        if self.groups.len() == frame.len() {
-            return self.take(frame, cx);
-        }
-        // The first row of each key, then the second one of those that have two, and so on.
-        let mut seen = vec![0; self.groups.len()];
-        let mut rounds: Vec<Vec<u32>> = Vec::new();
-        for (position, &group) in self.groups.ids.iter().enumerate() {
-            let round = &mut seen[group as usize];
-            if *round == rounds.len() {
-                rounds.push(Vec::new());
-            }
-            rounds[*round].push(input.row(position));
-            *round += 1;
-        }
-        rounds.iter().try_for_each(|rows| self.take(&frame.select(Selection::rows(rows)), cx))
+        let times: Option<Vec<Timestamp>> = match self.spec.order {
+            OrderTime::RowTime(column) => Some(event_times(&input.column(column)?)?),
+            OrderTime::ProcTime => None,
+        };
+        let taken = self.take(times.as_deref(), now);
+        let old = self.keep(&input, &taken, times.as_deref(), now)?;
+        self.give(&input, &taken, &old, cx)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
@@ -171,105 +169,129 @@ impl<K: ColumnKey> Operator for DeduplicateOperator<K> {
 }
 
 impl<K: ColumnKey> DeduplicateOperator<K> {
-    /// Takes a frame, of which only the row of each key that stays is given.
-    fn take(&mut self, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { spec, keys, codec, groups, rows, ttl, .. } = self;
-        let table = self.table.as_mut().expect("an operator is opened before its first frame");
-        let (input, now) = (Input::of(frame)?, cx.now().0);
-        if input.kinds().is_some_and(|kinds| kinds.iter().any(|kind| !matches!(kind, RowKind::Insert))) {
-            return Err(OperatorError::new(format!("{spec} over rows that change"))
-                .hint("this is a fault of the plan, or of a source that declares the wrong changelog mode"));
-        }
-        keys.read(&input)?;
-        groups.group(keys.keys(), keys.hashes());
-        let times: Option<Vec<Timestamp>> = match spec.order {
-            OrderTime::RowTime(column) => Some(event_times(&input.column(column)?)?),
-            OrderTime::ProcTime => None,
-        };
-        // The row of each key that stays of this frame's.
-        let mut stays = groups.first.clone();
+    /// The rows that take the place of what was kept of their key, in an order in which each key's are in theirs.
+    fn take(&mut self, times: Option<&[Timestamp]>, now: i64) -> Vec<Taken> {
+        let Self { spec, groups, ttl, table, .. } = self;
+        let table = table.as_mut().expect("an operator is opened before its first frame");
+        let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
+        // The time of what is kept of each key.
+        let mut held: Vec<Option<i64>> = Vec::with_capacity(groups.len());
+        table.get_batch(&groups.keys, &groups.hashes, |_, kept| {
+            held.push(kept.filter(|kept| !is_over(kept)).map(|kept| kept.time));
+        });
+        let mut taken: Vec<Taken> = Vec::with_capacity(groups.len());
+        // The last one of each key.
+        let mut last: Vec<Option<u32>> = vec![None; groups.len()];
         for (row, &group) in groups.ids.iter().enumerate() {
-            let held = &mut stays[group as usize];
-            let replaces = match (&times, spec.keep_first) {
-                (Some(times), true) => times[row] < times[*held as usize],
-                (Some(times), false) => times[row] >= times[*held as usize],
-                (None, keep_first) => !keep_first,
+            let time = times.map_or(0, |times| times[row].0);
+            let held = &mut held[group as usize];
+            let replaces = match (times, spec.keep_first, *held) {
+                (_, _, None) => true,
+                (Some(_), true, Some(held)) => time < held,
+                (Some(_), false, Some(held)) => time >= held,
+                (None, keep_first, _) => !keep_first,
             };
-            if replaces {
-                *held = row as u32;
+            if !replaces {
+                continue;
+            }
+            *held = Some(time);
+            let last = &mut last[group as usize];
+            match last {
+                Some(last) if !spec.every_change => taken[*last as usize].row = row as u32,
+                _ => {
+                    let before = last.replace(taken.len() as u32);
+                    taken.push(Taken { row: row as u32, group, before });
+                }
             }
         }
-        let keeps_rows = spec.keeps_rows();
+        taken
+    }
+
+    /// Keeps the last row of each key that was taken. Returns what was kept before, by group.
+    fn keep(
+        &mut self,
+        input: &Input<'_>,
+        taken: &[Taken],
+        times: Option<&[Timestamp]>,
+        now: i64,
+    ) -> Result<Vec<Option<Kept>>, OperatorError> {
+        let keeps_rows = self.spec.keeps_rows();
+        let Self { codec, groups, rows, ttl, table, .. } = self;
+        let table = table.as_mut().expect("an operator is opened before its first frame");
+        let mut last: Vec<Option<u32>> = vec![None; groups.len()];
+        taken.iter().for_each(|taken| last[taken.group as usize] = Some(taken.row));
+        let changed: Vec<(usize, u32)> =
+            last.into_iter().enumerate().filter_map(|(group, row)| row.map(|row| (group, row))).collect();
         if keeps_rows {
-            let stay = UInt32Array::from(stays.clone());
+            let stay = UInt32Array::from(changed.iter().map(|(_, row)| *row).collect::<Vec<_>>());
             let columns =
                 input.all_columns()?.iter().map(|column| gather(column, &stay)).collect::<Result<Vec<_>, _>>()?;
-            codec.encode(&columns, stays.len(), rows)?;
+            codec.encode(&columns, stay.len(), rows)?;
         }
         let is_over = |kept: &Kept| ttl.is_some_and(|ttl| kept.since.saturating_add(ttl) <= now);
-        let time_of = |group: usize| times.as_ref().map_or(0, |times| times[stays[group] as usize].0);
-        // Keys whose row changes, and whether they are new. A key whose row stays is not written.
-        let mut replaced: Vec<(usize, bool)> = Vec::with_capacity(stays.len());
-        table.get_batch(&groups.keys, &groups.hashes, |group, kept| {
-            let Some(kept) = kept.filter(|kept| !is_over(kept)) else { return replaced.push((group, true)) };
-            let replaces = match (spec.order, spec.keep_first) {
-                (OrderTime::RowTime(_), true) => time_of(group) < kept.time,
-                (OrderTime::RowTime(_), false) => time_of(group) >= kept.time,
-                (OrderTime::ProcTime, keep_first) => !keep_first,
-            };
-            if replaces {
-                replaced.push((group, false));
-            }
-        });
         let row_times = input.times();
-        let mut changes: Vec<Change> = Vec::with_capacity(replaced.len());
-        for (group, is_new) in replaced {
-            let (row, event) = match keeps_rows {
-                true => (rows.row(group).into(), row_times[stays[group] as usize].0),
+        let mut old: Vec<Option<Kept>> = vec![None; groups.len()];
+        for (at, (group, row)) in changed.into_iter().enumerate() {
+            let (bytes, event) = match keeps_rows {
+                true => (rows.row(at).into(), row_times[row as usize].0),
                 false => (Box::default(), 0),
             };
-            let kept = Kept { time: time_of(group), since: now, event, row };
-            let old = table.set(&groups.keys[group], groups.hashes[group], kept);
-            changes.push((group as u32, old.filter(|_| !is_new)));
+            let time = times.map_or(0, |times| times[row as usize].0);
+            let kept = Kept { time, since: now, event, row: bytes };
+            old[group] = table.set(&groups.keys[group], groups.hashes[group], kept).filter(|kept| !is_over(kept));
         }
         if ttl.is_some() {
-            table.sweep(SWEPT.max(stays.len()), |_, kept| is_over(kept));
+            table.sweep(SWEPT.max(groups.len()), |_, kept| is_over(kept));
         }
-        Self::give(spec, codec, &input, &stays, &changes, cx)
+        Ok(old)
     }
 
     fn give(
-        spec: &Deduplicate,
-        codec: &RowCodec,
+        &self,
         input: &Input<'_>,
-        stays: &[u32],
-        changes: &[Change],
+        taken: &[Taken],
+        old: &[Option<Kept>],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
+        let spec = &self.spec;
         let (mut kinds, mut times, mut picks) = (vec![], vec![], vec![]);
-        let mut old: Vec<&[u8]> = vec![];
+        let mut old_rows: Vec<&[u8]> = vec![];
         let row_times = input.times();
-        for (at, (group, before)) in changes.iter().enumerate() {
-            let time = row_times[stays[*group as usize] as usize];
-            if let Some(before) = before.as_ref().filter(|_| spec.keeps_rows()) {
-                picks.push((1, old.len()));
-                old.push(&before.row);
-                kinds.push(RowKind::UpdateBefore);
-                times.push(Timestamp(before.event));
+        for (at, Taken { row, group, before }) in taken.iter().enumerate() {
+            let kept = old[*group as usize].as_ref();
+            if spec.keeps_rows() {
+                let before = match (before, kept) {
+                    (Some(before), _) => {
+                        let row = taken[*before as usize].row;
+                        Some(((0, *before as usize), row_times[row as usize]))
+                    }
+                    (None, Some(kept)) => {
+                        old_rows.push(&kept.row);
+                        Some(((1, old_rows.len() - 1), Timestamp(kept.event)))
+                    }
+                    (None, None) => None,
+                };
+                if let Some((pick, time)) = before {
+                    picks.push(pick);
+                    kinds.push(RowKind::UpdateBefore);
+                    times.push(time);
+                }
             }
             picks.push((0, at));
-            kinds.push(if before.is_some() { RowKind::UpdateAfter } else { RowKind::Insert });
-            times.push(time);
+            let is_new = before.is_none() && kept.is_none();
+            kinds.push(if is_new { RowKind::Insert } else { RowKind::UpdateAfter });
+            times.push(row_times[*row as usize]);
         }
-        let new = UInt32Array::from(changes.iter().map(|(group, _)| stays[*group as usize]).collect::<Vec<_>>());
+        let new = UInt32Array::from(taken.iter().map(|taken| taken.row).collect::<Vec<_>>());
+        let is_plain = picks.len() == taken.len();
         let mut arrays = Vec::with_capacity(spec.schema.fields().len());
         for column in 0..spec.schema.fields().len() {
             let new = gather(&input.column(column)?, &new)?;
-            if old.is_empty() {
+            if is_plain {
                 arrays.push(new);
                 continue;
             }
-            let old = codec.decode_column(&old, column)?;
+            let old = self.codec.decode_column(&old_rows, column)?;
             let both = interleave(&[&*new, &*old], &picks);
             arrays.push(both.map_err(|error| OperatorError::new("old rows beside new ones").caused_by(error))?);
         }

@@ -14,9 +14,9 @@ use yeoul_operator::{Operator, OperatorError, Subtask};
 use crate::testing::{Harness, Table, not_in, printed};
 use crate::{
     AfterMatch, AggregateCall, AggregateFunction, ChangelogNormalize, ColumnValue, Expression, IntervalJoin, JoinKind,
-    MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Pick, Rank, RankStrategy, Reference,
-    RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowAssign, WindowEndJoin, WindowJoin,
-    WindowTime,
+    LocalAggregate, MatchRecognize, OrderTime, OverAggregate, OverCall, OverFrame, Pattern, Phases, Pick, Rank,
+    RankStrategy, Reference, RegularJoin, SortKey, TemporalJoin, TemporalSort, Window, WindowAggregate, WindowAssign,
+    WindowEndJoin, WindowJoin, WindowTime,
 };
 
 const SHORT: DataType = DataType::Int16;
@@ -224,6 +224,28 @@ fn the_time_that_has_passed_is_as_printed() {
         };
         check("fired", open(spec, &[&[0]], WindowAggregate::operator));
     }
+}
+
+#[test]
+fn which_windows_may_have_fired_behind_the_exchange_is_a_number() {
+    let rows = Table::new(&[("k", SHORT), ("t", MILLIS)]);
+    let spec = WindowAggregate {
+        window: Window::Tumble { size: 10, offset: 0 },
+        time: WindowTime::Column(1),
+        keys: vec![0],
+        calls: vec![],
+        properties: vec![],
+        input_schema: rows.schema().clone(),
+        retracting_input: false,
+        schema: Table::new(&[("k", SHORT)]).schema().clone(),
+    };
+    let local = LocalAggregate::before_windows(&spec, Phases::Two).unwrap();
+    let mut harness = open(local, &[], LocalAggregate::operator);
+    harness.watermark(0x0102);
+    let saved = harness.snapshot();
+    assert_eq!(saved.states(), [("open-after".to_owned(), vec![2, 1, 0, 0, 0, 0, 0, 0])]);
+    let mut again = harness.restored(Subtask { index: 0, parallelism: 1 }, &[&saved]);
+    assert_eq!(again.snapshot().states(), saved.states());
 }
 
 fn over(time: Option<OrderTime>, order: SortKey, calls: Vec<OverCall>) -> (Table, OverAggregate) {

@@ -53,7 +53,7 @@ pub use expand::Expand;
 pub use expression::{ColumnValue, EvaluationTime, Expression};
 pub use join::{IntervalJoin, JoinKind, LookupJoin, RegularJoin, TemporalJoin, Uniqueness, WindowEndJoin, WindowJoin};
 pub use key::HashColumns;
-pub use local_aggregate::LocalAggregate;
+pub use local_aggregate::{LocalAggregate, Phases};
 pub use match_recognize::{AfterMatch, MatchRecognize, Pattern, Pick, Reference};
 pub use over::{OverAggregate, OverCall, OverFrame};
 pub use rank::{Rank, RankStrategy};

@@ -243,6 +243,10 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
         head.counters.set_watermark(head.event_time.watermark());
     }
     for slot in &mut task.chain.slots {
+        guard(&slot.name, || {
+            slot.operator.on_restore();
+            Ok(())
+        })?;
         let mut watermark: Option<Timestamp> = None;
         let before = instances(slot.id, WATERMARK_STATE);
         for state in of(slot.id) {

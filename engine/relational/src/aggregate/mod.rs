@@ -27,7 +27,7 @@ pub(crate) use finish::Finished;
 pub(crate) use fold::{Folder, Weights};
 pub(crate) use group::{TextRows, merge_text};
 pub(crate) use groups::{Groups, Members};
-pub(crate) use plan::{Plan, ROWS};
+pub(crate) use plan::{Keep, Plan, ROWS, Slot};
 
 /// Evaluates `$make` with `$held` as the smallest type of accumulators that holds a plan's. Few sizes: each is a copy of every
 /// aggregating operator to compile.

@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use yeoul_frame::Frame;
 use yeoul_operator::OperatorError;
 
-use crate::aggregate::{Plan, Weights};
+use crate::aggregate::{Keep, Plan, Slot, Weights};
 use crate::input::Input;
 use crate::key::{ColumnKey, KeyReader};
 
@@ -45,10 +45,20 @@ pub(crate) struct Set {
 
 impl Layout {
     /// None: what these calls keep cannot be kept in parts. Sums of floats depend on the order of all rows; texts and multisets are no
-    /// words; and whether a value is the first or the last of its kind cannot be told where only some of those taken back are.
+    /// words; where rows are taken back, whether a value is the first or the last of its kind cannot be told in parts; and of distinct
+    /// values the order is lost.
     pub(crate) fn of(plan: &Plan, keys: usize, has_panes: bool) -> Option<Self> {
         let is_distinct = plan.feeds.iter().any(|feed| feed.distinct.is_some());
-        if plan.texts > 0 || plan.multisets > 0 || !plan.floats.is_empty() || plan.retracting && is_distinct {
+        let in_order = |keep: Keep| matches!(keep, Keep::First | Keep::FirstWide | Keep::Last | Keep::LastWide);
+        // Windows with distinct values are folded across panes, of which some may go on as they came.
+        let is_mixed = |slot: &Slot| is_distinct && (has_panes || plan.feeds[slot.feed].distinct.is_some());
+        let loses_order = |slot: &Slot| in_order(slot.keep) && is_mixed(slot);
+        if plan.texts > 0
+            || plan.multisets > 0
+            || !plan.floats.is_empty()
+            || plan.retracting && is_distinct
+            || plan.slots.iter().any(loses_order)
+        {
             return None;
         }
         let pane = has_panes.then_some(keys);

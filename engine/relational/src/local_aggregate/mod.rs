@@ -32,14 +32,25 @@ pub struct LocalAggregate {
     retracting_input: bool,
     ttl: bool,
     panes: Option<(Window, WindowTime)>,
-    always: bool,
+    phases: Phases,
+}
+
+/// Whether rows are aggregated before they change shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phases {
+    /// They are sent on as they came.
+    One,
+    /// Frames are that become at most half as long, where there are several shards.
+    Auto,
+    /// All frames are.
+    Two,
 }
 
 impl LocalAggregate {
-    /// Before `of`; none: its calls cannot be computed in parts. `always`: also frames that hardly become smaller, and also if there is
-    /// only one shard.
+    /// Before `of`. None: its calls cannot be computed in parts, or its rows may be taken back; what takes back what a group does not
+    /// know is left out, which must be looked at row by row.
     #[must_use]
-    pub fn before_groups(of: &GroupAggregate, always: bool) -> Option<Self> {
+    pub fn before_groups(of: &GroupAggregate, phases: Phases) -> Option<Self> {
         let local = Self {
             keys: of.keys.clone(),
             calls: of.calls.clone(),
@@ -47,16 +58,14 @@ impl LocalAggregate {
             retracting_input: of.retracting_input,
             ttl: of.ttl.is_some(),
             panes: None,
-            always,
+            phases,
         };
-        // Once a group is forgotten, what takes its rows back must be looked at one by one.
-        (!(local.retracting_input && local.ttl) && local.layout().is_ok()).then_some(local)
+        (!local.retracting_input && local.layout().is_ok()).then_some(local)
     }
 
-    /// Before `of`; none: its calls cannot be computed in parts, or its windows are not of event time and aligned. `always`: as before
-    /// [groups](Self::before_groups).
+    /// Before `of`. None: its calls cannot be computed in parts, or its windows are not of event time and aligned.
     #[must_use]
-    pub fn before_windows(of: &WindowAggregate, always: bool) -> Option<Self> {
+    pub fn before_windows(of: &WindowAggregate, phases: Phases) -> Option<Self> {
         let is_aligned = match of.time {
             WindowTime::RowTime | WindowTime::Column(_) => !matches!(of.window, Window::Session { .. }),
             WindowTime::Windowed { by_clock, .. } => !by_clock,
@@ -69,7 +78,7 @@ impl LocalAggregate {
             retracting_input: of.retracting_input,
             ttl: false,
             panes: Some((of.window, of.time)),
-            always,
+            phases,
         };
         (is_aligned && local.layout().is_ok()).then_some(local)
     }

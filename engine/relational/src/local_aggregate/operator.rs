@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! 1. A row is in one partial row, or sent on as it came.
-//! 2. No window of which a row is in a partial row can have fired behind the exchange: the watermark there is at most this task's own, as
-//!    long as this task was never idle. Once it was, rows of windows go on as they came.
+//! 2. The last window of a partial row's pane can not have fired behind the exchange: the watermark there is at most this task's own, as
+//!    long as this task was never idle. Once it was, or if a job is restored that does not tell, rows of windows go on as they came.
 //! 3. What is sent is in the order of what came, for each key, so that nothing is taken back before it was there.
 
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use yeoul_frame::{Frame, Selection, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask};
 
 use super::distinct::{Values, starts};
-use super::{Layout, LocalAggregate};
+use super::{Layout, LocalAggregate, Phases};
 use crate::aggregate::{Folder, Groups, Plan};
 use crate::input::{Input, gather};
 use crate::key::{ColumnKey, KeyReader};
 use crate::output::frame;
 use crate::window::{Panework, Split, WindowTime, row_times};
 
-/// The name of its state: how far time has passed, in ms, little-endian.
-const PASSED: &str = "passed";
+/// The name of its state.
+const OPEN_AFTER: &str = "open-after";
 /// The most frames that go on as they came before it is tried again whether they would become smaller.
 const MOST_SKIPPED: u32 = 64;
 
@@ -38,8 +38,10 @@ pub(super) struct LocalOperator<K: ColumnKey> {
     split: Split,
     /// Up to when windows may have fired behind the exchange. None: that is not known before the first watermark.
     passed: Option<i64>,
-    /// The only instance: nothing would be gained.
-    is_alone: bool,
+    /// What a snapshot says of it.
+    noted: Option<i64>,
+    /// All rows go on as they came.
+    passes_on: bool,
     trial: Trial,
 }
 
@@ -76,18 +78,19 @@ impl<K: ColumnKey> LocalOperator<K> {
             folder: Folder::default(),
             split: Split::default(),
             passed: None,
-            is_alone: false,
+            noted: None,
+            passes_on: false,
             trial: Trial::default(),
         })
     }
 
-    /// Makes partial rows of a frame's rows, which are of one pane.
-    fn take(&mut self, whole: &Frame, pane: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { spec, plan, layout, keys, groups, folder, trial, .. } = self;
+    /// Makes partial rows of a frame's rows, which are of one pane. False: that is not worth it, and nothing was sent.
+    fn take(&mut self, whole: &Frame, pane: Option<i64>, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        let Self { spec, plan, layout, keys, groups, folder, .. } = self;
         let input = Input::of(whole)?;
         keys.read(&input)?;
         groups.group(keys.keys(), keys.hashes());
-        let is_worth_it = |rows: usize| spec.always || rows * 2 <= whole.len();
+        let is_worth_it = |rows: usize| spec.phases == Phases::Two || rows * 2 <= whole.len();
         let mut sets = Vec::with_capacity(layout.sets.len());
         let mut starts = (0..=groups.len() as u32).collect::<Vec<_>>();
         let mut worth_it = is_worth_it(groups.len());
@@ -102,10 +105,8 @@ impl<K: ColumnKey> LocalOperator<K> {
                 worth_it = is_worth_it(starts[groups.len()] as usize);
             }
         }
-        trial.note(worth_it);
         if !worth_it {
-            cx.emit(OutputId::MAIN, whole.clone());
-            return Ok(());
+            return Ok(false);
         }
         for feed in layout.sets.iter().flat_map(|set| &set.feeds) {
             folder.weights[*feed] = Some(vec![0; whole.len()]);
@@ -145,6 +146,16 @@ impl<K: ColumnKey> LocalOperator<K> {
         let times = input.times();
         let times = first.values().iter().map(|&row| times[row as usize]).collect();
         cx.emit(OutputId::MAIN, frame(&self.schema, arrays, times, Vec::new())?);
+        Ok(true)
+    }
+
+    /// Makes partial rows of a frame's rows where that is worth it, and sends them on as they came where not.
+    fn take_or_pass(&mut self, frame: &Frame, pane: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let is_taken = self.take(frame, pane, cx)?;
+        self.trial.note(is_taken);
+        if !is_taken {
+            cx.emit(OutputId::MAIN, frame.clone());
+        }
         Ok(())
     }
 
@@ -157,40 +168,51 @@ impl<K: ColumnKey> LocalOperator<K> {
 
 impl<K: ColumnKey> Operator for LocalOperator<K> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-        self.is_alone = cx.subtask.parallelism == 1 && !self.spec.always;
+        self.passes_on = match self.spec.phases {
+            Phases::One => true,
+            Phases::Auto => cx.subtask.parallelism == 1,
+            Phases::Two => false,
+        };
         Ok(())
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let is_closed = self.panes.is_some() && self.passed.is_none_or(|passed| passed == i64::MAX);
-        if self.is_alone || is_closed || !self.spec.always && self.trial.skips() {
+        if self.passes_on || is_closed || self.spec.phases == Phases::Auto && self.trial.skips() {
             cx.emit(OutputId::MAIN, frame.clone());
             return Ok(());
         }
-        let Some((work, time)) = self.panes else { return self.take(frame, None, cx) };
+        // Those of an exchange before this one are of other columns.
+        let frame = &frame.clone().without_hashes();
+        let Some((work, time)) = self.panes else { return self.take_or_pass(frame, None, cx) };
         let input = Input::of(frame)?;
         let times = row_times(time, &input)?;
-        let mut split = std::mem::take(&mut self.split);
-        if let Some(pane) = split.sort(work, &times) {
-            self.split = split;
+        if let Some(pane) = self.split.sort(work, &times) {
             if self.is_open(work, pane) {
-                return self.take(frame, Some(pane), cx);
+                return self.take_or_pass(frame, Some(pane), cx);
             }
             cx.emit(OutputId::MAIN, frame.clone());
             return Ok(());
         }
-        let (open, closed): (Vec<_>, Vec<_>) =
-            split.take().into_iter().partition(|(pane, _)| self.is_open(work, *pane));
-        let row = |position: u32| input.row(position as usize);
-        // Panes are taken in their order, as they are behind the exchange.
-        let mut closed: Vec<u32> = closed.into_iter().flat_map(|(_, positions)| positions).map(row).collect();
-        closed.sort_unstable();
-        cx.emit(OutputId::MAIN, frame.select(Selection::rows(&closed)));
-        for (pane, positions) in open {
-            let rows: Vec<u32> = positions.into_iter().map(row).collect();
-            self.take(&frame.select(Selection::rows(&rows)), Some(pane), cx)?;
+        // Panes are taken in their order, as they are behind the exchange; rows that go on as they came go together.
+        let (mut passed, mut any_taken, mut any_open) = (Vec::new(), false, false);
+        for (pane, positions) in self.split.take() {
+            let rows: Vec<u32> = positions.into_iter().map(|position| input.row(position as usize)).collect();
+            let part = frame.select(Selection::rows(&rows));
+            if self.is_open(work, pane) {
+                any_open = true;
+                if self.take(&part, Some(pane), cx)? {
+                    any_taken = true;
+                    continue;
+                }
+            }
+            passed.extend(rows);
         }
-        self.split = split;
+        if any_open {
+            self.trial.note(any_taken);
+        }
+        passed.sort_unstable();
+        cx.emit(OutputId::MAIN, frame.select(Selection::rows(&passed)));
         Ok(())
     }
 
@@ -205,19 +227,24 @@ impl<K: ColumnKey> Operator for LocalOperator<K> {
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
         if let Some(passed) = self.passed.filter(|_| self.panes.is_some()) {
-            snapshot.state(PASSED, passed.to_le_bytes().to_vec());
+            snapshot.state(OPEN_AFTER, passed.to_le_bytes().to_vec());
         }
         Ok(())
     }
 
+    fn on_restore(&mut self) {
+        self.passed = Some(i64::MAX);
+    }
+
     fn restore(&mut self, name: &str, _: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
-        let passed = <[u8; 8]>::try_from(bytes).ok().filter(|_| name == PASSED).ok_or_else(|| {
+        let passed = <[u8; 8]>::try_from(bytes).ok().filter(|_| name == OPEN_AFTER).ok_or_else(|| {
             OperatorError::new(format!("{} bytes of state '{name}' are not a local aggregate's", bytes.len()))
                 .hint("give the operator that wrote it its old uid, or start from a savepoint of the same job")
                 .permanent()
         })?;
         // Splits may come to other subtasks: what was furthest holds for all.
-        self.passed = self.passed.max(Some(i64::from_le_bytes(passed)));
+        self.noted = self.noted.max(Some(i64::from_le_bytes(passed)));
+        self.passed = self.noted;
         Ok(())
     }
 }

@@ -156,6 +156,9 @@ impl Harness {
             waker: yeoul_operator::Waker::default(),
         };
         harness.operator.open(&mut cx).unwrap();
+        if !from.is_empty() {
+            harness.operator.on_restore();
+        }
         for saved in from {
             for (name, bytes) in &saved.states {
                 harness.operator.restore(name, saved.subtask, bytes).unwrap();
