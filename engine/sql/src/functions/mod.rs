@@ -17,6 +17,8 @@ mod map;
 mod marker;
 mod number;
 mod pattern;
+mod printf;
+mod random;
 pub(crate) mod ranking;
 mod regexp;
 pub(crate) mod row;
@@ -82,6 +84,8 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
         url::FUNCTIONS,
         time::FUNCTIONS,
         number::FUNCTIONS,
+        random::FUNCTIONS,
+        printf::FUNCTIONS,
         condition::FUNCTIONS,
         json::FUNCTIONS,
         row::FUNCTIONS,
@@ -108,6 +112,7 @@ pub(crate) fn check_constants(name: &str, args: &[datafusion_expr::Expr]) -> std
     let (places, check): (&[usize], Check) = match name {
         "date_format" | "from_unixtime" => (&[1], time::check),
         "convert_tz" => (&[1, 2], zone::check),
+        "printf" => (&[0], printf::check),
         "to_date" | "to_timestamp" | "to_timestamp_ltz" | "unix_timestamp" => (&[1], time::check_read),
         "regexp" | "regexp_count" | "regexp_extract" | "regexp_extract_all" | "regexp_instr" | "regexp_replace"
         | "regexp_substr" => (&[1], regexp::check),
