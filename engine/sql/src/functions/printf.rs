@@ -319,7 +319,7 @@ fn signed(directive: &Directive, digits: &str, negative: bool) -> String {
     if directive.has(',') {
         let whole = digits.find(['.', 'e']).unwrap_or(digits.len());
         for (at, digit) in digits[..whole].chars().enumerate() {
-            if at > 0 && (whole - at) % 3 == 0 {
+            if at > 0 && (whole - at).is_multiple_of(3) {
                 body.push(',');
             }
             body.push(digit);
