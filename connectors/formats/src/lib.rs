@@ -30,6 +30,7 @@ pub mod ndjson;
 pub mod csv;
 pub mod lines;
 pub mod records;
+mod type_name;
 pub mod options;
 pub mod columns;
 pub mod encode_json;
@@ -43,6 +44,7 @@ pub use lines::LineDecoder;
 pub use malformed::{Malformed, Reason};
 pub use ndjson::NdjsonDecoder;
 pub use records::{BadRecord, Decoded, Receipt, RecordDecoder, TextDecoder, no_time};
+pub use type_name::type_name;
 
 /// Some writers put it before UTF-8 text, of which it is no part.
 pub const BYTE_ORDER_MARK: &[u8; 3] = b"\xef\xbb\xbf";

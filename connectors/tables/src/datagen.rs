@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema};
 use yeoul_datagen::{FieldSpec, NumberedRows, NumberedSource, RandomRows, Values};
 use yeoul_formats::options::{OptionError, Options};
+use yeoul_formats::type_name;
 use yeoul_operator::{TableDefinition, TableError, TableScan, TableSource};
 
 use crate::{is_used, refused};
@@ -120,7 +121,8 @@ fn column(path: &[String], field: &Field, options: &mut Options<'_>) -> Result<F
             other => {
                 let name = path.join(".");
                 return Err(Wrong::Column(format!(
-                    "column `{name}` is of type {other}, which datagen does not make yet"
+                    "column `{name}` is of type {}, which datagen does not make yet",
+                    type_name(other)
                 )));
             }
         }

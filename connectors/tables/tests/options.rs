@@ -57,6 +57,16 @@ fn what_is_misspelt_is_refused_with_what_is_near() {
     refuses(numbers(), &files(&[("source.split-size", "0")]), "source.split-size", &["at least one byte"]);
     let time = columns(&[("t", DataType::Time64(TimeUnit::Nanosecond))]);
     refuses(time, &files(&[]), "t", &["TIME(3)"]);
+    // Types are named as the script does.
+    let map_of = |of: DataType| {
+        let entries = vec![Field::new("key", DataType::Utf8View, false), Field::new("value", of, true)];
+        DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries.into()), false)), false)
+    };
+    let map = || columns(&[("m", map_of(DataType::BinaryView))]);
+    refuses(map(), &[("connector", "datagen")], "m", &["`m` is of type MAP<STRING, BYTES>, which"]);
+    refuses(map(), &files(&[]), "m", &["`m` is of type MAP<STRING, BYTES>, which"]);
+    let Err(error) = sink(map(), &[("connector", "print")]) else { panic!("a MAP is printed") };
+    assert!(error.to_string().contains("MAP<STRING, BYTES>") && error.to_string().contains("CAST"), "{error}");
     let rows = [("connector", "datagen"), ("fields.idd.kind", "sequence")];
     refuses(numbers(), &rows, "fields.idd.kind", &["did you mean 'fields.id.kind'?"]);
     let rows = [("connector", "datagen"), ("fields.id.kind", "sequence")];

@@ -36,7 +36,7 @@ pub struct Connector {
     pub metadata: &'static [&'static str],
 }
 
-const FORMATS: &[&str] = &["csv", "json", "ndjson", "parquet", "raw"];
+const FORMATS: &[&str] = &["csv", "json", "parquet", "raw"];
 
 /// The connectors of this version.
 pub const CONNECTORS: &[Connector] = &[
@@ -50,7 +50,6 @@ pub const CONNECTORS: &[Connector] = &[
         optional: &[
             "csv.*",
             "json.*",
-            "ndjson.*",
             "parquet.*",
             "raw.*",
             "compression",
@@ -58,6 +57,9 @@ pub const CONNECTORS: &[Connector] = &[
             "source.path.regex-pattern",
             "source.split-size",
             "source.compression",
+            "source.report-statistics",
+            "auto-compaction",
+            "compaction.file-size",
             "sink.*",
             "partition.*",
             "lookup.*",
@@ -159,8 +161,11 @@ pub fn connector_of(options: &BTreeMap<String, String>) -> Result<&'static Conne
     if let Some(format) = options.get("format")
         && !FORMATS.contains(&format.as_str())
     {
-        return Err(SqlError::new(format!("there is no format '{format}'"))
-            .maybe_hint(did_you_mean(format, FORMATS.iter().copied())));
+        let near = match format.as_str() {
+            "ndjson" | "jsonl" => Some("write 'json': of which each line is an object".to_owned()),
+            _ => did_you_mean(format, FORMATS.iter().copied()),
+        };
+        return Err(SqlError::new(format!("there is no format '{format}'")).maybe_hint(near));
     }
     Ok(connector)
 }
@@ -193,6 +198,14 @@ mod tests {
             checked(&[("connector", "filesystem"), ("path", "x"), ("format", "jsn")]),
             "there is no format 'jsn'\n  hint: did you mean 'json'?"
         );
+        assert_eq!(
+            checked(&[("connector", "filesystem"), ("path", "x"), ("format", "ndjson")]),
+            "there is no format 'ndjson'\n  hint: write 'json': of which each line is an object"
+        );
+        for known in ["auto-compaction", "compaction.file-size", "source.report-statistics"] {
+            let options = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (known, "0")];
+            assert_eq!(checked(&options), "filesystem", "{known}");
+        }
         assert!(
             checked(&[("connector", "datagen"), ("rows-per-secnd", "1")]).contains("did you mean 'rows-per-second'?")
         );

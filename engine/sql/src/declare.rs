@@ -130,6 +130,12 @@ pub(crate) fn table(catalog: &Catalog, settings: &Settings, declared: &CreateTab
         let said = by_key.or_else(by_value);
         error.at(said.map_or(declared.name.location, |(.., location)| *location))
     })?;
+    if connector.name == "filesystem" && !partitioned_by.is_empty() {
+        let place = declared.partitioned_by.first().map_or(declared.name.location, |(_, location)| *location);
+        return Err(SqlError::unsupported("PARTITIONED BY of a 'filesystem' table")
+            .at(place)
+            .hint("leave it out: all files stand in one folder; for a folder each, write a table each, with WHERE"));
+    }
     for column in &columns {
         if let ColumnSource::Metadata { key, .. } = &column.source
             && !connector.metadata.contains(&key.as_str())

@@ -23,7 +23,7 @@ enum Of {
 /// Key, type, default.
 const KEYS: &[(&str, Of, &str)] = &[
     ("execution.checkpointing.interval", Of::Duration, "1 s"),
-    ("execution.runtime-mode", Of::Word(&["streaming", "batch", "automatic"]), "streaming"),
+    ("execution.runtime-mode", Of::Word(&["streaming"]), "streaming"),
     ("parallelism.default", Of::Number, ""),
     ("pipeline.name", Of::Text, ""),
     ("table.exec.source.idle-timeout", Of::Duration, "0 ms"),
@@ -36,7 +36,7 @@ const KEYS: &[(&str, Of, &str)] = &[
     ("table.local-time-zone", Of::Zone, "UTC"),
     ("table.sql-dialect", Of::Word(&["default"]), "default"),
     ("table.dml-sync", Of::Boolean, "false"),
-    ("sql-client.execution.result-mode", Of::Word(&["table", "changelog", "tableau"]), "changelog"),
+    ("sql-client.execution.result-mode", Of::Word(&["changelog", "tableau"]), "changelog"),
 ];
 
 /// The settings of one session.
@@ -68,7 +68,8 @@ impl Settings {
                     .hint("write a name such as 'Europe/Berlin', 'UTC', or an offset such as 'GMT+02:00'"));
             }
             Of::Word(words) if !words.contains(&value.to_lowercase().as_str()) => {
-                return Err(wrong(&format!("one of {}", words.join(", "))));
+                let error = wrong(&format!("one of {}", words.join(", ")));
+                return Err(error.maybe_hint(instead(key).map(str::to_owned)));
             }
             _ => {}
         }
@@ -164,6 +165,19 @@ pub fn zone(text: &str) -> Option<Zone> {
     text.parse().ok().map(Zone::Named)
 }
 
+/// What does what Flink's other values of a setting do.
+fn instead(key: &str) -> Option<&'static str> {
+    match key {
+        "execution.runtime-mode" => {
+            Some("a job over input that ends runs to its end as it is; --final FILE writes a SELECT's last rows alone")
+        }
+        "sql-client.execution.result-mode" => {
+            Some("a SELECT prints its changes; --final FILE writes the table that they make")
+        }
+        _ => None,
+    }
+}
+
 fn unknown(key: &str) -> SqlError {
     let error = SqlError::new(format!("the setting '{key}' is not known"));
     match did_you_mean(key, KEYS.iter().map(|(known, ..)| *known)) {
@@ -192,6 +206,15 @@ mod tests {
         );
         assert!(settings.set("table.exec.state.ttl", "soon").unwrap_err().message().contains("not a duration"));
         assert!(settings.set("table.local-time-zone", "Mars/Base").is_err());
+        // What would change results is not taken without a word.
+        assert_eq!(
+            settings.set("execution.runtime-mode", "BATCH").unwrap_err().to_string(),
+            "'execution.runtime-mode' is set to 'BATCH', which is not one of streaming\n  hint: \
+             a job over input that ends runs to its end as it is; --final FILE writes a SELECT's last rows alone"
+        );
+        settings.set("execution.runtime-mode", "STREAMING").unwrap();
+        settings.set("sql-client.execution.result-mode", "tableau").unwrap();
+        assert!(settings.set("sql-client.execution.result-mode", "table").is_err());
         settings.reset(None).unwrap();
         assert_eq!(settings.state_ttl(), None);
         assert_eq!(zone("GMT-03:30"), Some(Zone::Fixed(-12_600)));

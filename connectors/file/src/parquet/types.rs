@@ -14,6 +14,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use parquet::basic::{ConvertedType, Type as Physical};
 use parquet::schema::types::SchemaDescriptor;
 use yeoul_formats::columns::UnfitColumns;
+use yeoul_formats::type_name;
 
 /// What is to be read of a file.
 pub(super) struct Meeting {
@@ -53,7 +54,10 @@ pub(super) fn carries(data_type: &DataType, name: &str) -> Result<(), UnfitColum
             carries(key.data_type(), &format!("{name}.key"))?;
             carries(value.data_type(), &format!("{name}.value"))
         }
-        other => Err(UnfitColumns(format!("column `{name}` is of type {other}, which parquet does not carry"))),
+        other => {
+            let of = type_name(other);
+            Err(UnfitColumns(format!("column `{name}` is of type {of}, which parquet does not carry")))
+        }
     }
 }
 
@@ -119,8 +123,8 @@ impl Walk<'_> {
             Err(format!(
                 "column `{}` is of type {} there, and {} in the table",
                 name(),
-                file.data_type(),
-                table.data_type()
+                type_name(file.data_type()),
+                type_name(table.data_type())
             ))
         };
         let data_type = match (file.data_type(), table.map(Field::data_type)) {

@@ -109,7 +109,7 @@ impl PartsCommitter {
                 self.names.visible(*foreign),
                 committed.0
             ))
-            .hint("it is of another run: choose an empty folder or another prefix, remove the files, or set FileSink::overwrite to have a fresh job remove them")
+            .hint("it is of another run: choose an empty folder or another prefix, remove the files, or have a fresh job remove them: 'sink.overwrite' = 'true' of the table (FileSink::overwrite in a program)")
             .permanent());
         }
         let highest = parts.iter().map(|part| part.last).max().unwrap_or(Epoch(0));

@@ -186,7 +186,7 @@ impl SingleCommitter {
         }
         let (folder, hidden) = (&self.place.0, self.hidden());
         Err(OperatorError::new(format!("'{folder}/{hidden}' holds {len} bytes that a job which has not ended wrote"))
-            .hint("resume that job, or remove the file, or set FileSink::overwrite to have it replaced")
+            .hint("resume that job, or remove the file, or have it replaced: 'sink.overwrite' = 'true' of the table (FileSink::overwrite in a program)")
             .permanent())
     }
 
@@ -266,7 +266,7 @@ impl Committer for SingleCommitter {
         if committed == Epoch(0) {
             if !self.overwrite && self.find(&name).map_err(|e| self.failed(e))?.is_some() {
                 return Err(OperatorError::new(format!("the output file '{}' exists already", self.path))
-                    .hint("move it away, or set FileSink::overwrite to have it replaced when the job ends")
+                    .hint("move it away, or have it replaced when the job ends: 'sink.overwrite' = 'true' of the table (FileSink::overwrite in a program)")
                     .permanent());
             }
             self.refuse_foreign()?;

@@ -97,7 +97,7 @@ impl<E, X: FrameEncoder> FileWriter<E, X> {
             self.epoch_bytes + self.encoder.held() as u64,
             self.settings.epoch_limit
         ))
-        .hint("make checkpoints more often, or raise FileSink::epoch_limit: the text of an epoch is held in memory")
+        .hint("make checkpoints more often, or raise FileSink::epoch_limit in a program: the text of an epoch is held in memory")
     }
 }
 

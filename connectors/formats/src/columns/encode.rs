@@ -19,6 +19,7 @@ use crate::encode_csv::{not_finite_name, put_in_quotes, write_csv_text};
 use crate::encode_json::write_string;
 use crate::encode_number::write_signed;
 use crate::time_text::write_timestamp;
+use crate::type_name;
 
 const NANOS_OF_MILLI: i128 = 1_000_000;
 
@@ -90,7 +91,7 @@ impl ColumnEncoder {
                 return Err(UnfitColumns(format!(
                     "column `{}` is of type {}, which csv does not carry; use json, or flat columns",
                     field.name(),
-                    field.data_type()
+                    type_name(field.data_type())
                 )));
             }
         }

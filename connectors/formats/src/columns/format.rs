@@ -15,6 +15,7 @@ use crate::csv::{CsvOptions, CsvReader, Header, Nulls};
 use crate::lines::LineDecoder;
 use crate::ndjson::NdjsonReader;
 use crate::options::{OptionError, Options};
+use crate::type_name;
 use yeoul_frame::{DataType, Field};
 
 /// How a table's rows stand in text.
@@ -199,7 +200,7 @@ impl TextFormat {
                     let name = field.name();
                     return Err(UnfitColumns(format!(
                         "column `{name}` is of type {}, which csv does not carry; use json, or flat columns",
-                        field.data_type()
+                        type_name(field.data_type())
                     )));
                 }
                 let csv = CsvOptions {

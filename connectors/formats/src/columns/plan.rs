@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUni
 
 use crate::fields::{FieldTree, Leaf, ObjectFields, Target};
 use crate::kind::Kind;
+use crate::type_name;
 
 /// What decoding fills: made once for a table and a job.
 #[derive(Debug)]
@@ -243,7 +244,8 @@ fn unfit(data_type: &DataType, name: &str) -> UnfitColumns {
         DataType::Binary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "; declare it as STRING",
         _ => "",
     };
-    UnfitColumns(format!("column `{name}` is of type {data_type}, which text formats do not carry yet{hint}"))
+    let of = type_name(data_type);
+    UnfitColumns(format!("column `{name}` is of type {of}, which text formats do not carry yet{hint}"))
 }
 
 fn find<'f>(fields: &'f Fields, path: &[String]) -> Option<&'f Field> {

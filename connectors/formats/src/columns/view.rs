@@ -9,6 +9,7 @@ use arrow_array::{Array, BooleanArray, ListArray, PrimitiveArray, StringArray, S
 use arrow_schema::{DataType, Fields, TimeUnit};
 
 use super::plan::UnfitColumns;
+use crate::type_name;
 
 /// The values of one column.
 pub(super) enum View<'f> {
@@ -75,9 +76,10 @@ impl<'f> View<'f> {
                 fields.iter().try_for_each(|field| Self::fits(field.data_type(), &format!("{name}.{}", field.name())))
             }
             DataType::List(element) => Self::fits(element.data_type(), &format!("{name}[]")),
-            other => {
-                Err(UnfitColumns(format!("column `{name}` is of type {other}, which text formats do not carry yet")))
-            }
+            other => Err(UnfitColumns(format!(
+                "column `{name}` is of type {}, which text formats do not carry yet; CAST it to STRING",
+                type_name(other)
+            ))),
         }
     }
 

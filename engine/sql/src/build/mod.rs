@@ -12,6 +12,7 @@ mod identity;
 mod aside;
 mod lookup;
 mod operator;
+mod lengths;
 mod scan;
 mod sink;
 mod times;

@@ -13,7 +13,7 @@ use yeoul_operator::{
 };
 use yeoul_relational::{Calc, EvaluationTime, Expression, Projected};
 
-use super::{Builder, Place, checked, identity, refused, times};
+use super::{Builder, Place, checked, identity, lengths, refused, times};
 use crate::catalog::{ColumnSource, Table};
 use crate::error::{Result, SqlError};
 use crate::functions::within;
@@ -38,6 +38,7 @@ pub(super) fn definition(table: &Table, written: &[usize]) -> Result<(TableDefin
     let fields: Vec<_> = written.iter().map(|column| table.schema.fields()[*column].clone()).collect();
     let (mine, options): (BTreeMap<_, _>, BTreeMap<_, _>) =
         table.options.clone().into_iter().partition(|(key, _)| key.starts_with("scan.watermark."));
+    let options = lengths::told(table, written, options)?;
     let columns = Arc::new(Schema::new(fields));
     let definition = TableDefinition { name: table.name.clone(), columns, metadata, options };
     Ok((definition, EngineOptions::read(&mine)?))

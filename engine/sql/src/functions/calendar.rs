@@ -1,4 +1,4 @@
-//! Dates and times as numbers: parts, rounding, differences, and Java's patterns for text.
+//! Dates and times as numbers: parts, rounding, differences, and their text by Java's patterns; `pattern` reads those.
 //!
 //! Pure: a time is milliseconds since 1970 on a wall clock; time zones are put to it outside.
 
@@ -13,15 +13,13 @@ pub(crate) const DAY: i64 = 86_400_000;
 pub(crate) const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 /// A pattern has at most so many equal letters in a row.
 const WIDEST: usize = 19;
-/// Letters of patterns that times are read by.
-const READ: &str = "yuMdHkhKmsSa";
 
 /// A point on the wall clock; nothing if it is out of the calendar's range.
 pub(crate) fn wall(millis: i64) -> Option<NaiveDateTime> {
     chrono::DateTime::from_timestamp_millis(millis).map(|time| time.naive_utc())
 }
 
-fn millis_of(time: NaiveDateTime) -> i64 {
+pub(super) fn millis_of(time: NaiveDateTime) -> i64 {
     time.and_utc().timestamp_millis()
 }
 
@@ -50,14 +48,17 @@ pub(crate) fn from_wall(local: i64, zone: Zone) -> i64 {
     }
 }
 
-/// `EXTRACT(field FROM time)`.
-pub(crate) fn part(field: &str, millis: i64) -> Option<i64> {
+/// `EXTRACT(field FROM time)`, of a time with so many nanoseconds more. Parts of a second are those since it began.
+pub(crate) fn part(field: &str, millis: i64, nanos: i64) -> Option<i64> {
     // Parts of a day need no calendar.
     let of_day = millis.rem_euclid(DAY);
     match field {
         "HOUR" => return Some(of_day / 3_600_000),
         "MINUTE" => return Some(of_day / 60_000 % 60),
         "SECOND" => return Some(of_day / 1000 % 60),
+        "MILLISECOND" => return Some(of_day % 1000),
+        "MICROSECOND" => return Some(of_day % 1000 * 1000 + nanos / 1000),
+        "NANOSECOND" => return Some(of_day % 1000 * 1_000_000 + nanos),
         _ => {}
     }
     let time = wall(millis)?;
@@ -74,8 +75,6 @@ pub(crate) fn part(field: &str, millis: i64) -> Option<i64> {
         "DAY" => i64::from(time.day()),
         "DOW" => i64::from(time.weekday().num_days_from_sunday() + 1),
         "ISODOW" => i64::from(time.weekday().number_from_monday()),
-        "MILLISECOND" => i64::from(time.second()) * 1000 + millis.rem_euclid(1000),
-        "MICROSECOND" => (i64::from(time.second()) * 1000 + millis.rem_euclid(1000)) * 1000,
         "EPOCH" => millis.div_euclid(1000),
         _ => return None,
     })
@@ -97,6 +96,10 @@ pub(crate) fn floor(unit: &str, millis: i64) -> Option<i64> {
         _ => {
             let date = wall(millis)?.date();
             let (year, month) = match unit {
+                // The first millennium and the first century began with the year 1.
+                "MILLENNIUM" => ((date.year() - 1).div_euclid(1000) * 1000 + 1, 1),
+                "CENTURY" => ((date.year() - 1).div_euclid(100) * 100 + 1, 1),
+                "DECADE" => (date.year().div_euclid(10) * 10, 1),
                 "YEAR" => (date.year(), 1),
                 "QUARTER" => (date.year(), (date.month() - 1) / 3 * 3 + 1),
                 "MONTH" => (date.year(), date.month()),
@@ -120,6 +123,9 @@ pub(crate) fn ceil(unit: &str, millis: i64) -> Option<i64> {
 /// A time plus so many units.
 pub(crate) fn add(unit: &str, count: i64, millis: i64) -> Option<i64> {
     let months = match unit {
+        "MILLENNIUM" => 12_000,
+        "CENTURY" => 1200,
+        "DECADE" => 120,
         "YEAR" => 12,
         "QUARTER" => 3,
         "MONTH" => 1,
@@ -137,7 +143,7 @@ fn add_months(millis: i64, months: i64) -> Option<i64> {
 
 fn length(unit: &str) -> Option<i64> {
     Some(match unit {
-        "MILLISECOND" | "FRAC_SECOND" => 1,
+        "MILLISECOND" => 1,
         "SECOND" => 1000,
         "MINUTE" => 60_000,
         "HOUR" => 3_600_000,
@@ -265,85 +271,6 @@ pub(crate) fn format(pattern: &str, millis: i64, out: &mut String) -> Option<()>
     Some(())
 }
 
-/// Whether times can be read by one of Java's patterns.
-pub(crate) fn reads(pattern: &str) -> bool {
-    let unquoted = pattern.split('\'').step_by(2);
-    unquoted.flat_map(str::chars).all(|letter| !letter.is_ascii_alphabetic() || READ.contains(letter))
-}
-
-/// Text in one of Java's patterns, as a time; nothing if it is none.
-pub(crate) fn parse(pattern: &str, text: &str) -> Option<i64> {
-    let (mut year, mut month, mut day, mut hour, mut minute, mut second, mut millis) = (1970, 1, 1, 0, 0, 0, 0);
-    let (mut afternoon, mut rest) = (None, text);
-    let mut letters = pattern.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter == '\'' {
-            while let Some(quoted) = letters.next_if(|next| *next != '\'') {
-                rest = rest.strip_prefix(quoted)?;
-            }
-            letters.next();
-            continue;
-        }
-        if !letter.is_ascii_alphabetic() {
-            rest = rest.strip_prefix(letter)?;
-            continue;
-        }
-        let mut width = 1;
-        while letters.next_if_eq(&letter).is_some() {
-            width += 1;
-        }
-        if letter == 'a' {
-            let half = rest.get(..2)?.to_uppercase();
-            afternoon = Some(half == "PM");
-            rest = rest.get(2..)?;
-            continue;
-        }
-        if letter == 'M' && width >= 3 {
-            let at = MONTHS.iter().position(|name| {
-                let name = if width == 3 { &name[..3] } else { name };
-                rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-            })?;
-            rest = &rest[if width == 3 { 3 } else { MONTHS[at].len() }..];
-            month = at as u32 + 1;
-            continue;
-        }
-        // A lone letter takes as many digits as there are; more letters take so many.
-        let next_is_letter = letters.peek().is_some_and(char::is_ascii_alphabetic);
-        let most = if width == 1 && !next_is_letter {
-            9
-        } else if letter == 'S' {
-            9.min(width)
-        } else {
-            width.max(1)
-        };
-        let digits = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-        if digits == 0 || (digits < width && letter != 'S') {
-            return None;
-        }
-        let number: u32 = rest[..digits].parse().ok()?;
-        match letter {
-            'y' | 'u' => year = if width == 2 { 2000 + number as i32 } else { number as i32 },
-            'M' => month = number,
-            'd' => day = number,
-            'H' | 'k' => hour = if letter == 'k' { number % 24 } else { number },
-            'h' | 'K' => hour = number % 12,
-            'm' => minute = number,
-            's' => second = number,
-            'S' => millis = format!("{:0<3}", &rest[..digits])[..3].parse().ok()?,
-            _ => return None,
-        }
-        rest = &rest[digits..];
-    }
-    if !rest.is_empty() {
-        return None;
-    }
-    if afternoon == Some(true) {
-        hour = hour % 12 + 12;
-    }
-    let date = NaiveDate::from_ymd_opt(year, month, day)?;
-    Some(millis_of(date.and_hms_milli_opt(hour, minute, second, millis)?))
-}
-
 /// Text as SQL writes times: a date, then perhaps a time with up to nine decimals, with a blank or a T between.
 pub(crate) fn parse_sql(text: &str) -> Option<i64> {
     parse_nanos(text).map(|(millis, _)| millis)
@@ -402,7 +329,7 @@ fn clock(text: &str) -> Option<(i64, i64)> {
     Some((seconds * 1000 + nanos / 1_000_000, nanos % 1_000_000))
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

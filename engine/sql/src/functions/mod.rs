@@ -16,12 +16,16 @@ mod json;
 mod map;
 mod marker;
 mod number;
+mod pattern;
+mod printf;
+mod random;
 pub(crate) mod ranking;
 mod regexp;
 pub(crate) mod row;
 mod string;
 mod time;
 mod url;
+mod zone;
 
 pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
 pub(crate) use map::MAP_OF;
@@ -80,6 +84,8 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
         url::FUNCTIONS,
         time::FUNCTIONS,
         number::FUNCTIONS,
+        random::FUNCTIONS,
+        printf::FUNCTIONS,
         condition::FUNCTIONS,
         json::FUNCTIONS,
         row::FUNCTIONS,
@@ -105,6 +111,8 @@ pub(crate) fn check_constants(name: &str, args: &[datafusion_expr::Expr]) -> std
     type Check = fn(&str) -> std::result::Result<(), SqlError>;
     let (places, check): (&[usize], Check) = match name {
         "date_format" | "from_unixtime" => (&[1], time::check),
+        "convert_tz" => (&[1, 2], zone::check),
+        "printf" => (&[0], printf::check),
         "to_date" | "to_timestamp" | "to_timestamp_ltz" | "unix_timestamp" => (&[1], time::check_read),
         "regexp" | "regexp_count" | "regexp_extract" | "regexp_extract_all" | "regexp_instr" | "regexp_replace"
         | "regexp_substr" => (&[1], regexp::check),
@@ -296,7 +304,7 @@ impl Function {
 fn type_by_values(name: &str, given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<Result<DataType>> {
     row::field_type(name, given, values)
         .or_else(|| number::cut_type(name, given, values).map(Ok))
-        .or_else(|| time::added_type(name, given, values).map(Ok))
+        .or_else(|| time::type_of_unit(name, given, values))
 }
 
 /// The arguments of one call.

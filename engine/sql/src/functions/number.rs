@@ -321,7 +321,7 @@ const POWERS: [f64; 23] = [
 
 /// A DOUBLE with so many digits behind the point, cut by the shortest decimal number that stands for it, as Java's
 /// `BigDecimal.valueOf` has it: 1.005 is 1.01 though its bits are below that.
-fn cut_float(value: f64, digits: i64, half_up: bool) -> f64 {
+pub(super) fn cut_float(value: f64, digits: i64, half_up: bool) -> f64 {
     if !value.is_finite() || value == 0.0 {
         return value;
     }

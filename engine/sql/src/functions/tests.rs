@@ -5,6 +5,7 @@ mod collections;
 mod json;
 mod numbers;
 mod strings;
+mod times;
 
 use std::sync::Arc;
 

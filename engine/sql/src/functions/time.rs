@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int32Array, Int64Array, TimestampMillisecondArray, types};
+use arrow_array::{ArrayRef, Int32Array, Int64Array, TimestampMillisecondArray, cast::AsArray, types};
 use arrow_schema::{DataType, TimeUnit};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 
 use super::calendar::{self, from_wall, to_wall};
+use super::pattern;
+use super::zone::zone_or_short;
 use super::{Call, Definition, TEXT, function, is_int, is_text, refuse, texts_to};
 use crate::error::SqlError;
 use crate::types::LTZ;
+
+/// The pattern of a time where none is given.
+const SECONDS: &str = "yyyy-MM-dd HH:mm:ss";
+/// UNIX_TIMESTAMP of text that is no time, as Flink documents it.
+const NO_TIME: i64 = i64::MIN;
 
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
@@ -38,6 +45,15 @@ impl Call<'_> {
                 let millis = arrow_cast::cast(&array, &DataType::Time32(TimeUnit::Millisecond))?;
                 arrow_cast::cast(&arrow_cast::cast(&millis, &DataType::Int32)?, &DataType::Int64)?
             }
+            // Before 1970, too, a millisecond is the one that has begun.
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                let nanos = arrow_cast::cast(&array, &DataType::Int64)?;
+                Arc::new(
+                    nanos
+                        .as_primitive::<types::Int64Type>()
+                        .unary::<_, types::Int64Type>(|nanos| nanos.div_euclid(1_000_000)),
+                )
+            }
             _ => {
                 arrow_cast::cast(&arrow_cast::cast(&array, &if local { ltz() } else { TIMESTAMP })?, &DataType::Int64)?
             }
@@ -61,8 +77,22 @@ impl Call<'_> {
                     values.iter().map(|value| value.map(|value| value.div_euclid(calendar::DAY) as i32)).collect();
                 Ok(Arc::new(days.reinterpret_cast::<types::Date32Type>()))
             }
+            // A time of day goes round: an hour after 23:30 it is 00:30.
+            DataType::Time32(_) => {
+                let clock: Int32Array =
+                    values.iter().map(|value| value.map(|value| value.rem_euclid(calendar::DAY) as i32)).collect();
+                Ok(Arc::new(clock.reinterpret_cast::<types::Time32MillisecondType>()))
+            }
             _ => Ok(arrow_cast::cast(&values, self.returns)?),
         }
+    }
+
+    /// The nanoseconds of the last millisecond of argument `index`, if its type has any.
+    fn below_millis(&self, index: usize) -> Result<Option<Int64Array>> {
+        let array = self.array(index)?;
+        let DataType::Timestamp(TimeUnit::Nanosecond, _) = array.data_type() else { return Ok(None) };
+        let nanos = arrow_cast::cast(&array, &DataType::Int64)?;
+        Ok(Some(nanos.as_primitive::<types::Int64Type>().unary(|nanos| nanos.rem_euclid(1_000_000))))
     }
 }
 
@@ -76,22 +106,6 @@ impl Walls {
         use arrow_array::Array;
         let millis = self.millis.is_valid(row).then(|| self.millis.value(row))?;
         Some(self.zone.map_or(millis, |zone| to_wall(millis, zone)))
-    }
-}
-
-/// A unit or field as text, then a time.
-fn unit_and_time(
-    given: &[DataType],
-    result: Option<DataType>,
-    form: &'static str,
-) -> std::result::Result<(Vec<DataType>, DataType), &'static str> {
-    match given {
-        [unit, time] if is_text(unit) => {
-            let time = time_like(time).ok_or(form)?;
-            let result = result.unwrap_or_else(|| time.clone());
-            Ok((vec![TEXT, time], result))
-        }
-        _ => Err(form),
     }
 }
 
@@ -114,10 +128,20 @@ fn time_and_unit(given: &[DataType]) -> std::result::Result<(Vec<DataType>, Data
 pub(super) const FUNCTIONS: &[Definition] = &[
     function(
         "extract",
-        |given| unit_and_time(given, Some(DataType::Int64), "EXTRACT(unit FROM time), such as EXTRACT(HOUR FROM ts)"),
+        |given| match given {
+            // Of a time of nanoseconds they can be asked for.
+            [unit, time @ DataType::Timestamp(..)] if is_text(unit) => Ok((vec![TEXT, time.clone()], DataType::Int64)),
+            [unit, time] if is_text(unit) && time_like(time).is_some() => {
+                Ok((vec![TEXT, time_like(time).unwrap_or(TIMESTAMP)], DataType::Int64))
+            }
+            _ => Err("EXTRACT(unit FROM time), such as EXTRACT(HOUR FROM ts)"),
+        },
         |call| {
-            let (fields, times) = (call.text(0)?, call.wall(1)?);
-            call.values::<i64, Int64Array>(|row| calendar::part(fields.get(row)?, times.get(row)?))
+            let (fields, times, below) = (call.text(0)?, call.wall(1)?, call.below_millis(1)?);
+            call.values::<i64, Int64Array>(|row| {
+                let nanos = below.as_ref().map_or(0, |below| below.value(row));
+                calendar::part(fields.get(row)?, times.get(row)?, nanos)
+            })
         },
     ),
     function("floor_to", time_and_unit, |call| rounded(call, calendar::floor)),
@@ -186,7 +210,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
             call.times(|row| match &patterns {
                 None => calendar::parse_sql(texts.get(row)?),
-                Some(patterns) => calendar::parse(patterns.get(row)?, texts.get(row)?),
+                Some(patterns) => pattern::read(patterns.get(row)?, texts.get(row)?),
             })
         },
     ),
@@ -198,7 +222,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
             call.times(|row| match &patterns {
                 None => calendar::parse_sql(texts.get(row)?),
-                Some(patterns) => calendar::parse(patterns.get(row)?, texts.get(row)?),
+                Some(patterns) => pattern::read(patterns.get(row)?, texts.get(row)?),
             })
         },
     ),
@@ -220,7 +244,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
                 return call.times(|row| {
                     let wall = match &patterns {
                         None => calendar::parse_sql(texts.get(row)?)?,
-                        Some(patterns) => calendar::parse(patterns.get(row)?, texts.get(row)?)?,
+                        Some(patterns) => pattern::read(patterns.get(row)?, texts.get(row)?)?,
                     };
                     match &zones {
                         None => Some(wall),
@@ -233,18 +257,18 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             }
             let numbers = call.int(0)?;
             let precisions = if call.args.len() > 1 { Some(call.int(1)?) } else { None };
-            let values: TimestampMillisecondArray = (0..call.rows)
-                .map(|row| {
-                    let precision = precisions.as_ref().map_or(Some(3), |precisions| precisions.get(row))?;
-                    let millis = match precision {
-                        0 => numbers.get(row)?.checked_mul(1000),
-                        3 => numbers.get(row),
-                        _ => None,
-                    };
-                    millis.filter(|millis| calendar::YEARS.contains(millis))
-                })
-                .collect();
-            Ok(Arc::new(values.with_timezone(LTZ)))
+            let each = |row| {
+                let precision = precisions.as_ref().map_or(Some(3), |precisions| precisions.get(row));
+                let millis = match (numbers.get(row), precision) {
+                    (None, _) | (_, None) => None,
+                    (Some(seconds), Some(0)) => seconds.checked_mul(1000),
+                    (millis, Some(3)) => millis,
+                    (_, Some(other)) => return Err(no_precision(other)),
+                };
+                Ok(millis.filter(|millis| calendar::YEARS.contains(millis)))
+            };
+            let values = (0..call.rows).map(each).collect::<std::result::Result<TimestampMillisecondArray, SqlError>>();
+            Ok(Arc::new(values.map_err(refuse)?.with_timezone(LTZ)))
         },
     ),
     function(
@@ -258,7 +282,7 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let seconds = call.int(0)?;
             let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
             call.texts(|row, out| {
-                let pattern = patterns.as_ref().map_or(Some("yyyy-MM-dd HH:mm:ss"), |patterns| patterns.get(row));
+                let pattern = patterns.as_ref().map_or(Some(SECONDS), |patterns| patterns.get(row));
                 match (seconds.get(row).and_then(|seconds| seconds.checked_mul(1000)), pattern) {
                     (Some(millis), Some(pattern)) => {
                         calendar::format(pattern, to_wall(millis, call.zone), out).is_some()
@@ -276,10 +300,10 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             call.texts(|row, out| {
                 let converted = || {
                     let local = calendar::parse_sql(texts.get(row)?)?;
-                    let (from, to) = (crate::settings::zone(from.get(row)?)?, crate::settings::zone(to.get(row)?)?);
+                    let (from, to) = (zone_or_short(from.get(row)?)?, zone_or_short(to.get(row)?)?);
                     Some(to_wall(from_wall(local, from), to))
                 };
-                converted().and_then(|time| calendar::format("yyyy-MM-dd HH:mm:ss", time, out)).is_some()
+                converted().and_then(|time| calendar::format(SECONDS, time, out)).is_some()
             })
         },
     ),
@@ -291,21 +315,116 @@ pub(super) const FUNCTIONS: &[Definition] = &[
             let texts = call.text(0)?;
             let patterns = if call.args.len() > 1 { Some(call.text(1)?) } else { None };
             call.values::<i64, Int64Array>(|row| {
-                let local = match &patterns {
-                    None => calendar::parse_sql(texts.get(row)?)?,
-                    Some(patterns) => calendar::parse(patterns.get(row)?, texts.get(row)?)?,
-                };
-                Some(from_wall(local, call.zone).div_euclid(1000))
+                let pattern = patterns.as_ref().map_or(Some(SECONDS), |patterns| patterns.get(row))?;
+                let read = pattern::read_on(pattern, texts.get(row)?);
+                let millis = read.map(|(local, zone)| from_wall(local, zone.unwrap_or(call.zone)));
+                // Java's division: half a second before 1970 is second 0.
+                Some(millis.map_or(NO_TIME, |millis| millis / 1000))
             })
         },
     ),
 ];
 
-/// The type of a DATE plus hours, minutes or seconds.
-pub(super) fn added_type(name: &str, given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<DataType> {
-    let unit = values.first().copied().flatten()?.try_as_str().flatten()?;
-    let short = !matches!(unit, "YEAR" | "QUARTER" | "MONTH" | "WEEK" | "DAY");
-    (name == "timestampadd" && given.get(2) == Some(&DataType::Date32) && short).then_some(TIMESTAMP)
+const EXTRACTED: &[&str] = &[
+    "MILLENNIUM",
+    "CENTURY",
+    "DECADE",
+    "YEAR",
+    "ISOYEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DOY",
+    "DAY",
+    "DOW",
+    "ISODOW",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "MILLISECOND",
+    "MICROSECOND",
+    "NANOSECOND",
+    "EPOCH",
+];
+const ROUNDED: &[&str] = &[
+    "MILLENNIUM",
+    "CENTURY",
+    "DECADE",
+    "YEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "MILLISECOND",
+];
+const COUNTED: &[&str] = &["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND"];
+/// Units that a day has none of.
+const LONG: &[&str] = &[
+    "MILLENNIUM",
+    "CENTURY",
+    "DECADE",
+    "YEAR",
+    "ISOYEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DOY",
+    "DAY",
+    "DOW",
+    "ISODOW",
+    "EPOCH",
+];
+
+/// The type of a call with a constant unit or precision, or that there is none of it.
+pub(super) fn type_of_unit(
+    name: &str,
+    given: &[DataType],
+    values: &[Option<&ScalarValue>],
+) -> Option<Result<DataType>> {
+    let (shown, place, units) = match name {
+        "extract" => ("EXTRACT", 0, EXTRACTED),
+        "floor_to" => ("FLOOR", 1, ROUNDED),
+        "ceil_to" => ("CEIL", 1, ROUNDED),
+        "timestampdiff" => ("TIMESTAMPDIFF", 0, COUNTED),
+        "timestampadd" => ("TIMESTAMPADD", 0, COUNTED),
+        "to_timestamp_ltz" => return precision_type(given, values),
+        _ => return None,
+    };
+    let Some(unit) = values.get(place).copied().flatten().and_then(|unit| unit.try_as_str().flatten()) else {
+        let error = SqlError::new(format!("the unit of {shown} is no constant"));
+        return Some(Err(refuse(error.hint(format!("units are {}", units.join(", "))))));
+    };
+    let of_day = given.iter().any(|of| matches!(of, DataType::Time32(_)));
+    let known: Vec<&str> = units.iter().copied().filter(|unit| !of_day || !LONG.contains(unit)).collect();
+    if !known.contains(&unit) {
+        let of = if of_day { " of a TIME" } else { "" };
+        let error = SqlError::new(format!("{shown}{of} knows no unit {unit}"));
+        return Some(Err(refuse(error.hint(format!("units are {}", known.join(", "))))));
+    }
+    // A DATE plus hours, minutes or seconds.
+    let short = !LONG.contains(&unit);
+    (name == "timestampadd" && given.get(2) == Some(&DataType::Date32) && short).then_some(Ok(TIMESTAMP))
+}
+
+fn precision_type(given: &[DataType], values: &[Option<&ScalarValue>]) -> Option<Result<DataType>> {
+    let [number, precision] = given else { return None };
+    if !is_int(number) || !is_int(precision) {
+        return None;
+    }
+    match values.get(1).copied().flatten()?.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(Some(precision))) if !matches!(precision, 0 | 3) => {
+            Some(Err(refuse(no_precision(precision))))
+        }
+        _ => None,
+    }
+}
+
+fn no_precision(precision: i64) -> SqlError {
+    SqlError::new(format!("TO_TIMESTAMP_LTZ knows no precision {precision}"))
+        .hint("write 0 for a number of seconds, 3 for one of milliseconds")
 }
 
 /// Whether times can be written in a constant's pattern.
@@ -315,7 +434,7 @@ pub(super) fn check(pattern: &str) -> std::result::Result<(), SqlError> {
 
 /// Whether times can be read in a constant's pattern.
 pub(super) fn check_read(pattern: &str) -> std::result::Result<(), SqlError> {
-    if calendar::reads(pattern) { Ok(()) } else { Err(no_pattern(pattern)) }
+    if pattern::reads(pattern) { Ok(()) } else { Err(no_pattern(pattern)) }
 }
 
 fn no_pattern(pattern: &str) -> SqlError {

@@ -96,6 +96,11 @@ fn plain(text: &str) -> SqlError {
                 .hint("it would wait for rows to come: LAG(x, n) gives each row a row before it");
         }
         let known = crate::functions::names();
+        if known.contains(&name.to_uppercase()) {
+            // It is there, and not for this place.
+            return SqlError::unsupported(format!("{} OVER", name.to_uppercase()))
+                .hint("aggregate by GROUP BY, or take MAX, MIN or LAG OVER");
+        }
         return SqlError::new(format!("there is no function '{}'", name.to_uppercase()))
             .maybe_hint(
                 did_you_mean(&name.to_uppercase(), known.iter().map(String::as_str))

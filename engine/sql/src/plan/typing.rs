@@ -165,6 +165,11 @@ fn sql_type(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
         let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
         return Ok(SqlType { kind: Kind::Char(length), nullable: false });
     }
+    if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(length)), _) = expr
+        && length.months != 0
+    {
+        return Ok(SqlType { kind: Kind::IntervalYearMonth, nullable: false });
+    }
     Ok(SqlType::from_arrow(&expr.get_type(schema)?, nullable))
 }
 

@@ -127,7 +127,10 @@ fn a_folder_of_another_run_is_refused_or_cleared() {
     Run::start(&sink, &services, 1, &log).unwrap().epoch(1, &mut log, &[&rows(1, 0..1)]);
     std::fs::write(path.join("notes.txt"), "mine").unwrap();
     let error = Run::start(&sink, &services, 1, &Log::default()).err().expect("refused").to_string();
-    assert!(error.contains("part-00000-e0000000001-0000000001.ndjson") && error.contains("overwrite"), "{error}");
+    assert!(
+        error.contains("part-00000-e0000000001-0000000001.ndjson") && error.contains("'sink.overwrite' = 'true'"),
+        "{error}"
+    );
     let mut log = Log::default();
     let mut run = Run::start(&sink.clone().overwrite(), &services, 1, &log).unwrap();
     assert_eq!(names(&path), ["notes.txt"]);

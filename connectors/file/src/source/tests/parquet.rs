@@ -163,7 +163,7 @@ fn a_table_and_a_file_meet_by_names() {
     let found = found.unwrap();
     assert_eq!((found[0].null_count(), found[1].null_count(), found[2].null_count()), (5, 0, 5));
     let path = input.path("a.parquet");
-    refuses(&path, &table(vec![id(DataType::Utf8View)]), &["`id` is of type Int64 there, and Utf8View"]);
+    refuses(&path, &table(vec![id(DataType::Utf8View)]), &["`id` is of type BIGINT there, and STRING"]);
     refuses(&path, &table(vec![Field::new("text", DataType::Utf8View, false)]), &["`text` is null", "NOT NULL"]);
     refuses(&path, &table(vec![Field::new("more", DataType::Int64, false)]), &["no column `more`", "NOT NULL"]);
     let (bytes, _) = file(200, 200);

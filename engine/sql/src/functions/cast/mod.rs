@@ -40,7 +40,12 @@ pub(crate) fn planned(expr: &Expr, from: &SqlType, field: &FieldRef, fails: Fail
         return Ok(None);
     }
     let to = type_of_text(field.name()).map_err(|error| DataFusionError::Plan(error.to_string()))?.with_nulls();
-    if from.kind == Kind::Null || lossless(&from.arrow(), &to.kind) {
+    // Of what Arrow has no word for, the cast knows the type: TYPEOF asks it.
+    let told = match &from.kind {
+        Kind::Null => SqlType::from_arrow(&to.arrow(), true).to_string() == to.to_string(),
+        _ => !matches!(to.kind, Kind::Time(3..) | Kind::IntervalYearMonth),
+    };
+    if told && (from.kind == Kind::Null || lossless(&from.arrow(), &to.kind)) {
         return Ok(Some(Expr::Cast(Cast::new(Box::new(expr.clone()), to.arrow()))));
     }
     if let Some(hint) = refusal(&from.kind, &to.kind) {
@@ -143,7 +148,7 @@ fn refusal(from: &Kind, to: &Kind) -> Option<Option<&'static str>> {
         ));
     }
     let possible = match (family(from), family(to)) {
-        (_, F::Text) => true,
+        (F::Null, _) | (_, F::Text) => true,
         (F::Text, F::Nested | F::Interval) => false,
         (F::Text, _) => true,
         (F::Boolean | F::Number, F::Boolean | F::Number) => true,

@@ -71,3 +71,22 @@ fn only_blanks_are_cut_off_around_text() {
         ("CAST(CAST('-Infinity' AS DOUBLE) AS STRING)", "-Infinity STRING"),
     ]);
 }
+
+#[test]
+fn a_cast_tells_its_type() {
+    check(&[
+        ("TYPEOF(CAST(NULL AS CHAR(3)))", "CHAR(3) STRING"),
+        ("TYPEOF(CAST(NULL AS VARCHAR(3)))", "VARCHAR(3) STRING"),
+        ("TYPEOF(CAST(NULL AS BINARY(2)))", "BINARY(2) STRING"),
+        ("TYPEOF(CAST(NULL AS TIME(3)))", "TIME(3) STRING"),
+        ("TYPEOF(CAST(NULL AS TIMESTAMP(6)))", "TIMESTAMP(6) STRING"),
+        ("TYPEOF(CAST(NULL AS MULTISET<INT>))", "MULTISET<INT> STRING"),
+        ("TYPEOF(CAST(NULL AS INTERVAL YEAR TO MONTH))", "INTERVAL YEAR TO MONTH STRING"),
+        ("TYPEOF(CAST(NULL AS INT))", "INT STRING"),
+        ("TYPEOF(CAST(TIME '10:00:00' AS TIME(3)))", "TIME(3) NOT NULL STRING"),
+        ("TYPEOF(INTERVAL '1' MONTH)", "INTERVAL YEAR TO MONTH NOT NULL STRING"),
+        ("TYPEOF(INTERVAL '1' DAY)", "INTERVAL DAY TO SECOND NOT NULL STRING"),
+        ("CAST(NULL AS CHAR(3))", "NULL STRING"),
+        ("CAST(NULL AS MULTISET<INT>) IS NULL", "true BOOLEAN"),
+    ]);
+}

@@ -70,3 +70,42 @@ fn constants_that_are_no_patterns_are_refused_before_a_job_begins() {
         ("STR_TO_MAP('a', ',', '(')", NO_REGEX),
     ]);
 }
+
+#[test]
+fn printf_writes_as_java_does() {
+    check(&[
+        ("PRINTF('Hello %s, %d', 'World', 7)", "Hello World, 7 STRING"),
+        ("PRINTF('%2$s %1$s %<s', 'a', 'b')", "b a a STRING"),
+        (
+            "PRINTF('%5d|%-5d|%05d|%+d|%,d|%(d', 42, 42, -42, 42, 1234567, -3)",
+            "   42|42   |-0042|+42|1,234,567|(3) STRING",
+        ),
+        (
+            "PRINTF('%.2f %f %,.1f', CAST(1.005 AS DOUBLE), CAST(2.5 AS DOUBLE), 12345.65)",
+            "1.01 2.500000 12,345.7 STRING",
+        ),
+        ("PRINTF('%08.2f|%.0f|%.3f', -1.5, 2.5, 0.1)", "-0001.50|3|0.100 STRING"),
+        ("PRINTF('%e %.1E', CAST(12345.678 AS DOUBLE), CAST(0.00012 AS DOUBLE))", "1.234568e+04 1.2E-04 STRING"),
+        ("PRINTF('%x %X %#x %o', 255, 255, 255, 8)", "ff FF 0xff 10 STRING"),
+        ("PRINTF('%x', -1)", "ffffffff STRING"),
+        ("PRINTF('%S|%.2s|%4s|%-4s|', 'abc', 'abc', 'ab', 'ab')", "ABC|ab|  ab|ab  | STRING"),
+        ("PRINTF('%b %b %s %%', TRUE, 'x', FALSE)", "true true false % STRING"),
+        (
+            "PRINTF('%s %d %b', CAST(NULL AS STRING), CAST(NULL AS INT), CAST(NULL AS BOOLEAN))",
+            "null null false STRING",
+        ),
+        ("PRINTF('%c%c', 'a', 98)", "ab STRING"),
+        ("PRINTF(CAST(NULL AS STRING), 1)", "NULL STRING"),
+        ("PRINTF('%d', 'text')", "NULL STRING"),
+        ("PRINTF('%d %d', 1)", "NULL STRING"),
+        ("PRINTF('%f', CAST('NaN' AS DOUBLE))", "NaN STRING"),
+        (
+            "PRINTF('%y', 1)",
+            "'%y' is no format of PRINTF\n  hint: write %s, %d, %x, %o, %f, %e, %c, %b, %n or %%, perhaps with flags, width and precision: %-8s, %,.2f",
+        ),
+        (
+            "PRINTF('%s', DATE '2026-01-01')",
+            "PRINTF(STRING, DATE) is not a function\n  hint: write PRINTF(format, value, …) of strings, numbers and flags: CAST others to STRING",
+        ),
+    ]);
+}
