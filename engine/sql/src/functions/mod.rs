@@ -18,6 +18,7 @@ mod marker;
 mod number;
 pub(crate) mod ranking;
 mod regexp;
+mod retyped;
 pub(crate) mod row;
 mod string;
 mod time;
@@ -26,6 +27,7 @@ mod url;
 pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
 pub(crate) use map::MAP_OF;
 pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME, UNIX_NOW};
+pub(crate) use retyped::RETYPED;
 pub(crate) use row::within;
 
 use std::fmt;
@@ -93,6 +95,9 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
 
 /// The function of this name.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
+    if name == RETYPED {
+        return Some(retyped::retyped());
+    }
     let name = name.to_lowercase();
     let definition = definitions().find(|definition| definition.name == name)?;
     let signature = Signature::user_defined(definition.volatility);

@@ -13,6 +13,7 @@ use datafusion_sql::sqlparser::ast::{
 
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
 use crate::error::{Result, SqlError};
+use crate::functions::RETYPED;
 use crate::interval::{Span, literal};
 use crate::lex::MARK;
 
@@ -178,6 +179,10 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
         }
         Expr::AtTimeZone { .. } => {
             return Err(SqlError::unsupported("AT TIME ZONE").hint("write CONVERT_TZ, or SET 'table.local-time-zone'"));
+        }
+        Expr::Cast { data_type: DataType::Custom(_, of), .. } => {
+            let of = text(of.join(", "));
+            call(RETYPED, vec![std::mem::replace(expression, Expr::value(Value::Null)), of])
         }
         Expr::Function(function) => return of_function(function),
         _ => return Ok(None),

@@ -24,7 +24,7 @@ use super::refusal::refuse;
 use super::window_node::VersionedNode;
 use crate::error::SqlError;
 use crate::functions::cast::{self, Fails};
-use crate::functions::{self, UNIX_NOW, decimal};
+use crate::functions::{self, RETYPED, UNIX_NOW, decimal};
 use crate::types::{Kind, SqlType};
 
 /// The call that keeps the time of a versioned table in its join: true, of the left's time and a right column.
@@ -131,6 +131,9 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == TYPEOF && args.len() == 1 => {
             let text = sql_type(&args[0], schema)?.to_string();
             Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(Some(text)), None)))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == RETYPED && !args.is_empty() => {
+            Ok(Transformed::yes(args.swap_remove(0)))
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == MOD && args.len() == 2 => {
             match of_decimals(Operator::Modulo, &args[0], &args[1], schema)? {
