@@ -405,6 +405,10 @@ fn refuse(error: SqlError) -> DataFusionError {
 
 /// The one type of all of these, as a comparison finds it; nothing if there is none, or no type is given.
 fn common_type<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
+    let types: Vec<&DataType> = types.into_iter().collect();
+    if crate::types::makes_double(types.iter().copied()) {
+        return Some(DataType::Float64);
+    }
     let mut types = types.into_iter();
     let first = types.next()?.clone();
     types.try_fold(first, |found, next| match (&found, next) {

@@ -1,5 +1,6 @@
 //! From a query to an optimised logical plan, by DataFusion with Flink's types and relations.
 
+mod common;
 mod context;
 mod match_node;
 mod refusal;

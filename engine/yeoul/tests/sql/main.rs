@@ -48,6 +48,7 @@ kinds!(
     temporal_join,
     lookup_join,
     union,
+    common_type,
     unnest,
     sort,
     nested,
