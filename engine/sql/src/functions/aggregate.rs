@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field};
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use yeoul_relational::AggregateFunction;
@@ -147,6 +147,11 @@ impl AggregateUDFImpl for Aggregate {
 
     fn is_nullable(&self) -> bool {
         self.name != "count"
+    }
+
+    /// What a correlated subquery is where it has no rows.
+    fn default_value(&self, of: &DataType) -> Result<ScalarValue> {
+        if self.name == "count" { Ok(ScalarValue::Int64(Some(0))) } else { ScalarValue::try_from(of) }
     }
 
     fn supports_within_group_clause(&self) -> bool {
