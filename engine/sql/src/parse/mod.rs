@@ -17,6 +17,7 @@ use crate::dialect::FlinkDialect;
 use crate::error::{Result, SqlError, did_you_mean};
 use crate::lex::{Lexed, MARK, lex, lower_first};
 use crate::statement::{Explain, ExplainDetail, Located, Name, Select, Statement};
+pub(crate) use rewrite::apart;
 use types::{eat, expect};
 
 /// The deepest nesting of expressions and queries; the parser and the planner use stack for each level.

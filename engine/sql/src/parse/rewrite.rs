@@ -6,9 +6,9 @@
 use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Spanned,
-    TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
+    Spanned, TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
@@ -109,21 +109,64 @@ fn named(body: &mut SetExpr) {
         SetExpr::Select(select) => {
             for (index, item) in select.projection.iter_mut().enumerate() {
                 if let SelectItem::UnnamedExpr(expr) = item
-                    && !matches!(
-                        expr,
-                        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }
-                    )
+                    && name_of(expr).is_none()
                 {
                     let expr = std::mem::replace(expr, Expr::value(Value::Null));
                     *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', format!("EXPR${index}")) };
                 }
             }
+            apart(&mut select.projection);
         }
         SetExpr::SetOperation { left, right, .. } => {
             named(left);
             named(right);
         }
         _ => {}
+    }
+}
+
+/// The name of a column that is read as it is.
+fn name_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(ident) => Some(&ident.value),
+        Expr::CompoundIdentifier(idents) => idents.last().map(|ident| ident.value.as_str()),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(ident))) => Some(&ident.value),
+            _ => Some(""),
+        },
+        _ => None,
+    }
+}
+
+/// Gives a column whose name another before it has a name of its own: `v`, `v0`, `v1`.
+pub(crate) fn apart(items: &mut [SelectItem]) {
+    let mut taken: Vec<String> = Vec::new();
+    for item in items {
+        let name = match item {
+            SelectItem::UnnamedExpr(expr) => name_of(expr).map(str::to_owned),
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+            _ => None,
+        };
+        let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+        let mut own = name.clone();
+        let mut attempt = 0;
+        while taken.contains(&own) {
+            own = format!("{name}{attempt}");
+            attempt += 1;
+        }
+        taken.push(own.clone());
+        if own == name {
+            continue;
+        }
+        let alias = Ident::with_quote('`', own);
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let expr = std::mem::replace(expr, Expr::value(Value::Null));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+            SelectItem::ExprWithAlias { alias: known, .. } => *known = alias,
+            _ => {}
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod common;
 mod context;
+mod joined;
 mod match_node;
 mod refusal;
 mod relation;
@@ -57,7 +58,9 @@ fn raw_query(
     names: &[String],
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
     let planner = SqlToRel::new_with_options(context, options());
-    let statement = datafusion_sql::sqlparser::ast::Statement::Query(select.query.clone());
+    let mut query = select.query.clone();
+    joined::written_out(context, &mut query);
+    let statement = datafusion_sql::sqlparser::ast::Statement::Query(query);
     let plan = planner.sql_statement_to_plan(statement)?;
     if names.is_empty() {
         return Ok(plan);

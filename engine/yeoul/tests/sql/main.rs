@@ -49,6 +49,7 @@ kinds!(
     lookup_join,
     union,
     common_type,
+    naming,
     unnest,
     sort,
     nested,
