@@ -12,6 +12,7 @@ pub(crate) mod decimal;
 mod dense;
 mod digest;
 mod encode;
+mod interval;
 mod json;
 mod map;
 mod marker;
@@ -24,6 +25,7 @@ mod string;
 mod time;
 mod url;
 
+pub(crate) use interval::TIMES;
 pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
 pub(crate) use map::MAP_OF;
 pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME, UNIX_NOW};
@@ -88,6 +90,7 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
         array::FUNCTIONS,
         map::FUNCTIONS,
         marker::FUNCTIONS,
+        interval::FUNCTIONS,
     ]
     .into_iter()
     .flatten()
@@ -182,6 +185,7 @@ pub(crate) fn names() -> Vec<String> {
         "array_of",
         "item_of",
         "not_distinct",
+        TIMES,
         "similar_to",
         MAP_OF,
         IS_JSON,

@@ -2,6 +2,7 @@
 //!
 //! A statement of Flink's that is not read is refused by its name, with what there is instead.
 
+mod condition;
 mod grouping;
 mod insert;
 pub(crate) mod lateral;

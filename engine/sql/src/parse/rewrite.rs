@@ -11,9 +11,10 @@ use datafusion_sql::sqlparser::ast::{
     Spanned, TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use super::condition;
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
 use crate::error::{Result, SqlError};
-use crate::functions::RETYPED;
+use crate::functions::{RETYPED, TIMES};
 use crate::interval::{Span, literal};
 use crate::lex::MARK;
 
@@ -214,6 +215,22 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
             arguments.extend(overlay_for.take().map(|length| *length));
             call("overlay", arguments)
         }
+        Expr::Like { pattern, escape_char: escape, .. } | Expr::ILike { pattern, escape_char: escape, .. } => {
+            if let Some(character) = escape
+                && let Some(written) = condition::escaped(pattern, &character.value)?
+            {
+                **pattern = written;
+                *escape = None;
+            }
+            return Ok(None);
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Multiply, right } => match (left.as_ref(), right.as_ref()) {
+            (Expr::Interval(_), _) => call(TIMES, vec![taken(left), taken(right)]),
+            (_, Expr::Interval(_)) => call(TIMES, vec![taken(right), taken(left)]),
+            _ => return Ok(None),
+        },
+        Expr::InList { expr, list, negated } => return condition::in_rows(expr, list, *negated),
+        Expr::InSubquery { expr, subquery, negated } => return condition::in_query(expr, subquery, *negated),
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {
             let mut arguments = vec![taken(expr), taken(pattern)];
             arguments.extend(escape_char.take().map(|escape| Expr::value(escape.value)));
