@@ -108,7 +108,7 @@ pub(super) fn in_query(expr: &Expr, query: &Query, negated: bool) -> Result<Opti
     if let Some(TableFactor::Derived { subquery, alias: Some(alias), .. }) =
         select.from.first_mut().map(|table| &mut table.relation)
     {
-        *subquery = Box::new(query.clone());
+        **subquery = query.clone();
         let columns = alias.columns.iter().map(|column| Expr::Identifier(column.name.clone()));
         select.selection = values.iter().zip(columns).fold(None, |all, (value, column)| and(all, equal(value, column)));
     }

@@ -115,7 +115,9 @@ fn of_select(context: &Context<'_>, select: &mut Select, order_by: Option<&mut O
         }
         select.from = Vec::new();
         let _ = select.visit(&mut Named { depth: 0, columns: &columns });
-        if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by {
+        if let Some(order_by) = order_by
+            && let OrderByKind::Expressions(exprs) = &mut order_by.kind
+        {
             // A name of the select list comes before one of FROM.
             let selected: Vec<String> = select.projection.iter().filter_map(name_of).collect();
             let left: Vec<Column> = columns.iter().filter(|column| !selected.contains(&column.name)).cloned().collect();

@@ -1,6 +1,6 @@
 //! From a query to an optimised logical plan, by DataFusion with Flink's types and relations.
 
-mod common;
+mod alike;
 mod context;
 mod joined;
 mod match_node;
@@ -113,7 +113,8 @@ pub(crate) fn optimised(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     ];
     let context = OptimizerContext::new_with_config_options(Arc::new(config(settings))).with_max_passes(4);
     let optimiser = Optimizer::with_rules(rules);
-    optimiser.optimize(plan, &context, |_, _| {}).map_err(|error| explained(&error))
+    let plan = optimiser.optimize(plan, &context, |_, _| {});
+    plan.map_err(|error| explained(&error))
 }
 
 /// The names of the tables with a watermark that a plan reads.

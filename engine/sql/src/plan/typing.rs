@@ -3,7 +3,7 @@
 //! - A whole number is INT if it fits, a string is a view string.
 //! - Arithmetic with a DECIMAL has Flink's precision and scale; a result that does not fit is NULL.
 //! - A CAST is Flink's where it differs from Arrow's; TYPEOF is a constant.
-//! - Numbers that stand beside one another have the type that `common` finds, where DataFusion's is another.
+//! - Numbers that stand beside one another have the type that `alike` finds, where DataFusion's is another.
 //! - A join with a versioned table gets a condition that names both sides, so that the time column stays in the plan.
 
 use arrow_schema::DataType;
@@ -20,7 +20,7 @@ use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::{Analyzer, AnalyzerRule};
 use std::sync::Arc;
 
-use super::common;
+use super::alike;
 use super::context::Source;
 use super::refusal::refuse;
 use super::window_node::VersionedNode;
@@ -85,12 +85,12 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if let LogicalPlan::EmptyRelation(empty) = &plan {
         schema.merge(&empty.schema);
     }
-    let plan = common::inputs(common::bare(plan))?;
+    let plan = alike::inputs(alike::bare(plan))?;
     let names = NamePreserver::new(&plan);
     let each = |expr: Expr| {
         let name = names.save(&expr);
-        let typed = expr
-            .transform_up(|expr| flink_types(expr, &schema)?.transform_data(|expr| common::operands(expr, &schema)));
+        let typed =
+            expr.transform_up(|expr| flink_types(expr, &schema)?.transform_data(|expr| alike::operands(expr, &schema)));
         Ok(typed?.update_data(|expr| name.restore(expr)))
     };
     let rewritten = plan.map_expressions(|expr| match expr {
@@ -108,8 +108,8 @@ fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     })?;
     // The types of what it reads may have changed, too.
     match rewritten.data.recompute_schema()? {
-        LogicalPlan::Join(join) => versioned(common::keys(join)?),
-        LogicalPlan::Values(values) => common::rows(values).map(LogicalPlan::Values).map(Transformed::yes),
+        LogicalPlan::Join(join) => versioned(alike::keys(join)?),
+        LogicalPlan::Values(values) => alike::rows(values).map(LogicalPlan::Values).map(Transformed::yes),
         other => Ok(Transformed::yes(other)),
     }
 }

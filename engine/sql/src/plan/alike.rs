@@ -36,7 +36,7 @@ pub(super) fn operands(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
                 changed |= doubled(std::iter::once(operand).chain(whens).collect(), schema)?;
             }
             let thens = when_then_expr.iter_mut().map(|(_, then)| then.as_mut());
-            changed |= alike(thens.chain(else_expr.as_deref_mut()).collect(), schema)?;
+            changed |= of_one_type(thens.chain(else_expr.as_deref_mut()).collect(), schema)?;
             Transformed::new_transformed(Expr::Case(Case { expr: operand, when_then_expr, else_expr }), changed)
         }
         Expr::InSubquery(InSubquery { mut expr, mut subquery, negated }) => {
@@ -187,7 +187,7 @@ fn doubled(mut operands: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
 }
 
 /// Makes numbers of one type: a branch may be all that is left of a CASE.
-fn alike(mut branches: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
+fn of_one_type(mut branches: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
     let types = branches.iter().map(|branch| branch.get_type(schema)).collect::<Result<Vec<_>>>()?;
     let numbers = types.iter().all(|of| of.is_numeric() || *of == DataType::Null);
     let of = if makes_double(&types) { Some(DataType::Float64) } else { type_union_resolution(&types) };
