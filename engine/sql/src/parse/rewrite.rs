@@ -14,7 +14,7 @@ use datafusion_sql::sqlparser::ast::{
 use super::condition;
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
 use crate::error::{Result, SqlError};
-use crate::functions::{RETYPED, TIMES};
+use crate::functions::{RETYPED, TIMES, aggregate};
 use crate::interval::{Span, literal};
 use crate::lex::MARK;
 
@@ -225,8 +225,11 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
             return Ok(None);
         }
         Expr::BinaryOp { left, op: BinaryOperator::Multiply, right } => match (left.as_ref(), right.as_ref()) {
-            (Expr::Interval(_), _) => call(TIMES, vec![taken(left), taken(right)]),
-            (_, Expr::Interval(_)) => call(TIMES, vec![taken(right), taken(left)]),
+            (Expr::Interval(interval), number) | (number, Expr::Interval(interval)) => match times(interval, number) {
+                Some(interval) => interval,
+                None if matches!(left.as_ref(), Expr::Interval(_)) => call(TIMES, vec![taken(left), taken(right)]),
+                None => call(TIMES, vec![taken(right), taken(left)]),
+            },
             _ => return Ok(None),
         },
         Expr::InList { expr, list, negated } => return condition::in_rows(expr, list, *negated),
@@ -277,6 +280,20 @@ fn interval_of(span: Span) -> Expr {
     })
 }
 
+/// An interval that [`interval_of`] made, so many times.
+fn times(interval: &Interval, number: &Expr) -> Option<Expr> {
+    let (Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(length), .. }), Expr::Value(number)) =
+        (interval.value.as_ref(), number)
+    else {
+        return None;
+    };
+    let Value::Number(number, _) = &number.value else { return None };
+    let (length, unit) = length.split_once(' ')?;
+    let length = length.parse::<i64>().ok()?.checked_mul(number.parse().ok()?)?;
+    let value = Box::new(text(format!("{length} {unit}")));
+    Some(Expr::Interval(Interval { value, ..interval.clone() }))
+}
+
 fn rounded(name: &str, expr: Expr, field: &CeilFloorKind) -> Result<Expr> {
     match field {
         CeilFloorKind::DateTimeField(field) => {
@@ -313,6 +330,12 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>> {
     let name = ident.value.to_uppercase();
     if name == "LAG" && function.over.is_some() {
         return Ok(lag_or_else(function));
+    }
+    if function.over.is_some()
+        && let Some(over) = aggregate::over_name(&name)
+    {
+        function.name = ObjectName::from(vec![Ident { value: over.to_owned(), ..ident }]);
+        return Ok(None);
     }
     let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
     let plain = list.args.iter().all(|argument| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));
