@@ -148,6 +148,31 @@ fn nested(table: &mut TableWithJoins) {
     table.joins = before;
 }
 
+/// Gives subqueries without an alias names, where they stand beside other tables: their columns are theirs, and of no table within them.
+pub(super) fn told_apart(from: &mut [TableWithJoins]) {
+    if !matches!(from, [table] if table.joins.is_empty())
+        || matches!(from, [TableWithJoins { relation: TableFactor::NestedJoin { .. }, .. }])
+    {
+        let mut count = 0;
+        from.iter_mut().for_each(|table| named(table, &mut count));
+    }
+}
+
+fn named(table: &mut TableWithJoins, count: &mut usize) {
+    let joined = table.joins.iter_mut().map(|join| &mut join.relation);
+    for factor in std::iter::once(&mut table.relation).chain(joined) {
+        match factor {
+            TableFactor::Derived { alias: alias @ None, .. } => {
+                *count += 1;
+                let name = Ident::with_quote('`', format!("subquery {count}"));
+                *alias = Some(TableAlias { explicit: false, name, columns: Vec::new(), at: None });
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => named(table_with_joins, count),
+            _ => {}
+        }
+    }
+}
+
 fn within(factor: &mut TableFactor) {
     if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
         nested(table_with_joins);

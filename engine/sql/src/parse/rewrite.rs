@@ -52,6 +52,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         super::grouping::written_out(&mut select.group_by);
+        super::lateral::told_apart(&mut select.from);
         ControlFlow::Continue(())
     }
 
