@@ -3,6 +3,7 @@
 mod alike;
 mod context;
 mod joined;
+mod mark;
 mod match_node;
 mod refusal;
 mod relation;
@@ -113,7 +114,7 @@ pub(crate) fn optimised(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     ];
     let context = OptimizerContext::new_with_config_options(Arc::new(config(settings))).with_max_passes(4);
     let optimiser = Optimizer::with_rules(rules);
-    let plan = optimiser.optimize(plan, &context, |_, _| {});
+    let plan = optimiser.optimize(plan, &context, |_, _| {}).and_then(mark::joined);
     plan.map_err(|error| explained(&error))
 }
 
