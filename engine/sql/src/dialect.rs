@@ -3,6 +3,7 @@
 //! Expressions that the parser's tree has no place for become calls of functions whose names no user can write
 //! (`TABLE_ARGUMENT` and its like), or types under the name `FLINK`; the planner reads both back.
 
+mod condition;
 mod json;
 
 use datafusion_sql::sqlparser::ast::{
@@ -71,6 +72,8 @@ impl Dialect for FlinkDialect {
             (Keyword::TABLE, Token::Word(_)) => return Some(table_argument(parser)),
             (Keyword::CAST, Token::LParen) => cast(parser, CastKind::Cast),
             (Keyword::TRY_CAST, Token::LParen) => cast(parser, CastKind::TryCast),
+            (Keyword::CASE, Token::Word(next)) if next.keyword == Keyword::WHEN => return None,
+            (Keyword::CASE, _) => condition::case(parser),
             (Keyword::MAP, Token::LBracket) if word.quote_style.is_none() => map(parser),
             _ if word.quote_style.is_none() && second == Token::LParen => json::function(&word.value)?(parser),
             _ => return None,
@@ -88,7 +91,7 @@ impl Dialect for FlinkDialect {
         expr: &Expr,
         _precedence: u8,
     ) -> Option<std::result::Result<Expr, ParserError>> {
-        json::is_json(parser, expr).map(Ok)
+        json::is_json(parser, expr).map(Ok).or_else(|| condition::infix(parser, expr))
     }
 }
 

@@ -195,6 +195,20 @@ fn map(key: Field, value: Field) -> DataType {
     DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
 }
 
+/// Whether the common type of these is DOUBLE because a DECIMAL stands beside a FLOAT or a DOUBLE.
+pub(crate) fn makes_double<'a>(types: impl IntoIterator<Item = &'a DataType>) -> bool {
+    let (mut exact, mut approximate) = (false, false);
+    for of in types {
+        match of {
+            DataType::Decimal128(..) => exact = true,
+            DataType::Float32 | DataType::Float64 => approximate = true,
+            of if of.is_integer() || *of == DataType::Null => {}
+            _ => return false,
+        }
+    }
+    exact && approximate
+}
+
 /// The type of an Arrow type in Flink's words, without NOT NULL.
 #[must_use]
 pub fn type_name(of: &DataType) -> String {

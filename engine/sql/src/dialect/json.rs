@@ -45,7 +45,7 @@ pub(super) fn is_json(parser: &mut Parser<'_>, expr: &Expr) -> Option<Expr> {
     Some(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is) } } else { is })
 }
 
-fn eat(parser: &mut Parser<'_>, words: &[&str]) -> bool {
+pub(super) fn eat(parser: &mut Parser<'_>, words: &[&str]) -> bool {
     let found = words.iter().enumerate().all(|(at, wanted)| {
         matches!(&parser.peek_nth_token(at).token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
     });

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field};
-use datafusion_common::{DataFusionError, Result};
+use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use yeoul_relational::AggregateFunction;
@@ -32,10 +32,21 @@ const NAMES: &[&str] = &[
     "grouping",
 ];
 
+/// FIRST_VALUE and LAST_VALUE with OVER: the planner looks for those of their own names among rankings.
+const OVER_NAMES: &[&str] = &["first_value_over", "last_value_over"];
+
+/// The aggregate that a call with OVER is, if it is known by another name there.
+pub(crate) fn over_name(name: &str) -> Option<&'static str> {
+    OVER_NAMES
+        .iter()
+        .find(|over| over.strip_suffix("_over").is_some_and(|known| known.eq_ignore_ascii_case(name)))
+        .copied()
+}
+
 /// The aggregate of this name.
 pub(crate) fn aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
     let name = name.to_lowercase();
-    let name = NAMES.iter().find(|known| **known == name)?;
+    let name = NAMES.iter().chain(OVER_NAMES).find(|known| **known == name)?;
     let function = Aggregate { name, signature: Signature::user_defined(Volatility::Immutable) };
     Some(Arc::new(AggregateUDF::new_from_impl(function)))
 }
@@ -52,8 +63,8 @@ pub(crate) fn function_of(name: &str) -> Option<AggregateFunction> {
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
-        "first_value" => AggregateFunction::FirstValue,
-        "last_value" => AggregateFunction::LastValue,
+        "first_value" | "first_value_over" => AggregateFunction::FirstValue,
+        "last_value" | "last_value_over" => AggregateFunction::LastValue,
         "listagg" => AggregateFunction::ListAgg { separator: ",".into() },
         "collect" => AggregateFunction::Collect,
         "array_agg" => AggregateFunction::ArrayAgg,
@@ -147,6 +158,11 @@ impl AggregateUDFImpl for Aggregate {
 
     fn is_nullable(&self) -> bool {
         self.name != "count"
+    }
+
+    /// What a correlated subquery is where it has no rows.
+    fn default_value(&self, of: &DataType) -> Result<ScalarValue> {
+        if self.name == "count" { Ok(ScalarValue::Int64(Some(0))) } else { ScalarValue::try_from(of) }
     }
 
     fn supports_within_group_clause(&self) -> bool {

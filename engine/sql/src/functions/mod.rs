@@ -12,6 +12,7 @@ pub(crate) mod decimal;
 mod dense;
 mod digest;
 mod encode;
+mod interval;
 mod json;
 mod map;
 mod marker;
@@ -21,15 +22,18 @@ mod printf;
 mod random;
 pub(crate) mod ranking;
 mod regexp;
+mod retyped;
 pub(crate) mod row;
 mod string;
 mod time;
 mod url;
 mod zone;
 
+pub(crate) use interval::TIMES;
 pub(crate) use json::{IS_JSON, JSON_QUERY_ARRAY};
 pub(crate) use map::MAP_OF;
 pub(crate) use marker::{CLOCK, CURRENT_WATERMARK, PROCTIME, UNIX_NOW};
+pub(crate) use retyped::RETYPED;
 pub(crate) use row::within;
 
 use std::fmt;
@@ -92,6 +96,7 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
         array::FUNCTIONS,
         map::FUNCTIONS,
         marker::FUNCTIONS,
+        interval::FUNCTIONS,
     ]
     .into_iter()
     .flatten()
@@ -99,6 +104,9 @@ fn definitions() -> impl Iterator<Item = &'static Definition> {
 
 /// The function of this name.
 pub(crate) fn scalar(name: &str) -> Option<Arc<ScalarUDF>> {
+    if name == RETYPED {
+        return Some(retyped::retyped());
+    }
     let name = name.to_lowercase();
     let definition = definitions().find(|definition| definition.name == name)?;
     let signature = Signature::user_defined(definition.volatility);
@@ -185,6 +193,7 @@ pub(crate) fn names() -> Vec<String> {
         "array_of",
         "item_of",
         "not_distinct",
+        TIMES,
         "similar_to",
         MAP_OF,
         IS_JSON,
@@ -408,6 +417,10 @@ fn refuse(error: SqlError) -> DataFusionError {
 
 /// The one type of all of these, as a comparison finds it; nothing if there is none, or no type is given.
 fn common_type<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
+    let types: Vec<&DataType> = types.into_iter().collect();
+    if crate::types::makes_double(types.iter().copied()) {
+        return Some(DataType::Float64);
+    }
     let mut types = types.into_iter();
     let first = types.next()?.clone();
     types.try_fold(first, |found, next| match (&found, next) {

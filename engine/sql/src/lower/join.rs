@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Field, Schema};
 use datafusion_common::NullEquality;
-use datafusion_expr::{Expr, Join, utils};
+use datafusion_expr::{Expr, Join, JoinType, utils};
 use yeoul_relational::Expression;
 use yeoul_relational::{IntervalJoin, JoinKind, RegularJoin, TimeOrder, Uniqueness, WindowJoin, WindowProperty};
 
@@ -30,8 +30,13 @@ pub(super) struct Sides {
 
 impl Lowering<'_> {
     pub(super) fn join(&mut self, join: &Join) -> Result<Stream> {
-        let kind = join_kind(join.join_type)
-            .ok_or_else(|| SqlError::unsupported(format!("a {} join", join.join_type)).hint("turn the sides around"))?;
+        let kind = join_kind(join.join_type).ok_or_else(|| match join.join_type {
+            JoinType::LeftMark | JoinType::RightMark => {
+                SqlError::unsupported("IN, EXISTS, ANY or ALL of a subquery beside OR, or within another expression")
+                    .hint("write a UNION of two queries, or a join")
+            }
+            other => SqlError::unsupported(format!("a {other} join")).hint("turn the sides around"),
+        })?;
         let mut conditions: Vec<Expr> =
             join.filter.iter().flat_map(|filter| utils::split_conjunction_owned(filter.clone())).collect();
         let as_of = conditions.iter().position(is_as_of).map(|index| conditions.remove(index));
@@ -284,6 +289,10 @@ impl Lowering<'_> {
         left_aliases: &[String],
         right_aliases: &[String],
     ) -> Result<NodeId> {
+        if join.null_aware && (sides.left_keys.len() != 1 || residual.is_some()) {
+            return Err(SqlError::unsupported("NOT IN of a subquery that reads columns of the outer query")
+                .hint("write NOT EXISTS (SELECT 1 FROM … WHERE …), if no NULLs are among the values"));
+        }
         let (left_ttl, right_ttl) = (self.ttl(left_aliases), self.ttl(right_aliases));
         let (left, right) = (self.plan.nodes[sides.left].clone(), self.plan.nodes[sides.right].clone());
         let inner = matches!(kind, JoinKind::Inner | JoinKind::Semi);

@@ -309,7 +309,13 @@ impl<'a> Lowering<'a> {
         let Some(first) = inputs.first().map(|first| self.plan.nodes[*first].clone()) else {
             return Err(SqlError::unsupported("a UNION of nothing"));
         };
-        let mut node = Node::over(Operator::Union(Union { schema: Arc::clone(&first.schema) }), Vec::new(), &first);
+        // A column is of the first, and takes NULL if that of any does.
+        let of = |index: usize| inputs.iter().any(|input| self.plan.nodes[*input].schema.field(index).is_nullable());
+        let fields = first.schema.fields().iter().enumerate();
+        let fields: Vec<Field> = fields.map(|(index, field)| field.as_ref().clone().with_nullable(of(index))).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let mut node = Node::over(Operator::Union(Union { schema: Arc::clone(&schema) }), Vec::new(), &first);
+        node.schema = schema;
         node.upsert_keys.clear();
         for input in inputs {
             let of = &self.plan.nodes[input];

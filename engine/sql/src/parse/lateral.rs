@@ -56,7 +56,9 @@ pub(super) fn gathered(body: &mut SetExpr) -> Result<()> {
 }
 
 fn of_select(select: &mut Select) -> Result<()> {
-    let Some(last) = select.from.iter().rposition(|table| unnested(&table.relation).is_some()) else {
+    let reaches = |index: usize| reaches_back(&select.from[..index], &select.from[index]);
+    let gathers = |index: &usize| unnested(&select.from[*index].relation).is_some() || reaches(*index);
+    let Some(last) = (0..select.from.len()).rev().find(gathers) else {
         select.from.iter_mut().for_each(nested);
         return Ok(());
     };
@@ -74,7 +76,10 @@ fn of_select(select: &mut Select) -> Result<()> {
                 .on(join.relation.span())
                 .hint("write CROSS JOIN UNNEST(a) AS u (x) where the comma stands"));
         }
-        if unnested(&table.relation).is_some() || table.joins.is_empty() {
+        if unnested(&table.relation).is_some()
+            || table.joins.is_empty()
+            || reaches_back(std::slice::from_ref(&all), &table)
+        {
             all.joins.push(crossed(table.relation));
             all.joins.extend(table.joins);
         } else {
@@ -85,6 +90,32 @@ fn of_select(select: &mut Select) -> Result<()> {
     select.from.extend(rest);
     select.from.iter_mut().for_each(nested);
     Ok(())
+}
+
+/// Whether an UNNEST among the joins of a table is of a column of a table before its comma, and may stand behind all of them.
+fn reaches_back(before: &[TableWithJoins], table: &TableWithJoins) -> bool {
+    let is = |factor: &TableFactor, wanted: &Ident| match factor {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            alias.name.value == wanted.value
+        }
+        TableFactor::Table { name, alias: None, .. } => {
+            name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == wanted.value)
+        }
+        _ => false,
+    };
+    let has = |table: &TableWithJoins, wanted: &Ident| {
+        is(&table.relation, wanted) || table.joins.iter().any(|join| is(&join.relation, wanted))
+    };
+    let reaches = |join: &Join| {
+        let of = unnested(&join.relation);
+        match of.as_ref().and_then(|of| array(&of.arguments)) {
+            Some(Expr::CompoundIdentifier(parts)) => {
+                before.iter().any(|before| has(before, &parts[0])) && !has(table, &parts[0])
+            }
+            _ => false,
+        }
+    };
+    table.joins.iter().any(reaches) && !table.joins.iter().any(|join| keeps_right(&join.join_operator))
 }
 
 /// Whether rows on the right come out that have no partner.
@@ -115,6 +146,31 @@ fn nested(table: &mut TableWithJoins) {
         table.relation = TableFactor::NestedJoin { table_with_joins: Box::new(gathered), alias: None };
     }
     table.joins = before;
+}
+
+/// Gives subqueries without an alias names, where they stand beside other tables: their columns are theirs, and of no table within them.
+pub(super) fn told_apart(from: &mut [TableWithJoins]) {
+    if !matches!(from, [table] if table.joins.is_empty())
+        || matches!(from, [TableWithJoins { relation: TableFactor::NestedJoin { .. }, .. }])
+    {
+        let mut count = 0;
+        from.iter_mut().for_each(|table| named(table, &mut count));
+    }
+}
+
+fn named(table: &mut TableWithJoins, count: &mut usize) {
+    let joined = table.joins.iter_mut().map(|join| &mut join.relation);
+    for factor in std::iter::once(&mut table.relation).chain(joined) {
+        match factor {
+            TableFactor::Derived { alias: alias @ None, .. } => {
+                *count += 1;
+                let name = Ident::with_quote('`', format!("subquery {count}"));
+                *alias = Some(TableAlias { explicit: false, name, columns: Vec::new(), at: None });
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => named(table_with_joins, count),
+            _ => {}
+        }
+    }
 }
 
 fn within(factor: &mut TableFactor) {

@@ -2,6 +2,7 @@
 //!
 //! A statement of Flink's that is not read is refused by its name, with what there is instead.
 
+mod condition;
 mod grouping;
 mod insert;
 pub(crate) mod lateral;
@@ -17,6 +18,7 @@ use crate::dialect::FlinkDialect;
 use crate::error::{Result, SqlError, did_you_mean};
 use crate::lex::{Lexed, MARK, lex, lower_first};
 use crate::statement::{Explain, ExplainDetail, Located, Name, Select, Statement};
+pub(crate) use rewrite::apart;
 use types::{eat, expect};
 
 /// The deepest nesting of expressions and queries; the parser and the planner use stack for each level.

@@ -6,13 +6,15 @@
 use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, Spanned,
-    TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
+    Spanned, TableAlias, TableFactor, TrimWhereField, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use super::condition;
 use crate::dialect::{FLINK_TYPE, call, call_as, text};
 use crate::error::{Result, SqlError};
+use crate::functions::{RETYPED, TIMES, aggregate};
 use crate::interval::{Span, literal};
 use crate::lex::MARK;
 
@@ -50,6 +52,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         super::grouping::written_out(&mut select.group_by);
+        super::lateral::told_apart(&mut select.from);
         ControlFlow::Continue(())
     }
 
@@ -108,21 +111,64 @@ fn named(body: &mut SetExpr) {
         SetExpr::Select(select) => {
             for (index, item) in select.projection.iter_mut().enumerate() {
                 if let SelectItem::UnnamedExpr(expr) = item
-                    && !matches!(
-                        expr,
-                        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. }
-                    )
+                    && name_of(expr).is_none()
                 {
                     let expr = std::mem::replace(expr, Expr::value(Value::Null));
                     *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', format!("EXPR${index}")) };
                 }
             }
+            apart(&mut select.projection);
         }
         SetExpr::SetOperation { left, right, .. } => {
             named(left);
             named(right);
         }
         _ => {}
+    }
+}
+
+/// The name of a column that is read as it is.
+fn name_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(ident) => Some(&ident.value),
+        Expr::CompoundIdentifier(idents) => idents.last().map(|ident| ident.value.as_str()),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(ident))) => Some(&ident.value),
+            _ => Some(""),
+        },
+        _ => None,
+    }
+}
+
+/// Gives a column whose name another before it has a name of its own: `v`, `v0`, `v1`.
+pub(crate) fn apart(items: &mut [SelectItem]) {
+    let mut taken: Vec<String> = Vec::new();
+    for item in items {
+        let name = match item {
+            SelectItem::UnnamedExpr(expr) => name_of(expr).map(str::to_owned),
+            SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+            _ => None,
+        };
+        let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+        let mut own = name.clone();
+        let mut attempt = 0;
+        while taken.contains(&own) {
+            own = format!("{name}{attempt}");
+            attempt += 1;
+        }
+        taken.push(own.clone());
+        if own == name {
+            continue;
+        }
+        let alias = Ident::with_quote('`', own);
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let expr = std::mem::replace(expr, Expr::value(Value::Null));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+            SelectItem::ExprWithAlias { alias: known, .. } => *known = alias,
+            _ => {}
+        }
     }
 }
 
@@ -170,6 +216,25 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
             arguments.extend(overlay_for.take().map(|length| *length));
             call("overlay", arguments)
         }
+        Expr::Like { pattern, escape_char: escape, .. } | Expr::ILike { pattern, escape_char: escape, .. } => {
+            if let Some(character) = escape
+                && let Some(written) = condition::escaped(pattern, &character.value)?
+            {
+                **pattern = written;
+                *escape = None;
+            }
+            return Ok(None);
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::Multiply, right } => match (left.as_ref(), right.as_ref()) {
+            (Expr::Interval(interval), number) | (number, Expr::Interval(interval)) => match times(interval, number) {
+                Some(interval) => interval,
+                None if matches!(left.as_ref(), Expr::Interval(_)) => call(TIMES, vec![taken(left), taken(right)]),
+                None => call(TIMES, vec![taken(right), taken(left)]),
+            },
+            _ => return Ok(None),
+        },
+        Expr::InList { expr, list, negated } => return condition::in_rows(expr, list, *negated),
+        Expr::InSubquery { expr, subquery, negated } => return condition::in_query(expr, subquery, *negated),
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {
             let mut arguments = vec![taken(expr), taken(pattern)];
             arguments.extend(escape_char.take().map(|escape| Expr::value(escape.value)));
@@ -178,6 +243,10 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
         }
         Expr::AtTimeZone { .. } => {
             return Err(SqlError::unsupported("AT TIME ZONE").hint("write CONVERT_TZ, or SET 'table.local-time-zone'"));
+        }
+        Expr::Cast { data_type: DataType::Custom(_, of), .. } => {
+            let of = text(of.join(", "));
+            call(RETYPED, vec![std::mem::replace(expression, Expr::value(Value::Null)), of])
         }
         Expr::Function(function) => return of_function(function),
         _ => return Ok(None),
@@ -210,6 +279,20 @@ fn interval_of(span: Span) -> Expr {
         last_field: None,
         fractional_seconds_precision: None,
     })
+}
+
+/// An interval that [`interval_of`] made, so many times.
+fn times(interval: &Interval, number: &Expr) -> Option<Expr> {
+    let (Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(length), .. }), Expr::Value(number)) =
+        (interval.value.as_ref(), number)
+    else {
+        return None;
+    };
+    let Value::Number(number, _) = &number.value else { return None };
+    let (length, unit) = length.split_once(' ')?;
+    let length = length.parse::<i64>().ok()?.checked_mul(number.parse().ok()?)?;
+    let value = Box::new(text(format!("{length} {unit}")));
+    Some(Expr::Interval(Interval { value, ..interval.clone() }))
 }
 
 fn rounded(name: &str, expr: Expr, field: &CeilFloorKind) -> Result<Expr> {
@@ -248,6 +331,12 @@ fn of_function(function: &mut Function) -> Result<Option<Expr>> {
     let name = ident.value.to_uppercase();
     if name == "LAG" && function.over.is_some() {
         return Ok(lag_or_else(function));
+    }
+    if function.over.is_some()
+        && let Some(over) = aggregate::over_name(&name)
+    {
+        function.name = ObjectName::from(vec![Ident { value: over.to_owned(), ..ident }]);
+        return Ok(None);
     }
     let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
     let plain = list.args.iter().all(|argument| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(_))));

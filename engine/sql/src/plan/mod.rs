@@ -1,6 +1,9 @@
 //! From a query to an optimised logical plan, by DataFusion with Flink's types and relations.
 
+mod alike;
 mod context;
+mod joined;
+mod mark;
 mod match_node;
 mod refusal;
 mod relation;
@@ -56,7 +59,9 @@ fn raw_query(
     names: &[String],
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
     let planner = SqlToRel::new_with_options(context, options());
-    let statement = datafusion_sql::sqlparser::ast::Statement::Query(select.query.clone());
+    let mut query = select.query.clone();
+    joined::written_out(context, &mut query);
+    let statement = datafusion_sql::sqlparser::ast::Statement::Query(query);
     let plan = planner.sql_statement_to_plan(statement)?;
     if names.is_empty() {
         return Ok(plan);
@@ -109,7 +114,8 @@ pub(crate) fn optimised(plan: LogicalPlan, settings: &Settings) -> Result<Logica
     ];
     let context = OptimizerContext::new_with_config_options(Arc::new(config(settings))).with_max_passes(4);
     let optimiser = Optimizer::with_rules(rules);
-    optimiser.optimize(plan, &context, |_, _| {}).map_err(|error| explained(&error))
+    let plan = optimiser.optimize(plan, &context, |_, _| {}).and_then(mark::joined);
+    plan.map_err(|error| explained(&error))
 }
 
 /// The names of the tables with a watermark that a plan reads.

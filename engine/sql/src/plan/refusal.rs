@@ -1,7 +1,10 @@
 //! Errors of ours through DataFusion, and errors of DataFusion's as ours.
 
+use std::sync::LazyLock;
+
 use datafusion_common::diagnostic::Diagnostic;
 use datafusion_common::{DataFusionError, SchemaError};
+use regex::{Captures, Regex};
 
 use crate::error::{Position, SqlError, did_you_mean};
 
@@ -124,5 +127,30 @@ fn plain(text: &str) -> SqlError {
         return SqlError::new(format!("the column '{name}' is neither grouped by nor aggregated"))
             .hint(format!("add it to GROUP BY, or aggregate it: MAX({name})"));
     }
-    SqlError::new(crate::lex::lower_first(text))
+    SqlError::new(crate::lex::lower_first(&in_sql(text)))
+}
+
+/// A message with literals as they are written and types by Flink's names.
+fn in_sql(text: &str) -> String {
+    static LITERAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"\b(?:U?Int(?:8|16|32|64)|Float(?:32|64)|Boolean|Utf8(?:View)?)\((NULL|"[^"]*"|-?[\w.]+)\)"#).ok()
+    });
+    static TYPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"\b(?:Int(?:8|16|32|64)|Float(?:32|64)|Boolean|Utf8View|Utf8|Date32|Decimal128)\b").ok()
+    });
+    let (Some(literal), Some(of)) = (LITERAL.as_ref(), TYPE.as_ref()) else { return text.to_owned() };
+    let text = literal.replace_all(text, |found: &Captures<'_>| found[1].replace('"', "'"));
+    let text = of.replace_all(&text, |found: &Captures<'_>| match &found[0] {
+        "Int8" => "TINYINT",
+        "Int16" => "SMALLINT",
+        "Int32" => "INT",
+        "Int64" => "BIGINT",
+        "Float32" => "FLOAT",
+        "Float64" => "DOUBLE",
+        "Boolean" => "BOOLEAN",
+        "Date32" => "DATE",
+        "Decimal128" => "DECIMAL",
+        _ => "STRING",
+    });
+    text.into_owned()
 }

@@ -50,7 +50,7 @@ impl RelationPlanner for FlinkRelations {
                 index_hints,
             } => {
                 if sample.is_some() {
-                    return unsupported("TABLESAMPLE", "filter with WHERE RAND() < 0.1");
+                    return unsupported("TABLESAMPLE", "filter by a column: WHERE MOD(id, 10) = 0");
                 }
                 if !with_hints.is_empty()
                     || !partitions.is_empty()
@@ -122,7 +122,7 @@ impl RelationPlanner for FlinkRelations {
             }
             TableFactor::UNNEST { .. } => unsupported("this form of UNNEST", "write CROSS JOIN UNNEST(a) AS u (x)"),
             TableFactor::Derived { sample: Some(_), .. } => {
-                unsupported("TABLESAMPLE", "filter with WHERE RAND() < 0.1")
+                unsupported("TABLESAMPLE", "filter by a column: WHERE MOD(id, 10) = 0")
             }
             TableFactor::MatchRecognize { .. } => {
                 let (plan, alias) = match_node::plan(relation, context)?;

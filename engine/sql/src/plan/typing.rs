@@ -3,13 +3,14 @@
 //! - A whole number is INT if it fits, a string is a view string.
 //! - Arithmetic with a DECIMAL has Flink's precision and scale; a result that does not fit is NULL.
 //! - A CAST is Flink's where it differs from Arrow's; TYPEOF is a constant.
+//! - Numbers that stand beside one another have the type that `alike` finds, where DataFusion's is another.
 //! - A join with a versioned table gets a condition that names both sides, so that the time column stays in the plan.
 
 use arrow_schema::DataType;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeContainer};
 use datafusion_common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion_expr::expr::{BinaryExpr, GroupingSet, ScalarFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::{
     Cast, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator, Projection, ScalarUDF, TryCast, utils,
@@ -19,12 +20,13 @@ use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::{Analyzer, AnalyzerRule};
 use std::sync::Arc;
 
+use super::alike;
 use super::context::Source;
 use super::refusal::refuse;
 use super::window_node::VersionedNode;
 use crate::error::SqlError;
 use crate::functions::cast::{self, Fails};
-use crate::functions::{self, UNIX_NOW, decimal};
+use crate::functions::{self, RETYPED, UNIX_NOW, decimal};
 use crate::types::{Kind, SqlType};
 
 /// The call that keeps the time of a versioned table in its join: true, of the left's time and a right column.
@@ -39,7 +41,7 @@ const UNIX_TIMESTAMP: &str = "unix_timestamp";
 /// A plan with its types resolved.
 pub(super) fn analyzed(plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
     let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(FlinkRules), Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
+        vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(FlinkRules), Arc::new(TypeCoercion::new())];
     Analyzer::with_rules(rules).execute_and_check(plan, config, |_, _| {})
 }
 
@@ -73,24 +75,42 @@ impl AnalyzerRule for FlinkRules {
 }
 
 fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    // A limit's numbers are counts, no values; a node of ours resolves its own.
-    if matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Extension(_) | LogicalPlan::TableScan(_)) {
-        return Ok(Transformed::no(plan));
+    // A limit's numbers are counts, no values; a node of ours resolves its own expressions.
+    match plan {
+        LogicalPlan::Limit(_) | LogicalPlan::TableScan(_) => return Ok(Transformed::no(plan)),
+        LogicalPlan::Extension(_) => return plan.recompute_schema().map(Transformed::yes),
+        _ => {}
     }
     let mut schema = utils::merge_schema(&plan.inputs());
     if let LogicalPlan::EmptyRelation(empty) = &plan {
         schema.merge(&empty.schema);
     }
+    let plan = alike::inputs(alike::bare(plan))?;
     let names = NamePreserver::new(&plan);
-    let rewritten = plan.map_expressions(|expr| {
+    let each = |expr: Expr| {
         let name = names.save(&expr);
-        Ok(expr.transform_up(|expr| flink_types(expr, &schema))?.update_data(|expr| name.restore(expr)))
+        let typed =
+            expr.transform_up(|expr| flink_types(expr, &schema)?.transform_data(|expr| alike::operands(expr, &schema)));
+        Ok(typed?.update_data(|expr| name.restore(expr)))
+    };
+    let rewritten = plan.map_expressions(|expr| match expr {
+        // Each key of a set is a column with a name.
+        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+            sets.map_elements(&each)?.map_data(|sets| Ok(Expr::GroupingSet(GroupingSet::GroupingSets(sets))))
+        }
+        Expr::GroupingSet(GroupingSet::Rollup(keys)) => {
+            keys.map_elements(&each)?.map_data(|keys| Ok(Expr::GroupingSet(GroupingSet::Rollup(keys))))
+        }
+        Expr::GroupingSet(GroupingSet::Cube(keys)) => {
+            keys.map_elements(&each)?.map_data(|keys| Ok(Expr::GroupingSet(GroupingSet::Cube(keys))))
+        }
+        other => each(other),
     })?;
-    let changed = rewritten.transformed;
-    let plan = if changed { rewritten.data.recompute_schema()? } else { rewritten.data };
-    match plan {
-        LogicalPlan::Join(join) => versioned(join),
-        other => Ok(if changed { Transformed::yes(other) } else { Transformed::no(other) }),
+    // The types of what it reads may have changed, too.
+    match rewritten.data.recompute_schema()? {
+        LogicalPlan::Join(join) => versioned(alike::keys(join)?),
+        LogicalPlan::Values(values) => alike::rows(values).map(LogicalPlan::Values).map(Transformed::yes),
+        other => Ok(Transformed::yes(other)),
     }
 }
 
@@ -131,6 +151,9 @@ fn flink_types(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == TYPEOF && args.len() == 1 => {
             let text = sql_type(&args[0], schema)?.to_string();
             Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8View(Some(text)), None)))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == RETYPED && !args.is_empty() => {
+            Ok(Transformed::yes(args.swap_remove(0)))
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == MOD && args.len() == 2 => {
             match of_decimals(Operator::Modulo, &args[0], &args[1], schema)? {

@@ -48,6 +48,8 @@ kinds!(
     temporal_join,
     lookup_join,
     union,
+    common_type,
+    naming,
     unnest,
     sort,
     nested,
