@@ -214,7 +214,7 @@ mod tests {
             let text = Values::Text { length, varies: false };
             assert_eq!(rows(vec![(field("s", DataType::Utf8View), spec(text))]).unwrap().block(), block);
         };
-        check(100, 1024);
+        check(100, 4096);
         check(10_000, 418);
         check(MOST_TEXT, 3);
     }
