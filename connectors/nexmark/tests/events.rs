@@ -9,7 +9,7 @@ use arrow_array::types::{Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, Int32Array, StructArray};
 use arrow_schema::{DataType, Field, Schema};
 use yeoul_formats::columns::{ColumnBuilder, ColumnEncoder, ColumnPlan, FrameEncoder, JsonOptions, Style, TextFormat};
-use yeoul_frame::Frame;
+use yeoul_frame::{COLUMN_ROWS, Frame};
 use yeoul_nexmark::model::Kind;
 use yeoul_nexmark::{EventTable, Events, Settings, schema};
 
@@ -162,7 +162,7 @@ fn a_frame_is_bounded_whatever_the_proportions() {
         for block in 0..5 {
             let frame = table.frame(block * table.block() + 7, (block + 1) * table.block() + 7);
             let bytes = frame.len() as u64 * sizes[kind.number() as usize];
-            assert!(frame.len() <= 1024 && (bytes <= 8 << 20 || frame.len() == 1), "{kind:?} {proportions:?}");
+            assert!(frame.len() <= COLUMN_ROWS && (bytes <= 8 << 20 || frame.len() == 1), "{kind:?} {proportions:?}");
         }
     };
     for kind in [Kind::Person, Kind::Auction, Kind::Bid] {
@@ -177,7 +177,7 @@ fn a_frame_is_bounded_whatever_the_proportions() {
 fn what_is_not_used_changes_nothing_of_what_is() {
     let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
     let used = [path("bid.price"), path("bid.extra"), path("auction.seller"), path("person.extra")];
-    for (whole, pruned) in frames(&nested(None), 5000).iter().zip(frames(&nested(Some(&used)), 5000)) {
+    for (whole, pruned) in frames(&nested(None), 1000).iter().zip(frames(&nested(Some(&used)), 1000)) {
         assert!(whole.times() == pruned.times());
         for path in &used {
             let column = match path[0].as_str() {
