@@ -45,7 +45,9 @@ fn tell(of: &SqlType, path: &str, options: &mut BTreeMap<String, String>) -> Res
         Some(_) => Ok(()),
         // What is no number is refused by the connector.
         None => {
-            options.entry(key).or_insert_with(|| most.to_string());
+            // Longer ones than the connector makes are as long as it makes them, unless the type says how long they are.
+            let made = if fixed { most } else { most.min(1 << 20) };
+            options.entry(key).or_insert_with(|| made.to_string());
             Ok(())
         }
     }

@@ -1,7 +1,10 @@
 //! Conditions that are others written at length: `LIKE … ESCAPE`, and rows of values in `IN`.
 
+use std::ops::ControlFlow;
+
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, Expr, Query, SetExpr, Statement, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    visit_expressions,
 };
 use datafusion_sql::sqlparser::parser::Parser;
 
@@ -113,4 +116,21 @@ pub(super) fn in_query(expr: &Expr, query: &Query, negated: bool) -> Result<Opti
         select.selection = values.iter().zip(columns).fold(None, |all, (value, column)| and(all, equal(value, column)));
     }
     Ok(Some(Expr::Exists { subquery: exists, negated: false }))
+}
+
+/// Whether an expression asks for rows of several values in a subquery: where that is not known, it is false, which NOT would make true.
+pub(super) fn asks_for_rows(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::Exists { subquery, .. } if is_of_rows(subquery) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+fn is_of_rows(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    matches!(
+        select.from.first().map(|table| &table.relation),
+        Some(TableFactor::Derived { alias: Some(alias), .. }) if alias.name.value == "in rows"
+    )
 }

@@ -233,6 +233,10 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
             },
             _ => return Ok(None),
         },
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } if condition::asks_for_rows(expr) => {
+            return Err(SqlError::unsupported("NOT of (a, b) IN (SELECT …)")
+                .hint("write NOT EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)"));
+        }
         Expr::InList { expr, list, negated } => return condition::in_rows(expr, list, *negated),
         Expr::InSubquery { expr, subquery, negated } => return condition::in_query(expr, subquery, *negated),
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -75,6 +75,8 @@ pub(super) struct Context<'a> {
     expressions: Vec<Arc<dyn ExprPlanner>>,
     /// Names of views that are being planned, so that a view of itself ends.
     open: RefCell<Vec<String>>,
+    /// Views that have been planned: a name may be asked for often, and views stand on views.
+    views: RefCell<HashMap<String, Arc<dyn TableSource>>>,
 }
 
 impl<'a> Context<'a> {
@@ -87,6 +89,7 @@ impl<'a> Context<'a> {
             relations: vec![Arc::new(FlinkRelations)],
             expressions: vec![Arc::new(FlinkExpressions)],
             open: RefCell::new(Vec::new()),
+            views: RefCell::default(),
         }
     }
 
@@ -94,13 +97,19 @@ impl<'a> Context<'a> {
         if self.open.borrow().iter().any(|open| open == name) {
             return Err(refuse(SqlError::new(format!("the view '{name}' stands for itself"))));
         }
+        if let Some(known) = self.views.borrow().get(name) {
+            return Ok(Arc::clone(known));
+        }
         let declared = &view.declared;
         let nested = Context {
             open: RefCell::new([self.open.borrow().clone(), vec![name.to_owned()]].concat()),
             ..Context::new(self.catalog, self.settings, &declared.select.table_hints)
         };
         let plan = super::raw_query(&nested, &declared.select, &declared.columns)?;
-        Ok(Arc::new(ViewSource { schema: Arc::new(plan.schema().as_arrow().clone()), plan }))
+        let source: Arc<dyn TableSource> =
+            Arc::new(ViewSource { schema: Arc::new(plan.schema().as_arrow().clone()), plan });
+        self.views.borrow_mut().insert(name.to_owned(), Arc::clone(&source));
+        Ok(source)
     }
 }
 

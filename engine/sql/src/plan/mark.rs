@@ -40,7 +40,9 @@ pub(super) fn joined(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn is_mark(join: &Join) -> bool {
-    join.join_type == JoinType::LeftMark && join.filter.is_none() && !join.on.is_empty()
+    // One that takes two NULLs for equal cannot be told by its key: that it is not NULL says that there is a partner.
+    let by_values = join.null_equality == NullEquality::NullEqualsNothing;
+    join.join_type == JoinType::LeftMark && by_values && join.filter.is_none() && !join.on.is_empty()
 }
 
 /// Whether marks stand under AND and OR only.
