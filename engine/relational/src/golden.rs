@@ -197,6 +197,20 @@ fn rows_that_wait_to_be_sorted_are_of_the_key_of_no_columns() {
     check(&mut harness, "pending", &[(-1, NO_COLUMNS.to_vec(), "sort-pending")], &["passed"]);
 }
 
+/// Windows of `k` over the times `t`, without calls.
+fn windows(rows: &Table, window: Window) -> WindowAggregate {
+    WindowAggregate {
+        window,
+        time: WindowTime::Column(1),
+        keys: vec![0],
+        calls: vec![],
+        properties: vec![],
+        input_schema: rows.schema().clone(),
+        retracting_input: false,
+        schema: Table::new(&[("k", SHORT)]).schema().clone(),
+    }
+}
+
 #[test]
 fn the_time_that_has_passed_is_as_printed() {
     fn check(name: &str, mut harness: Harness) {
@@ -212,16 +226,7 @@ fn the_time_that_has_passed_is_as_printed() {
     let sort = TemporalSort { time: OrderTime::RowTime(1), order: vec![], schema: rows.schema().clone() };
     check("passed", open(sort, &[&[]], TemporalSort::operator));
     for window in [Window::Tumble { size: 10, offset: 0 }, Window::Session { gap: 10 }] {
-        let spec = WindowAggregate {
-            window,
-            time: WindowTime::Column(1),
-            keys: vec![0],
-            calls: vec![],
-            properties: vec![],
-            input_schema: rows.schema().clone(),
-            retracting_input: false,
-            schema: Table::new(&[("k", SHORT)]).schema().clone(),
-        };
+        let spec = windows(&rows, window);
         check("fired", open(spec, &[&[0]], WindowAggregate::operator));
     }
 }
@@ -229,16 +234,7 @@ fn the_time_that_has_passed_is_as_printed() {
 #[test]
 fn which_windows_may_have_fired_behind_the_exchange_is_a_number() {
     let rows = Table::new(&[("k", SHORT), ("t", MILLIS)]);
-    let spec = WindowAggregate {
-        window: Window::Tumble { size: 10, offset: 0 },
-        time: WindowTime::Column(1),
-        keys: vec![0],
-        calls: vec![],
-        properties: vec![],
-        input_schema: rows.schema().clone(),
-        retracting_input: false,
-        schema: Table::new(&[("k", SHORT)]).schema().clone(),
-    };
+    let spec = windows(&rows, Window::Tumble { size: 10, offset: 0 });
     let local = LocalAggregate::before_windows(&spec, Phases::Two).unwrap();
     let mut harness = open(local, &[], LocalAggregate::operator);
     harness.watermark(0x0102);

@@ -24,8 +24,8 @@ use super::ordered::{Ordered, append};
 use super::plan::{Keep, ROWS};
 use super::{AggregateCall, Finished, Folder, Groups, Plan, by_accumulators};
 use crate::input::{Input, gather};
-use crate::key::{ColumnKey, KeyForm, KeyReader, by_key_form};
-use crate::local_aggregate::{Layout, no_parts};
+use crate::key::{ColumnKey, KeyForm, by_key_form};
+use crate::local_aggregate::{Intake, Layout};
 use crate::output::{check_schema, emit, types_of};
 use crate::row::{EncodedRows, RowCodec};
 
@@ -81,9 +81,7 @@ struct GroupOperator<K: ColumnKey, A: Accumulators> {
     spec: Arc<GroupAggregate>,
     plan: Plan,
     ttl: Option<i64>,
-    keys: KeyReader<K>,
-    /// How partial rows are read, where the calls can be computed in parts.
-    partial: Option<(Layout, KeyReader<K>)>,
+    intake: Intake<K>,
     groups: Groups<K>,
     folder: Folder,
     table: Option<Table<K, A>>,
@@ -97,8 +95,7 @@ struct GroupOperator<K: ColumnKey, A: Accumulators> {
 impl<K: ColumnKey, A: Accumulators> GroupOperator<K, A> {
     fn new(spec: Arc<GroupAggregate>, plan: Plan) -> Result<Self, OperatorError> {
         Ok(Self {
-            keys: KeyReader::new(&spec.input_schema, &spec.keys)?,
-            partial: Layout::reader(&plan, &spec.input_schema, &spec.keys, false)?,
+            intake: Intake::new(&plan, &spec.input_schema, &spec.keys, false)?,
             ttl: spec.ttl.map(|ttl| (ttl.as_millis() as i64).max(1)),
             spec,
             plan,
@@ -122,21 +119,12 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
     }
 
     fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Self { plan, ttl, keys, partial, groups, folder, old, new, .. } = self;
+        let Self { plan, ttl, intake, groups, folder, old, new, .. } = self;
         let table = self.table.as_mut().expect("an operator is opened before its first frame");
         let distincts = self.distincts.as_mut().expect("an operator is opened before its first frame");
         let input = Input::of(frame)?;
-        let is_partial = Layout::is_of(frame);
         let now = cx.now();
-        let keys = if is_partial {
-            let (layout, keys) = partial.as_mut().ok_or_else(no_parts)?;
-            folder.read_partials(plan, layout, &input)?;
-            keys
-        } else {
-            folder.read(plan, &input)?;
-            keys
-        };
-        keys.read(&input)?;
+        let keys = intake.read(plan, folder, frame, &input)?;
         groups.group(keys.keys(), keys.hashes());
         let is_over = |words: &[u64]| match (plan.since, *ttl) {
             (Some(since), Some(ttl)) => words[ROWS] != 0 && (words[since] as i64).saturating_add(ttl) <= now.0,
@@ -227,7 +215,7 @@ impl<K: ColumnKey, A: Accumulators> Operator for GroupOperator<K, A> {
                 swept.iter().for_each(|key| ordered.clear(key, key.hash()));
             }
         }
-        let keys = if is_partial { (0..self.spec.keys.len()).collect() } else { self.spec.keys.clone() };
+        let keys = if Layout::is_of(frame) { (0..self.spec.keys.len()).collect() } else { self.spec.keys.clone() };
         self.give(&input, &keys, cx)
     }
 

@@ -16,7 +16,6 @@ use yeoul_operator::OperatorError;
 
 use crate::aggregate::{Keep, Plan, Slot, Weights};
 use crate::input::Input;
-use crate::key::{ColumnKey, KeyReader};
 
 /// The most feeds over one column: each is a bit of a word.
 const FEEDS: usize = 64;
@@ -90,19 +89,6 @@ impl Layout {
         Arc::new(Schema::new_with_metadata(fields, mark))
     }
 
-    /// How an aggregate by these keys reads partial rows and their keys. None: there are no partial rows of such calls.
-    pub(crate) fn reader<K: ColumnKey>(
-        plan: &Plan,
-        input: &SchemaRef,
-        keys: &[usize],
-        has_panes: bool,
-    ) -> Result<Option<(Self, KeyReader<K>)>, OperatorError> {
-        let Some(layout) = Self::of(plan, keys.len(), has_panes) else { return Ok(None) };
-        let schema = layout.schema(plan, input, keys);
-        let keys = KeyReader::new(&schema, &(0..keys.len()).collect::<Vec<_>>())?;
-        Ok(Some((layout, keys)))
-    }
-
     /// Whether a frame's rows are partial ones.
     pub(crate) fn is_of(frame: &Frame) -> bool {
         frame.columns().is_some_and(|columns| columns.schema().metadata().contains_key(MARK))
@@ -146,7 +132,7 @@ fn checked(array: ArrayRef) -> Result<ArrayRef, OperatorError> {
 }
 
 #[cold]
-pub(crate) fn no_parts() -> OperatorError {
+pub(super) fn no_parts() -> OperatorError {
     OperatorError::new("partial rows came to an aggregate that takes none").hint("this is a fault of the plan")
 }
 

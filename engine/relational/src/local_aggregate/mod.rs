@@ -6,6 +6,7 @@
 
 mod layout;
 mod distinct;
+mod intake;
 mod operator;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::aggregate::{AggregateCall, GroupAggregate, Plan, columns, list};
 use crate::key::{HashColumns, KeyForm, by_key_form};
 use crate::window::{Window, WindowAggregate, WindowTime};
 
-pub(crate) use layout::{Layout, no_parts};
+pub(crate) use intake::Intake;
+pub(crate) use layout::Layout;
 
 /// Aggregates the rows of each frame, for the aggregate behind the exchange.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ use super::{WindowAggregate, WindowTime, times_of};
 use crate::aggregate::{Accumulators, Distincts, Folder, Groups, Plan, TextRows};
 use crate::assign_times::event_times;
 use crate::input::Input;
-use crate::key::{ColumnKey, KeyReader};
-use crate::local_aggregate::{Layout, no_parts};
+use crate::key::ColumnKey;
+use crate::local_aggregate::{Intake, Layout};
 use crate::output::emit_late;
 
 /// How long after its end a window of the clock that rows bring along is waited for, in ms: until all shards' clocks have shown its end,
@@ -31,9 +31,7 @@ pub(super) struct AlignedOperator<K: ColumnKey, A: Accumulators> {
     spec: Arc<WindowAggregate>,
     plan: Plan,
     work: Panework,
-    keys: KeyReader<K>,
-    /// How partial rows are read, where the calls can be computed in parts.
-    partial: Option<(Layout, KeyReader<K>)>,
+    intake: Intake<K>,
     groups: Groups<K>,
     folder: Folder,
     panes: Option<Panes<K, A>>,
@@ -50,8 +48,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         let distinct = plan.feeds.iter().any(|feed| feed.distinct.is_some());
         let work = Panework::of(spec.window, spec.time, distinct);
         Ok(Self {
-            keys: KeyReader::new(&spec.input_schema, &spec.state_keys())?,
-            partial: Layout::reader(&plan, &spec.input_schema, &spec.state_keys(), true)?,
+            intake: Intake::new(&plan, &spec.input_schema, &spec.state_keys(), true)?,
             spec,
             plan,
             work,
@@ -98,8 +95,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     /// Takes partial rows, which are of one pane.
     fn take_partials(&mut self, frame: &Frame, cx: &Context<'_>) -> Result<(), OperatorError> {
         let input = Input::of(frame)?;
-        let (layout, _) = self.partial.as_ref().ok_or_else(no_parts)?;
-        let pane = layout.pane(&input)?;
+        let pane = self.intake.pane(&input)?;
         let (_, last) = self.work.ends_around(pane);
         if last.saturating_sub(1) <= self.fired.furthest() {
             // No row in it could be given to LATE any more: who made it broke its promise.
@@ -122,7 +118,7 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     /// The rows of keys whose windows had not fired where they were before a restore; the others are late.
     fn without_ahead(&mut self, frame: &Frame, last: i64) -> Result<Frame, OperatorError> {
         let input = Input::of(frame)?;
-        let (_, hashes) = self.keys.read(&input)?;
+        let (_, hashes) = self.intake.rows.read(&input)?;
         let mut position = 0;
         let selection = frame.selection().refine(|row| {
             let keeps = last.saturating_sub(1) > self.fired.of(hashes[position]);
@@ -136,22 +132,14 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
     }
 
     fn fold(&mut self, frame: &Frame, namespace: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
-        let Self { plan, keys, partial, groups, folder, .. } = self;
+        let Self { plan, intake, groups, folder, .. } = self;
         let panes = self.panes.as_mut().expect("an operator is opened before its first frame");
         let distincts = self.distincts.as_mut().expect("an operator is opened before its first frame");
         if frame.is_empty() {
             return Ok(());
         }
         let input = Input::of(frame)?;
-        let keys = if Layout::is_of(frame) {
-            let (layout, keys) = partial.as_mut().ok_or_else(no_parts)?;
-            folder.read_partials(plan, layout, &input)?;
-            keys
-        } else {
-            folder.read(plan, &input)?;
-            keys
-        };
-        keys.read(&input)?;
+        let keys = intake.read(plan, folder, frame, &input)?;
         groups.group(keys.keys(), keys.hashes());
         if !distincts.is_empty() {
             let mut weights = std::mem::take(&mut folder.weights);
@@ -239,10 +227,10 @@ impl<K: ColumnKey, A: Accumulators> AlignedOperator<K, A> {
         let (keys, held) = (&self.merged.keys, &self.merged.held);
         let mut starts = vec![(start, end)];
         if let Panework::Given = self.work {
-            let column = self.keys.columns_of(keys.iter())?.swap_remove(self.spec.keys.len());
+            let column = self.intake.rows.columns_of(keys.iter())?.swap_remove(self.spec.keys.len());
             starts = event_times(&column)?.into_iter().map(|start| (start.0, end)).collect();
         }
-        give(&self.spec, &self.plan, &self.keys, keys, held, &starts, cx)
+        give(&self.spec, &self.plan, &self.intake.rows, keys, held, &starts, cx)
     }
 
     /// All windows up to `fired` have fired: drops what no window needs any more.
