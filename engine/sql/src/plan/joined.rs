@@ -3,9 +3,10 @@
 //! A common column is that of the side that has all rows, or the value of either side; `*` has common columns first, each once.
 //! A column whose name another before it has gets one of its own. What does not plan by itself is left to the planner.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion_common::Result;
+use datafusion_common::{DataFusionError, Result};
 use datafusion_sql::planner::SqlToRel;
 use datafusion_sql::sqlparser::ast::{
     BinaryOperator, Cte, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
@@ -18,9 +19,16 @@ use super::context::Context;
 use crate::dialect::{FlinkDialect, call};
 use crate::parse::apart;
 
-/// Writes a query and its subqueries out.
-pub(super) fn written_out(context: &Context<'_>, query: &mut Query) {
-    of_query(context, query, &[]);
+/// Writes a query and its subqueries out. Gives why a join with common columns was left, if one was.
+pub(super) fn written_out(context: &Context<'_>, query: &mut Query) -> Option<DataFusionError> {
+    let mut writer = Writer { context, left: None };
+    writer.of_query(query, &[]);
+    writer.left
+}
+
+struct Writer<'a, 'c> {
+    context: &'a Context<'c>,
+    left: Option<DataFusionError>,
 }
 
 /// A column of FROM, as an expression.
@@ -32,30 +40,52 @@ struct Column {
     common: bool,
 }
 
-fn of_query(context: &Context<'_>, query: &mut Query, scope: &[Cte]) {
-    let mut scope = scope.to_vec();
-    for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-        of_query(context, &mut cte.query, &scope);
-        scope.retain(|known| known.alias.name.value != cte.alias.name.value);
-        scope.push(cte.clone());
+impl Writer<'_, '_> {
+    fn of_query(&mut self, query: &mut Query, scope: &[Cte]) {
+        let mut scope = scope.to_vec();
+        for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            self.of_query(&mut cte.query, &scope);
+            scope.retain(|known| known.alias.name.value != cte.alias.name.value);
+            scope.push(cte.clone());
+        }
+        self.of_body(&mut query.body, query.order_by.as_mut(), &scope);
     }
-    of_body(context, &mut query.body, query.order_by.as_mut(), &scope);
-}
 
-fn of_body(context: &Context<'_>, body: &mut SetExpr, order_by: Option<&mut OrderBy>, scope: &[Cte]) {
-    match body {
-        SetExpr::Select(select) => {
-            // Subqueries first: those of FROM, and those of expressions.
-            let mut each = |query: &mut Query| of_query(context, query, scope);
-            let _ = select.visit(&mut Subqueries { depth: 0, each: &mut each });
-            of_select(context, select, order_by, scope);
+    fn of_body(&mut self, body: &mut SetExpr, order_by: Option<&mut OrderBy>, scope: &[Cte]) {
+        match body {
+            SetExpr::Select(select) => {
+                // Subqueries first: those of FROM, and those of expressions.
+                let mut each = |query: &mut Query| self.of_query(query, scope);
+                let _ = select.visit(&mut Subqueries { depth: 0, each: &mut each });
+                self.of_select(select, order_by, scope);
+            }
+            SetExpr::Query(query) => self.of_query(query, scope),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.of_body(left, None, scope);
+                self.of_body(right, None, scope);
+            }
+            _ => {}
         }
-        SetExpr::Query(query) => of_query(context, query, scope),
-        SetExpr::SetOperation { left, right, .. } => {
-            of_body(context, left, None, scope);
-            of_body(context, right, None, scope);
+    }
+
+    fn of_select(&mut self, select: &mut Select, order_by: Option<&mut OrderBy>, scope: &[Cte]) {
+        let is_wild = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        let single = matches!(select.from.as_slice(), [table] if is_single(table));
+        let wild = select.projection.iter().any(is_wild) && !(single && select.projection.len() == 1);
+        let merges = select.from.iter().any(has_common);
+        if !wild && !merges {
+            return;
         }
-        _ => {}
+        let mut from = select.from.clone();
+        let columns = from.iter_mut().map(|table| match has_common(table) {
+            true => merged(self.context, table, scope),
+            false => read(self.context, table, scope),
+        });
+        match columns.collect::<Result<Vec<_>>>() {
+            Ok(columns) => written(select, from, &columns.concat(), (wild, merges), order_by),
+            Err(error) if merges => self.left = Some(error),
+            Err(_) => {}
+        }
     }
 }
 
@@ -82,28 +112,20 @@ impl VisitorMut for Subqueries<'_> {
     }
 }
 
-fn of_select(context: &Context<'_>, select: &mut Select, order_by: Option<&mut OrderBy>, scope: &[Cte]) {
-    let is_wild = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-    let single = matches!(select.from.as_slice(), [table] if is_single(table));
-    let wild = select.projection.iter().any(is_wild) && !(single && select.projection.len() == 1);
-    let merges = select.from.iter().any(has_common);
-    if !wild && !merges {
-        return;
-    }
-    let mut from = select.from.clone();
-    let columns = from.iter_mut().map(|table| match has_common(table) {
-        true => merged(context, table, scope),
-        false => read(context, table, scope),
-    });
-    let Ok(columns) = columns.collect::<Result<Vec<_>>>() else { return };
-    let columns: Vec<Column> = columns.into_iter().flatten().collect();
+/// Puts what its columns are into a SELECT that is `wild` or `merges`.
+fn written(
+    select: &mut Select,
+    from: Vec<TableWithJoins>,
+    columns: &[Column],
+    (wild, merges): (bool, bool),
+    order_by: Option<&mut OrderBy>,
+) {
     if wild {
-        let plain: Vec<&str> =
-            columns.iter().filter(|column| !column.hidden()).map(|column| column.name.as_str()).collect();
-        let repeats = (1..plain.len()).any(|index| plain[..index].contains(&plain[index]));
+        let mut names = HashSet::new();
+        let repeats = columns.iter().any(|column| !column.hidden() && !names.insert(&column.name));
         if merges || repeats || select.projection.len() > 1 {
             let items = std::mem::take(&mut select.projection);
-            select.projection = items.into_iter().flat_map(|item| listed(item, &columns)).collect();
+            select.projection = items.into_iter().flat_map(|item| listed(item, columns)).collect();
         }
     }
     if merges {
@@ -114,7 +136,7 @@ fn of_select(context: &Context<'_>, select: &mut Select, order_by: Option<&mut O
             }
         }
         select.from = Vec::new();
-        let _ = select.visit(&mut Named { depth: 0, columns: &columns });
+        let _ = select.visit(&mut Named { depth: 0, columns });
         if let Some(order_by) = order_by
             && let OrderByKind::Expressions(exprs) = &mut order_by.kind
         {
@@ -201,9 +223,15 @@ fn has_common(table: &TableWithJoins) -> bool {
 
 /// The columns of a table with joins, and the joins with conditions in the place of USING and NATURAL.
 fn merged(context: &Context<'_>, table: &mut TableWithJoins, scope: &[Cte]) -> Result<Vec<Column>> {
-    let mut columns = factor(context, &mut table.relation, scope)?;
-    for join in &mut table.joins {
-        let right = factor(context, &mut join.relation, scope)?;
+    let TableWithJoins { relation, joins } = table;
+    let mut columns = factor(context, relation, scope)?;
+    for index in 0..joins.len() {
+        let (before, rest) = joins.split_at_mut(index);
+        let join = &mut rest[0];
+        let right = match factor(context, &mut join.relation, scope) {
+            Err(alone) => beside(context, relation, before, &join.relation, scope).map_err(|_| alone)?,
+            found => found?,
+        };
         let Some((constraint, side)) = constraint(&mut join.join_operator) else {
             columns.extend(right);
             continue;
@@ -275,6 +303,23 @@ fn factor(context: &Context<'_>, factor: &mut TableFactor, scope: &[Cte]) -> Res
         TableFactor::NestedJoin { table_with_joins, alias: None } => merged(context, table_with_joins, scope),
         other => read(context, &TableWithJoins { relation: other.clone(), joins: Vec::new() }, scope),
     }
+}
+
+/// The columns of a part of FROM that reads those of tables before it.
+fn beside(
+    context: &Context<'_>,
+    relation: &TableFactor,
+    joins: &[Join],
+    factor: &TableFactor,
+    scope: &[Cte],
+) -> Result<Vec<Column>> {
+    let mut all = TableWithJoins { relation: relation.clone(), joins: joins.to_vec() };
+    let before = read(context, &all, scope)?.len();
+    let join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
+    all.joins.push(Join { relation: factor.clone(), global: false, join_operator });
+    let relation = TableFactor::NestedJoin { table_with_joins: Box::new(all), alias: None };
+    let mut columns = read(context, &TableWithJoins { relation, joins: Vec::new() }, scope)?;
+    Ok(columns.split_off(before.min(columns.len())))
 }
 
 /// The columns that a part of FROM has by itself.

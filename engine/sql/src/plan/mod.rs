@@ -60,9 +60,12 @@ fn raw_query(
 ) -> std::result::Result<LogicalPlan, DataFusionError> {
     let planner = SqlToRel::new_with_options(context, options());
     let mut query = select.query.clone();
-    joined::written_out(context, &mut query);
+    let left = joined::written_out(context, &mut query);
     let statement = datafusion_sql::sqlparser::ast::Statement::Query(query);
     let plan = planner.sql_statement_to_plan(statement)?;
+    if let Some(error) = left {
+        return Err(error);
+    }
     if names.is_empty() {
         return Ok(plan);
     }
