@@ -18,6 +18,7 @@ use datafusion_sql::sqlparser::tokenizer::Token;
 use crate::functions::MAP_OF;
 use crate::parse::types::parse_type;
 use crate::types::SqlType;
+pub(crate) use condition::drawn;
 
 /// Flink's SQL.
 #[derive(Debug, Default, Clone, Copy)]

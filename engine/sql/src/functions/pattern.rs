@@ -4,7 +4,7 @@
 //! older `SimpleDateFormat`, by which UNIX_TIMESTAMP reads, takes numbers of any width, lets them run over (month 13 is
 //! the next January), and leaves what follows unread.
 
-use chrono::{Days, Months, NaiveDate};
+use chrono::{Datelike, Days, Months, NaiveDate};
 
 use super::calendar::{DAY, MONTHS, millis_of};
 use super::zone::zone_or_short;
@@ -73,6 +73,10 @@ fn parts<'t>(pattern: &str, text: &'t str, lenient: bool) -> Option<(Parts, &'t 
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
         if letter == '\'' {
+            if letters.next_if_eq(&'\'').is_some() {
+                rest = rest.strip_prefix('\'')?;
+                continue;
+            }
             while let Some(quoted) = letters.next_if(|next| *next != '\'') {
                 rest = rest.strip_prefix(quoted)?;
             }
@@ -89,8 +93,12 @@ fn parts<'t>(pattern: &str, text: &'t str, lenient: bool) -> Option<(Parts, &'t 
         }
         match letter {
             'a' => {
-                parts.afternoon = rest.get(..2)?.eq_ignore_ascii_case("PM");
-                rest = rest.get(2..)?;
+                let half = rest.get(..2)?;
+                parts.afternoon = half.eq_ignore_ascii_case("PM");
+                if !parts.afternoon && !half.eq_ignore_ascii_case("AM") {
+                    return None;
+                }
+                rest = &rest[2..];
                 continue;
             }
             'X' | 'x' | 'Z' | 'z' => {
@@ -118,6 +126,7 @@ fn parts<'t>(pattern: &str, text: &'t str, lenient: bool) -> Option<(Parts, &'t 
         }
         let number: u32 = rest[..digits].parse().ok()?;
         match letter {
+            'y' if lenient && width <= 2 && digits == 2 => parts.year = near(number as i32, chrono::Utc::now().year()),
             'y' | 'u' if width == 2 && digits == 2 => parts.year = 2000 + number as i32,
             'y' | 'u' => parts.year = number as i32,
             'M' => parts.month = number,
@@ -135,6 +144,12 @@ fn parts<'t>(pattern: &str, text: &'t str, lenient: bool) -> Option<(Parts, &'t 
         rest = &rest[digits..];
     }
     Some((parts, rest))
+}
+
+/// The year of these last two digits from eighty years before this one to nineteen after it, where the older reader looks.
+fn near(digits: i32, now: i32) -> i32 {
+    let first = now - 80;
+    first + (digits - first).rem_euclid(100)
 }
 
 /// `Z`, `+08`, `+0800`, `+08:00`, or a name where one may stand; and what follows.
@@ -156,4 +171,23 @@ fn zone_at(text: &str, named: bool) -> Option<(Option<Zone>, &str)> {
         None => ("00", 3),
     };
     Some((Some(zone(&format!("{sign}{hours}:{minutes}"))?), &text[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_digits_are_the_nearest_such_year() {
+        let found: Vec<i32> = [99, 45, 46, 26, 0].into_iter().map(|digits| near(digits, 2026)).collect();
+        assert_eq!(found, [1999, 2045, 1946, 2026, 2000]);
+    }
+
+    #[test]
+    fn halves_of_a_day_and_quotes_are_read() {
+        let at = |text: &str| read("yyyy-MM-dd hh''mm a", text);
+        assert_eq!(at("1970-01-01 01'30 AM"), Some(5_400_000));
+        assert_eq!(at("1970-01-01 01'30 pm"), Some(48_600_000));
+        assert_eq!(at("1970-01-01 01'30 XX"), None);
+    }
 }

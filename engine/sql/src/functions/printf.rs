@@ -9,7 +9,6 @@ use arrow_array::{Array, ArrayRef, cast::AsArray, types};
 use arrow_schema::DataType;
 use datafusion_common::Result;
 
-use super::number::cut_float;
 use super::{Call, Definition, TEXT, cast, function, is_null, is_text};
 use crate::error::SqlError;
 
@@ -200,36 +199,71 @@ impl Values {
         })
     }
 
-    /// The magnitude of a number with a point in so many digits behind it, and whether it is below zero; rounded half up.
-    fn point(&self, row: usize, digits: usize) -> Option<(String, bool)> {
-        let of = self.array.data_type();
-        if let DataType::Decimal128(_, scale) = of {
-            let value = self.array.as_primitive::<types::Decimal128Type>().value(row);
-            let scale = usize::try_from(*scale).ok()?;
-            let mut magnitude = value.unsigned_abs();
-            if digits < scale {
-                let unit = 10u128.pow(u32::try_from(scale - digits).ok()?);
-                magnitude = (magnitude + unit / 2) / unit;
-            }
-            let behind = digits.min(scale);
-            let text = format!("{magnitude:0width$}", width = behind + 1);
-            let (whole, fraction) = text.split_at(text.len() - behind);
-            let point = if digits > 0 { "." } else { "" };
-            return Some((format!("{whole}{point}{fraction:0<digits$}"), value < 0));
-        }
-        let value = self.double(row)?;
-        let cut = cut_float(value, i64::try_from(digits).ok()?, true);
-        Some((format!("{:.digits$}", cut.abs()), value.is_sign_negative() && !value.is_nan()))
+    /// A number that may have a point, in as few digits as stand for it.
+    fn shortest(&self, row: usize) -> Option<String> {
+        Some(match self.array.data_type() {
+            DataType::Float64 => format!("{:e}", self.array.as_primitive::<types::Float64Type>().value(row)),
+            DataType::Float32 => format!("{:e}", self.array.as_primitive::<types::Float32Type>().value(row)),
+            DataType::Decimal128(..) => self.shown.value(row).to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+/// The digits of a number: `0.d₁d₂d₃… × 10^point`, the first of them not zero. Where there are no more, zeros follow.
+struct Digits {
+    digits: Vec<u8>,
+    point: i64,
+}
+
+impl Digits {
+    /// Of a text such as `12.50` or `1.25e-7`.
+    fn of(text: &str) -> Option<Self> {
+        let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+        let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = [before, behind].concat();
+        let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
+        let point = if zeros == digits.len() { 1 } else { (before.len() as i64) - (zeros as i64) };
+        Some(Self { digits: digits.as_bytes()[zeros..].to_vec(), point: point + power.parse::<i64>().ok()? })
     }
 
-    fn double(&self, row: usize) -> Option<f64> {
-        match self.array.data_type() {
-            DataType::Float64 => Some(self.array.as_primitive::<types::Float64Type>().value(row)),
-            // As the shortest number that stands for it, which is what is shown of it.
-            DataType::Float32 => self.array.as_primitive::<types::Float32Type>().value(row).to_string().parse().ok(),
-            DataType::Decimal128(..) => self.shown.value(row).parse().ok(),
-            _ => None,
+    /// Keeps so many digits, rounded half up as Java does.
+    fn cut(&mut self, keep: i64) {
+        let up = usize::try_from(keep).ok().and_then(|keep| self.digits.get(keep)).is_some_and(|next| *next >= b'5');
+        self.digits.truncate(usize::try_from(keep).unwrap_or(0));
+        if up {
+            let nines = self.digits.iter().rev().take_while(|digit| **digit == b'9').count();
+            self.digits.truncate(self.digits.len() - nines);
+            match self.digits.last_mut() {
+                Some(last) => *last += 1,
+                None => {
+                    self.digits.push(b'1');
+                    self.point += 1;
+                }
+            }
         }
+    }
+
+    fn range(&self, places: std::ops::Range<i64>) -> String {
+        let digit = |place| usize::try_from(place).ok().and_then(|place| self.digits.get(place)).copied();
+        places.map(|place| char::from(digit(place).unwrap_or(b'0'))).collect()
+    }
+
+    /// With so many digits behind the point.
+    fn fixed(mut self, digits: i64) -> String {
+        self.cut(self.point + digits);
+        let whole = if self.point > 0 { self.range(0..self.point) } else { "0".to_owned() };
+        let point = if digits > 0 { "." } else { "" };
+        format!("{whole}{point}{}", self.range(self.point..self.point + digits))
+    }
+
+    /// With so many digits behind the point, and one before it.
+    fn scientific(mut self, digits: i64) -> String {
+        self.cut(digits + 1);
+        let power = self.point - 1;
+        let point = if digits > 0 { "." } else { "" };
+        let sign = if power < 0 { '-' } else { '+' };
+        format!("{}{point}{}e{sign}{:02}", self.range(0..1), self.range(1..digits + 1), power.abs())
     }
 }
 
@@ -292,22 +326,20 @@ fn written(directive: &Directive, values: &Values, row: usize) -> Option<String>
             format!("{prefix}{}{digits}", "0".repeat(zeros.saturating_sub(prefix.len() + digits.len())))
         }
         'f' | 'e' => {
-            let value = values.double(row)?;
-            if !value.is_finite() {
-                let name = if value.is_nan() { "NaN" } else { "Infinity" };
+            let shortest = values.shortest(row)?;
+            let (magnitude, negative) =
+                shortest.strip_prefix('-').map_or((shortest.as_str(), false), |rest| (rest, true));
+            if let "NaN" | "inf" = magnitude {
                 let plain = Directive { flags: directive.flags.replace(['0', ','], ""), ..*directive };
-                return Some(if value.is_nan() { name.to_owned() } else { signed(&plain, name, value < 0.0) });
+                return Some(match magnitude {
+                    "NaN" => "NaN".to_owned(),
+                    _ => signed(&plain, "Infinity", negative),
+                });
             }
-            let digits = directive.precision.unwrap_or(6);
-            if directive.conversion == 'f' {
-                let (text, negative) = values.point(row, digits)?;
-                return Some(signed(directive, &text, negative));
-            }
-            let text = format!("{:.digits$e}", value.abs());
-            let (mantissa, power) = text.split_once('e')?;
-            let power: i32 = power.parse().ok()?;
-            let sign = if power < 0 { '-' } else { '+' };
-            signed(directive, &format!("{mantissa}e{sign}{:02}", power.abs()), value.is_sign_negative())
+            let number = Digits::of(magnitude)?;
+            let digits = i64::try_from(directive.precision.unwrap_or(6)).ok()?;
+            let text = if directive.conversion == 'f' { number.fixed(digits) } else { number.scientific(digits) };
+            signed(directive, &text, negative)
         }
         _ => return None,
     })

@@ -361,22 +361,8 @@ const ROUNDED: &[&str] = &[
     "MILLISECOND",
 ];
 const COUNTED: &[&str] = &["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND"];
-/// Units that a day has none of.
-const LONG: &[&str] = &[
-    "MILLENNIUM",
-    "CENTURY",
-    "DECADE",
-    "YEAR",
-    "ISOYEAR",
-    "QUARTER",
-    "MONTH",
-    "WEEK",
-    "DOY",
-    "DAY",
-    "DOW",
-    "ISODOW",
-    "EPOCH",
-];
+/// Units that a day has several of.
+const OF_DAY: &[&str] = &["HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "NANOSECOND"];
 
 /// The type of a call with a constant unit or precision, or that there is none of it.
 pub(super) fn type_of_unit(
@@ -398,14 +384,14 @@ pub(super) fn type_of_unit(
         return Some(Err(refuse(error.hint(format!("units are {}", units.join(", "))))));
     };
     let of_day = given.iter().any(|of| matches!(of, DataType::Time32(_)));
-    let known: Vec<&str> = units.iter().copied().filter(|unit| !of_day || !LONG.contains(unit)).collect();
+    let known: Vec<&str> = units.iter().copied().filter(|unit| !of_day || OF_DAY.contains(unit)).collect();
     if !known.contains(&unit) {
         let of = if of_day { " of a TIME" } else { "" };
         let error = SqlError::new(format!("{shown}{of} knows no unit {unit}"));
         return Some(Err(refuse(error.hint(format!("units are {}", known.join(", "))))));
     }
     // A DATE plus hours, minutes or seconds.
-    let short = !LONG.contains(&unit);
+    let short = OF_DAY.contains(&unit);
     (name == "timestampadd" && given.get(2) == Some(&DataType::Date32) && short).then_some(Ok(TIMESTAMP))
 }
 

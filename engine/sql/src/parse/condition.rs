@@ -8,7 +8,7 @@ use datafusion_sql::sqlparser::ast::{
 };
 use datafusion_sql::sqlparser::parser::Parser;
 
-use crate::dialect::{FlinkDialect, text};
+use crate::dialect::{FlinkDialect, drawn, text};
 use crate::error::{Result, SqlError};
 
 /// A constant pattern with `\` in the place of another escape character.
@@ -73,9 +73,19 @@ fn row(expr: &Expr) -> Option<&[Expr]> {
     }
 }
 
+/// Refuses an operand that is written out more than once, and would be another value each time.
+pub(super) fn same_each_time(operands: &[Expr], within: &str) -> Result<()> {
+    match operands.iter().find_map(drawn) {
+        None => Ok(()),
+        Some(name) => Err(SqlError::unsupported(format!("{name} within {within}"))
+            .hint(format!("draw it once, in a subquery: FROM (SELECT {name}(…) AS r, … FROM t)"))),
+    }
+}
+
 /// `(a, b) IN ((1, 2), (3, 4))`
 pub(super) fn in_rows(expr: &Expr, list: &[Expr], negated: bool) -> Result<Option<Expr>> {
     let Some(values) = row(expr) else { return Ok(None) };
+    same_each_time(values, "IN of rows")?;
     let mut any: Option<Expr> = None;
     for item in list {
         let items = row(item).filter(|items| items.len() == values.len());

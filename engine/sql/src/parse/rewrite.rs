@@ -3,6 +3,7 @@
 //! Done once, on the parser's tree, so that the planner and the function registry see calls only: `FLOOR(t TO HOUR)`,
 //! `EXTRACT`, `TIMESTAMPDIFF(unit, …)`, `IF`, the auxiliary functions of group windows, decimal and interval literals.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
@@ -142,7 +143,8 @@ fn name_of(expr: &Expr) -> Option<&str> {
 
 /// Gives a column whose name another before it has a name of its own: `v`, `v0`, `v1`.
 pub(crate) fn apart(items: &mut [SelectItem]) {
-    let mut taken: Vec<String> = Vec::new();
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut attempts: HashMap<String, usize> = HashMap::new();
     for item in items {
         let name = match item {
             SelectItem::UnnamedExpr(expr) => name_of(expr).map(str::to_owned),
@@ -151,12 +153,11 @@ pub(crate) fn apart(items: &mut [SelectItem]) {
         };
         let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
         let mut own = name.clone();
-        let mut attempt = 0;
-        while taken.contains(&own) {
+        while !taken.insert(own.clone()) {
+            let attempt = attempts.entry(name.clone()).or_default();
             own = format!("{name}{attempt}");
-            attempt += 1;
+            *attempt += 1;
         }
-        taken.push(own.clone());
         if own == name {
             continue;
         }
@@ -236,6 +237,10 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>> {
         Expr::UnaryOp { op: UnaryOperator::Not, expr } if condition::asks_for_rows(expr) => {
             return Err(SqlError::unsupported("NOT of (a, b) IN (SELECT …)")
                 .hint("write NOT EXISTS (SELECT 1 FROM t WHERE t.x = a AND t.y = b)"));
+        }
+        Expr::Between { expr, .. } => {
+            condition::same_each_time(std::slice::from_ref(expr), "BETWEEN")?;
+            return Ok(None);
         }
         Expr::InList { expr, list, negated } => return condition::in_rows(expr, list, *negated),
         Expr::InSubquery { expr, subquery, negated } => return condition::in_query(expr, subquery, *negated),

@@ -101,6 +101,8 @@ fn zones_in_text_and_by_abbreviation() {
         ("UNIX_TIMESTAMP('1970-01-01 08:00:01.001', 'yyyy-MM-dd HH:mm:ss.SSS X')", "-9223372036854775808 BIGINT"),
     ]);
     check(&[
+        ("UNIX_TIMESTAMP('01/02/99 08', 'dd/MM/yy HH')", "917856000 BIGINT"),
+        ("TO_TIMESTAMP('2026-01-01 05:00 XX', 'yyyy-MM-dd hh:mm a')", "NULL TIMESTAMP(3)"),
         ("UNIX_TIMESTAMP('no time')", "-9223372036854775808 BIGINT"),
         ("UNIX_TIMESTAMP(CAST(NULL AS STRING))", "NULL BIGINT"),
         ("UNIX_TIMESTAMP('1970-01-01T00:00:01Z', 'yyyy-MM-dd''T''HH:mm:ssX')", "1 BIGINT"),
