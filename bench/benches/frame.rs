@@ -15,8 +15,8 @@ use yeoul_frame::{
     Schema, Selection, Timestamp, hash_u64, record,
 };
 use yeoul_operator::{
-    Context, InputId, JobGraph, MakeOperator, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Source,
-    WatermarkSpec,
+    Chaining, Context, InputId, JobGraph, MakeOperator, Node, NodeKind, Operator, OperatorError, OutputId,
+    Partitioning, Source, WatermarkSpec,
 };
 
 /// 64 bytes without text.
@@ -237,7 +237,7 @@ fn chain_in_a_job(criterion: &mut Criterion) {
             uid: uid.to_owned(),
             name: uid.to_owned(),
             parallelism: None,
-            chainable: true,
+            chaining: Chaining::Always,
             kind,
         };
         let mut graph = JobGraph { name: "chain".to_owned(), ..JobGraph::default() };

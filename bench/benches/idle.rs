@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use yeoul::operator::{
-    InputId, JobGraph, Node, NodeKind, OpenContext, OperatorError, OutputId, Partitioning, Services, Snapshot, Source,
-    SourceContext, SourcePoll, Subtask, WatermarkSpec,
+    Chaining, InputId, JobGraph, Node, NodeKind, OpenContext, OperatorError, OutputId, Partitioning, Services,
+    Snapshot, Source, SourceContext, SourcePoll, Subtask, WatermarkSpec,
 };
 use yeoul::runtime::spawn;
 use yeoul_bench::process::{cpu_time, disk_writes, resident};
@@ -33,8 +33,13 @@ impl Source for Silent {
 }
 
 fn main() {
-    let node =
-        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node = |uid: &str, kind| Node {
+        uid: uid.to_owned(),
+        name: uid.to_owned(),
+        parallelism: None,
+        chaining: Chaining::Always,
+        kind,
+    };
     let mut graph = JobGraph { name: "idle".to_owned(), ..JobGraph::default() };
     let make = Arc::new(|| Box::new(Silent) as Box<dyn Source>);
     let from = graph.add(node("silent", NodeKind::Source { make, watermarks: WatermarkSpec::default() }));

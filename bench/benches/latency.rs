@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use yeoul::file::FileSink;
 use yeoul::frame::{Epoch, Frame, RowBuilder, RowKind};
 use yeoul::operator::{
-    Committer, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning,
+    Chaining, Committer, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning,
     SealedOutput, Services, SinkSpec, Snapshot, Source, WatermarkSpec,
 };
 use yeoul::record;
@@ -26,7 +26,7 @@ use yeoul_bench::run::{ByFirstWord, Count, config, time};
 const KEYS: u64 = 100_000;
 
 fn node(uid: &str, kind: NodeKind) -> Node {
-    Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind }
+    Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chaining: Chaining::Always, kind }
 }
 
 /// Counts, and passes its input on to whoever looks at latencies.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use yeoul::frame::{RowBuilder, RowKind, Timestamp, hash_u64};
 use yeoul::operator::{
-    InputId, JobGraph, Node, NodeKind, OpenContext, OperatorError, OutputId, Partitioning, Snapshot, Source,
+    Chaining, InputId, JobGraph, Node, NodeKind, OpenContext, OperatorError, OutputId, Partitioning, Snapshot, Source,
     SourceContext, SourcePoll, SplitId, Subtask, WatermarkSpec,
 };
 use yeoul_bench::hiccup::hiccups;
@@ -98,8 +98,13 @@ fn pauses(interval: Option<Duration>) -> Histogram {
         Box::new(Watcher { instance: 0, emitted: 0, filled: None, polled, gaps: Histogram::default(), result })
             as Box<dyn Source>
     });
-    let node =
-        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node = |uid: &str, kind| Node {
+        uid: uid.to_owned(),
+        name: uid.to_owned(),
+        parallelism: None,
+        chaining: Chaining::Always,
+        kind,
+    };
     let mut graph = JobGraph { name: "pauses".to_owned(), ..JobGraph::default() };
     let from = graph.add(node("watcher", NodeKind::Source { make, watermarks: WatermarkSpec::default() }));
     let to = graph.add(node("count", NodeKind::Operator { make: Arc::new(|| Box::<Count>::default()) }));

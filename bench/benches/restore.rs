@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use yeoul::frame::Frame;
 use yeoul::operator::{
-    Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Services, Source,
-    WatermarkSpec,
+    Chaining, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Services,
+    Source, WatermarkSpec,
 };
 use yeoul::runtime::spawn;
 use yeoul::state::StateTable;
@@ -40,8 +40,13 @@ fn job(frames: &Arc<[Frame]>, records: u64, begun: Instant, first: &Arc<AtomicU6
     let (frames, first) = (frames.clone(), first.clone());
     let source = Arc::new(move || Box::new(MemorySource::new(frames.clone(), records)) as Box<dyn Source>);
     let mut graph = JobGraph { name: "restore".to_owned(), ..JobGraph::default() };
-    let node =
-        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node = |uid: &str, kind| Node {
+        uid: uid.to_owned(),
+        name: uid.to_owned(),
+        parallelism: None,
+        chaining: Chaining::Always,
+        kind,
+    };
     let from = graph.add(node("memory", NodeKind::Source { make: source, watermarks: WatermarkSpec::default() }));
     let make = Arc::new(move || {
         Box::new(FirstOutput { count: Count::default(), begun, first: first.clone() }) as Box<dyn Operator>

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use yeoul::JobConfig;
 use yeoul::frame::{Frame, KeyHash, OperatorId, hash_u64};
 use yeoul::operator::{
-    Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router, Services,
-    Source, WatermarkSpec,
+    Chaining, Context, InputId, JobGraph, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router,
+    Services, Source, WatermarkSpec,
 };
 use yeoul::runtime::spawn;
 use yeoul::state::{StateTable, Table};
@@ -75,8 +75,13 @@ pub fn keyed_job<O: Operator + Default + 'static>(frames: &Arc<[Frame]>, records
     let frames = frames.clone();
     let source = Arc::new(move || Box::new(MemorySource::new(frames.clone(), records_per_source)) as Box<dyn Source>);
     let mut graph = JobGraph { name: "bench".to_owned(), ..JobGraph::default() };
-    let node =
-        |uid: &str, kind| Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind };
+    let node = |uid: &str, kind| Node {
+        uid: uid.to_owned(),
+        name: uid.to_owned(),
+        parallelism: None,
+        chaining: Chaining::Always,
+        kind,
+    };
     let from = graph.add(node("memory", NodeKind::Source { make: source, watermarks: WatermarkSpec::default() }));
     let to = graph.add(node("count", NodeKind::Operator { make: Arc::new(|| Box::<O>::default()) }));
     graph.connect(from, OutputId::MAIN, to, InputId(0), Partitioning::Hash(Arc::new(ByFirstWord)));

@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use yeoul_nexmark::model::Kind;
 use yeoul_nexmark::{Events, schema};
 use yeoul_operator::{
-    ERROR_OUTPUT, InputId, JobGraph, Node, NodeKind, OutputId, Partitioning, Services, TableConnectors,
+    Chaining, ERROR_OUTPUT, InputId, JobGraph, Node, NodeKind, OutputId, Partitioning, Services, TableConnectors,
     TableDefinition, TableScan, WatermarkSpec,
 };
 use yeoul_runtime::{JobConfig, Outcome, RestartStrategy, spawn};
@@ -23,7 +23,7 @@ fn table(columns: SchemaRef, options: &[(&str, &str)]) -> TableDefinition {
 fn copy(from: &TableDefinition, scan: &TableScan, to: &TableDefinition, errors: Option<&TableDefinition>, shards: u16) {
     let node = |uid: &str, parallelism, kind: NodeKind| {
         let (uid, name) = (uid.to_owned(), uid.to_owned());
-        Node { uid, name, parallelism, chainable: true, kind }
+        Node { uid, name, parallelism, chaining: Chaining::Always, kind }
     };
     let mut graph = JobGraph { name: "copy".to_owned(), ..JobGraph::default() };
     let source = Connectors.source(from, scan).unwrap();

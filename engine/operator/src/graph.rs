@@ -32,6 +32,12 @@ pub trait Router: Send + Sync {
     fn hash(&self, frame: &Frame, hashes: &mut Vec<KeyHash>);
 }
 
+/// Chooses the receiving subtask of each record (Flink's `Partitioner`).
+pub trait Partitioner: Send + Sync {
+    /// Appends one subtask below `subtasks` for each selected row, in order.
+    fn partition(&self, frame: &Frame, subtasks: u16, chosen: &mut Vec<u16>);
+}
+
 /// How an edge spreads records over the receiving operator's subtasks.
 #[derive(Clone)]
 pub enum Partitioning {
@@ -39,10 +45,16 @@ pub enum Partitioning {
     Forward,
     /// By key group.
     Hash(Arc<dyn Router>),
+    /// To the subtask that the user's code chooses.
+    Custom(Arc<dyn Partitioner>),
+    /// A record at a time, to any subtask.
+    Shuffle,
     /// To every subtask.
     Broadcast,
     /// A frame at a time, in turn.
     Rebalance,
+    /// As `Rebalance`, over the subtasks of the sender's own share: with two senders and four receivers, each deals to two.
+    Rescale,
     /// Everything to subtask 0.
     Global,
 }
@@ -54,8 +66,11 @@ impl Partitioning {
         match self {
             Self::Forward => "FORWARD",
             Self::Hash(_) => "HASH",
+            Self::Custom(_) => "CUSTOM",
+            Self::Shuffle => "SHUFFLE",
             Self::Broadcast => "BROADCAST",
             Self::Rebalance => "REBALANCE",
+            Self::Rescale => "RESCALE",
             Self::Global => "GLOBAL",
         }
     }
@@ -85,6 +100,17 @@ pub enum NodeKind {
     },
 }
 
+/// Which neighbours an operator may share a task with (Flink's `ChainingStrategy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chaining {
+    /// The one before it and those behind it.
+    Always,
+    /// Those behind it.
+    Head,
+    /// None.
+    Never,
+}
+
 /// One operator of the graph.
 #[derive(Clone)]
 pub struct Node {
@@ -94,8 +120,8 @@ pub struct Node {
     pub name: String,
     /// Number of subtasks: all shards, or fewer.
     pub parallelism: Option<u16>,
-    /// Whether it may share a task with the operator before it.
-    pub chainable: bool,
+    /// With whom it may share a task.
+    pub chaining: Chaining,
     /// What it does.
     pub kind: NodeKind,
 }

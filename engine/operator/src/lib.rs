@@ -20,8 +20,10 @@ pub mod table;
 pub use context::{Context, OpenContext, Subtask, Waker};
 pub use counters::Counters;
 pub use error::OperatorError;
-pub use graph::{Edge, InputId, JobGraph, Node, NodeId, NodeKind, OutputId, Partitioning, Router};
-pub use operator::{Operator, Progress};
+pub use graph::{
+    Chaining, Edge, InputId, JobGraph, Node, NodeId, NodeKind, OutputId, Partitioner, Partitioning, Router,
+};
+pub use operator::{Operator, Progress, unknown_state};
 pub use passed::Passed;
 pub use services::{Files, Services};
 pub use sink::{Committer, SealedOutput};

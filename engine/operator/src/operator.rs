@@ -85,9 +85,7 @@ pub trait Operator: Send {
     /// Bytes that this operator did not write.
     fn restore(&mut self, name: &str, from: crate::Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
         let _ = (from, bytes);
-        Err(OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))
-            .hint("give the operator that wrote it its old uid, or start from another savepoint")
-            .permanent())
+        Err(unknown_state(name))
     }
 
     /// Visits each of its state tables, always in the same order.
@@ -97,4 +95,12 @@ pub trait Operator: Send {
 
     /// Called once the operator's last epoch is committed, or the job is cancelled.
     fn close(&mut self) {}
+}
+
+/// That a snapshot holds state of an operator which does not know its name.
+#[must_use]
+pub fn unknown_state(name: &str) -> OperatorError {
+    OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))
+        .hint("give the operator that wrote it its old uid, or start from another savepoint")
+        .permanent()
 }

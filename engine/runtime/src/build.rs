@@ -13,7 +13,7 @@ use crate::config::JobConfig;
 use crate::error::JobError;
 use crate::event_time::EventTime;
 use crate::inbox::{Channel, Inbox};
-use crate::outbox::{Lane, Outbox, Spread};
+use crate::outbox::{Choice, Lane, Outbox, Spread};
 use crate::plan::Plan;
 use crate::task::{Head, SourceHead, Task};
 
@@ -34,6 +34,13 @@ pub struct Built {
     pub shards: Vec<Vec<Task>>,
     /// Every operator instance.
     pub watched: Vec<Watched>,
+}
+
+/// The receivers of a sender that deals to its own share: each receiver has a sender, and none has two where there are enough receivers.
+fn share(sender: u16, senders: u16, receivers: u16) -> std::ops::Range<u16> {
+    let cut = |at: u16| (u32::from(at) * u32::from(receivers) / u32::from(senders)) as u16;
+    let start = cut(sender);
+    start..cut(sender + 1).max(start + 1)
 }
 
 /// Makes the tasks of all shards. `bells` wakes each of them; `epoch` is the last committed one.
@@ -57,6 +64,7 @@ pub fn build(
         for sender in 0..senders {
             let reached = match edge.partitioning {
                 Partitioning::Forward if senders == receivers => sender..sender + 1,
+                Partitioning::Rescale => share(sender, senders, receivers),
                 _ => 0..receivers,
             };
             for receiver in reached {
@@ -101,8 +109,14 @@ pub fn build(
                         Partitioning::Hash(router) => {
                             Spread::Hash { router: router.clone(), groups: config.key_groups }
                         }
+                        Partitioning::Custom(partitioner) => {
+                            Spread::Chosen { by: Choice::User(partitioner.clone()), chosen: Vec::new() }
+                        }
+                        Partitioning::Shuffle => {
+                            Spread::Chosen { by: Choice::Any { last: u64::from(index) << 32 }, chosen: Vec::new() }
+                        }
                         Partitioning::Broadcast => Spread::Broadcast,
-                        Partitioning::Rebalance | Partitioning::Forward if lanes.len() > 1 => {
+                        Partitioning::Rebalance | Partitioning::Rescale | Partitioning::Forward if lanes.len() > 1 => {
                             Spread::Rebalance { next: usize::from(index) % lanes.len() }
                         }
                         _ => Spread::Single,
@@ -157,4 +171,20 @@ pub fn build(
     }
     debug_assert!(lanes.is_empty() && channels.is_empty(), "every ring has both its ends in a task");
     Ok(built)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn a_share_leaves_no_receiver_out() {
+        let shares =
+            |senders, receivers| (0..senders).map(|sender| share(sender, senders, receivers)).collect::<Vec<_>>();
+        assert_eq!(shares(2, 4), [0..2, 2..4]);
+        assert_eq!(shares(2, 5), [0..2, 2..5]);
+        assert_eq!(shares(4, 2), [0..1, 0..1, 1..2, 1..2]);
+        assert_eq!(shares(3, 2), [0..1, 0..1, 1..2]);
+        assert_eq!(shares(3, 3), [0..1, 1..2, 2..3]);
+    }
 }

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use yeoul_frame::{Frame, KeyGroups, KeyHash, Scatter, Signal};
-use yeoul_operator::Router;
+use yeoul_frame::{Frame, KeyGroups, KeyHash, Scatter, Signal, hash_u64};
+use yeoul_operator::{OperatorError, Partitioner, Router};
 use yeoul_ring::{Bell, Producer};
 use yeoul_sys::planted::{Bug, is_planted};
 
@@ -84,12 +84,30 @@ pub enum Spread {
         /// Of the job.
         groups: KeyGroups,
     },
+    /// A record at a time, to the lane that is chosen for it.
+    Chosen {
+        /// Who chooses.
+        by: Choice,
+        /// The lanes of the frame's records.
+        chosen: Vec<u16>,
+    },
     /// To all lanes.
     Broadcast,
     /// A frame at a time, in turn.
     Rebalance {
         /// The lane whose turn it is.
         next: usize,
+    },
+}
+
+/// Who chooses the lane of a record.
+pub enum Choice {
+    /// The user's code.
+    User(Arc<dyn Partitioner>),
+    /// Chance. A sender chooses the same again for the same frames.
+    Any {
+        /// Where in the sequence it is.
+        last: u64,
     },
 }
 
@@ -101,6 +119,20 @@ pub struct Outbox {
     lanes: Vec<Lane>,
     hashes: Vec<KeyHash>,
     scatter: Scatter,
+}
+
+/// Whether the user's code has chosen a subtask that there is for each record.
+fn check_choice(chosen: &[u16], records: usize, lanes: usize) -> Result<(), OperatorError> {
+    if chosen.len() != records {
+        return Err(OperatorError::new(format!("a partitioner chose {} subtasks for {records} records", chosen.len()))
+            .permanent());
+    }
+    match chosen.iter().find(|&&lane| usize::from(lane) >= lanes) {
+        None => Ok(()),
+        Some(lane) => Err(OperatorError::new(format!("a partitioner chose subtask {lane} of {lanes}"))
+            .hint("choose one below the number that the partitioner is given: key % subtasks")
+            .permanent()),
+    }
 }
 
 impl Outbox {
@@ -126,6 +158,31 @@ impl Outbox {
             Spread::Rebalance { next } => {
                 self.lanes[*next].send(Message::Frame(frame));
                 *next = (*next + 1) % self.lanes.len();
+            }
+            Spread::Chosen { by, chosen } => {
+                let lanes = &mut self.lanes;
+                chosen.clear();
+                match by {
+                    Choice::Any { last } => chosen.extend((0..frame.len()).map(|_| {
+                        *last += 1;
+                        (hash_u64(*last).0 % lanes.len() as u64) as u16
+                    })),
+                    Choice::User(partitioner) => {
+                        guard(&self.receiver, || {
+                            partitioner.partition(&frame, lanes.len() as u16, chosen);
+                            check_choice(chosen, frame.len(), lanes.len())
+                        })?;
+                    }
+                }
+                self.hashes.clear();
+                self.hashes.extend(chosen.iter().map(|&lane| KeyHash(lane.into())));
+                self.scatter.split(
+                    &frame,
+                    &self.hashes,
+                    |lane| lane.0 as usize,
+                    // What was taken for hashes is none.
+                    |lane, part| lanes[lane].send(Message::Frame(part.without_hashes())),
+                );
             }
             Spread::Hash { router, groups } => {
                 self.hashes.clear();

@@ -2,7 +2,7 @@
 //!
 //! Pure. An operator is chained to the one before it if a FORWARD edge is its only input and both have the same parallelism.
 
-use yeoul_operator::{JobGraph, NodeId, NodeKind, Partitioning};
+use yeoul_operator::{Chaining, JobGraph, NodeId, NodeKind, Partitioning};
 
 /// One task: a chain of operators, run by a subtask on each of the first `parallelism` shards.
 #[derive(Debug, Clone)]
@@ -35,7 +35,8 @@ impl Plan {
             let mut inputs = graph.edges.iter().enumerate().filter(|(_, edge)| edge.to == id);
             let joined = match (inputs.next(), inputs.next()) {
                 (Some((index, edge)), None)
-                    if node.chainable
+                    if node.chaining == Chaining::Always
+                        && graph.nodes[edge.from.0].chaining != Chaining::Never
                         && matches!(edge.partitioning, Partitioning::Forward)
                         && parallelism(edge.from) == parallelism(id) =>
                 {

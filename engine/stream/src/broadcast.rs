@@ -119,7 +119,13 @@ pub trait BroadcastProcessFunction: Send + 'static {
 /// What a function knows of a broadcast record: all that [`ProcessContext`] tells, and the right to change broadcast state.
 pub struct BroadcastContext<'a>(ProcessContext<'a>);
 
-impl BroadcastContext<'_> {
+impl<'a> BroadcastContext<'a> {
+    /// Of a broadcast record.
+    pub(crate) fn within<'b: 'a>(cx: &'a mut ProcessContext<'b>) -> Self {
+        let ProcessContext { time, kind, watermark, now, subtask, .. } = *cx;
+        Self(ProcessContext { time, kind, watermark, now, subtask, sides: &mut *cx.sides, states: &mut *cx.states })
+    }
+
     /// A map of broadcast state, to change.
     pub fn update<K: StateRecord + Ord, V: StateRecord>(
         &mut self,
@@ -203,10 +209,7 @@ impl<P: BroadcastProcessFunction> Operator for BroadcastOperator<P> {
             })?;
         } else {
             ProcessContext::each::<P::Broadcast, _>(frame, cx, (states, sides, *subtask), out, |record, pcx, out| {
-                let ProcessContext { time, kind, watermark, now, subtask, .. } = *pcx;
-                let (sides, states) = (&mut *pcx.sides, &mut *pcx.states);
-                let pcx = ProcessContext { time, kind, watermark, now, subtask, sides, states };
-                function.process_broadcast(record, &mut BroadcastContext(pcx), out)
+                function.process_broadcast(record, &mut BroadcastContext::within(pcx), out)
             })?;
         }
         sides.flush(cx)?;

@@ -1,15 +1,99 @@
-//! Two keyed streams that share the state of their keys.
+//! Two streams worked on by one function, with keys whose state they share, or without.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use yeoul_frame::Record;
 use yeoul_operator::{InputId, OutputId};
 use yeoul_state::Key;
 
+use crate::co_process::{CoFlatMap, CoProcessFunction, CoProcessOperator};
+use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
 use crate::keyed_operator::{KeyedOperator, TwoInputs};
 use crate::tag::Sides;
 use crate::{DataStream, KeyedCoProcessFunction, KeyedStream};
+
+/// Two streams that one function works on (Flink's `ConnectedStreams`).
+pub struct ConnectedStreams<A: Record, B: Record> {
+    first: DataStream<A>,
+    second: DataStream<B>,
+}
+
+impl<A: Record, B: Record> ConnectedStreams<A, B> {
+    pub(crate) fn of(first: DataStream<A>, second: DataStream<B>) -> Self {
+        if !first.env.is(&second.env) {
+            first.env.mistake("streams of two environments are connected; build both with one".to_owned());
+        }
+        Self { first, second }
+    }
+
+    /// Works on the records of both.
+    pub fn process<P>(&self, function: P) -> DataStream<P::Out>
+    where
+        P: CoProcessFunction<In1 = A, In2 = B> + Clone + Sync,
+    {
+        self.operator("Co-Process", function)
+    }
+
+    /// Each record of either stream becomes one record.
+    ///
+    /// ```
+    /// # use yeoul_stream::{DataStream, OperatorHarness};
+    /// # let mut harness = OperatorHarness::of_two(|numbers: DataStream<u64>, words: DataStream<String>| {
+    /// numbers.connect(&words).map(|number| number.to_string(), |word| word.as_str().to_owned())
+    /// # })?;
+    /// # harness.push([(7, 1)])?;
+    /// # harness.push_second([("swift".to_owned(), 2)])?;
+    /// # assert_eq!(harness.take_output(), [("7".to_owned(), 1), ("swift".to_owned(), 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn map<O, F, G>(&self, first: F, second: G) -> DataStream<O>
+    where
+        O: Record,
+        F: Fn(&A::Archived) -> O + Clone + Send + Sync + 'static,
+        G: Fn(&B::Archived) -> O + Clone + Send + Sync + 'static,
+    {
+        let first = move |record: &A::Archived, out: &mut Collector<O>| out.collect(first(record));
+        let second = move |record: &B::Archived, out: &mut Collector<O>| out.collect(second(record));
+        self.operator("Co-Map", CoFlatMap::<A, B, O, _, _> { first, second, records: PhantomData })
+    }
+
+    /// Each record of either stream becomes any number of records.
+    pub fn flat_map<O, F, G>(&self, first: F, second: G) -> DataStream<O>
+    where
+        O: Record,
+        F: Fn(&A::Archived, &mut Collector<O>) + Clone + Send + Sync + 'static,
+        G: Fn(&B::Archived, &mut Collector<O>) + Clone + Send + Sync + 'static,
+    {
+        self.operator("Co-Flat Map", CoFlatMap::<A, B, O, F, G> { first, second, records: PhantomData })
+    }
+
+    /// Brings records of one key of both streams to one place, where they share its state.
+    pub fn key_by<K, F, G>(&self, first: F, second: G) -> KeyedConnectedStreams<K, A, B>
+    where
+        K: Key + Sync,
+        F: Fn(&A::Archived) -> K + Send + Sync + 'static,
+        G: Fn(&B::Archived) -> K + Send + Sync + 'static,
+    {
+        self.first.key_by(first).connect(&self.second.key_by(second))
+    }
+
+    fn operator<P>(&self, name: &str, function: P) -> DataStream<P::Out>
+    where
+        P: CoProcessFunction<In1 = A, In2 = B> + Clone + Sync,
+    {
+        let sides = Sides::default();
+        let declared = sides.clone();
+        let make = Arc::new(move || Box::new(CoProcessOperator::new(function.clone(), declared.clone())) as _);
+        let env = &self.first.env;
+        // The nodes of another environment are not in this graph, which will not be built.
+        let second = if env.is(&self.second.env) { &self.second.ports[..] } else { &[] };
+        let inputs = [(InputId(0), &self.first.ports[..]), (InputId(1), second)];
+        let node = env.operator(name, make, &inputs, &sides);
+        env.output(node, OutputId::MAIN)
+    }
+}
 
 /// Two keyed streams that share the state of their keys (Flink's `ConnectedStreams`).
 pub struct KeyedConnectedStreams<K: Key, A: Record, B: Record> {

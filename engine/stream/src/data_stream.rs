@@ -4,16 +4,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use yeoul_frame::{Record, Schema};
-use yeoul_operator::{InputId, MakeOperator, Node, NodeId, OutputId, Partitioning, SinkSpec};
+use yeoul_operator::{Chaining, InputId, MakeOperator, Node, NodeId, OutputId, Partitioning, SinkSpec};
 use yeoul_state::Key;
 
 use crate::collector::Collector;
+use crate::custom_partitioner::CustomPartitioner;
 use crate::environment::Port;
-use crate::key_selector::selector;
 use crate::process::{ProcessFunction, ProcessOperator};
 use crate::stateless::{Filter, FlatMap, Map, MapRow};
 use crate::tag::Sides;
-use crate::{BroadcastConnectedStreams, KeyedStream, OutputTag, StreamEnvironment};
+use crate::{BroadcastConnectedStreams, ConnectedStreams, KeyedStream, OutputTag, StreamEnvironment};
 
 /// A stream of records of `T` (Flink's `DataStream`).
 ///
@@ -146,7 +146,7 @@ impl<T: Record> DataStream<T> {
         K: Key + Sync,
         F: Fn(&T::Archived) -> K + Send + Sync + 'static,
     {
-        KeyedStream::of(self.clone(), selector::<T, K, F>(key))
+        KeyedStream::by(self.clone(), key)
     }
 
     /// The side output of this stream's operator that the tag names.
@@ -178,6 +178,43 @@ impl<T: Record> DataStream<T> {
     #[must_use]
     pub fn broadcast(&self) -> Self {
         self.partitioned(&Partitioning::Broadcast)
+    }
+
+    /// Deals records out by chance, one by one.
+    #[must_use]
+    pub fn shuffle(&self) -> Self {
+        self.partitioned(&Partitioning::Shuffle)
+    }
+
+    /// As [`rebalance`](Self::rebalance), but each subtask deals to its own share of the next operator's subtasks: fewer rings, and less
+    /// even where the subtasks have not the same to do.
+    #[must_use]
+    pub fn rescale(&self) -> Self {
+        self.partitioned(&Partitioning::Rescale)
+    }
+
+    /// Gives each record to the subtask that `partition` chooses, of the record's key and the number of subtasks.
+    ///
+    /// ```
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// # let env = StreamEnvironment::new("partitioned");
+    /// # let readings = env.from_collection(vec![(7u64, 1i64)], WatermarkStrategy::no_watermarks());
+    /// // Sensors below 100 to the first subtask, all others to the last.
+    /// let split = readings.partition_custom(|reading| reading.0.to_native(), |sensor, subtasks| if *sensor < 100 { 0 } else { subtasks - 1 });
+    /// # let _ = split;
+    /// ```
+    #[must_use]
+    pub fn partition_custom<K, F, P>(&self, key: F, partition: P) -> Self
+    where
+        F: Fn(&T::Archived) -> K + Send + Sync + 'static,
+        P: Fn(&K, u16) -> u16 + Send + Sync + 'static,
+    {
+        self.partitioned(&Partitioning::Custom(Arc::new(CustomPartitioner::<T, F, P>::new(key, partition))))
+    }
+
+    /// This stream beside another, worked on by one function that has a method for each.
+    pub fn connect<U: Record>(&self, other: &DataStream<U>) -> ConnectedStreams<T, U> {
+        ConnectedStreams::of(self.clone(), other.clone())
     }
 
     /// This stream beside one of which every subtask of the next operator gets all records.
@@ -214,10 +251,16 @@ impl<T: Record> DataStream<T> {
         self.change("a parallelism", |node| node.parallelism = Some(parallelism))
     }
 
-    /// This stream's operator does not share a task with the one before it.
+    /// This stream's operator shares a task neither with the one before it nor with those after it.
     #[must_use]
     pub fn disable_chaining(self) -> Self {
-        self.change("chaining", |node| node.chainable = false)
+        self.change("chaining", |node| node.chaining = Chaining::Never)
+    }
+
+    /// This stream's operator does not share a task with the one before it; those after it may share its.
+    #[must_use]
+    pub fn start_new_chain(self) -> Self {
+        self.change("a chain's start", |node| node.chaining = Chaining::Head)
     }
 
     fn change(self, what: &str, change: impl FnOnce(&mut Node)) -> Self {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use yeoul_frame::Record;
 use yeoul_operator::{
-    InputId, JobGraph, MakeOperator, Node, NodeId, NodeKind, OutputId, Partitioning, SinkSpec, SourceSpec,
+    Chaining, InputId, JobGraph, MakeOperator, Node, NodeId, NodeKind, OutputId, Partitioning, SinkSpec, SourceSpec,
 };
 
 use crate::collection::Collection;
@@ -147,7 +147,8 @@ impl StreamEnvironment {
         let mut builder = self.0.borrow_mut();
         let number = builder.graph.nodes.len();
         let uid = format!("{number}-{name}");
-        let node = builder.graph.add(Node { uid, name: name.to_owned(), parallelism, chainable: true, kind });
+        let node =
+            builder.graph.add(Node { uid, name: name.to_owned(), parallelism, chaining: Chaining::Always, kind });
         for (input, ports) in inputs {
             for port in *ports {
                 builder.graph.connect(port.node, port.output, node, *input, port.partitioning.clone());

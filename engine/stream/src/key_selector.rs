@@ -20,12 +20,12 @@ pub(crate) trait KeySelector<K: Key>: Send + Sync {
 
 /// A closure over records of `T`.
 struct Selector<T, F> {
-    key: F,
+    key: Arc<F>,
     records: PhantomData<fn() -> T>,
 }
 
 /// The selector that this closure is.
-pub(crate) fn selector<T, K, F>(key: F) -> Arc<dyn KeySelector<K>>
+pub(crate) fn selector<T, K, F>(key: Arc<F>) -> Arc<dyn KeySelector<K>>
 where
     T: Record,
     K: Key,

@@ -7,7 +7,9 @@ use std::marker::PhantomData;
 
 use rkyv::Archive;
 use yeoul_frame::{Frame, Record, RowKind, Timestamp};
-use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Subtask};
+use yeoul_operator::{
+    Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask, unknown_state,
+};
 use yeoul_state::{Key, StateTable, States};
 
 use crate::collector::Collector;
@@ -32,12 +34,12 @@ pub(crate) trait KeyedFunction: Send + 'static {
 
     fn open(&mut self, states: &mut States<Self::Key>, cx: &mut OpenContext<'_>) -> Result<(), OperatorError>;
 
-    /// Takes a frame of an input.
+    /// Takes a frame of an input; `keys` has a selector for each input with keys.
     fn frame(
         &mut self,
         input: InputId,
         frame: &Frame,
-        keys: &mut FrameKeys<Self::Key>,
+        keys: &mut [FrameKeys<Self::Key>],
         opened: &mut Opened<Self::Key, Self::Out>,
         cx: &Context<'_>,
     ) -> Result<(), OperatorError>;
@@ -48,6 +50,14 @@ pub(crate) trait KeyedFunction: Send + 'static {
         cx: &mut KeyedContext<'_, Self::Key>,
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
+
+    /// Puts what belongs to no key into the snapshot.
+    fn snapshot(&mut self, _: &mut Snapshot<'_>) {}
+
+    /// Gives it back.
+    fn restore(&mut self, name: &str, _: Subtask, _: Subtask, _: &[u8]) -> Result<(), OperatorError> {
+        Err(unknown_state(name))
+    }
 
     fn close(&mut self);
 }
@@ -62,9 +72,14 @@ pub(crate) struct Opened<K: Key, O: Record> {
 }
 
 impl<K: Key, O: Record> Opened<K, O> {
+    /// What a function may reach for a record that has no key.
+    pub(crate) fn without_key(&mut self) -> (&mut SideOutputs, &mut Collector<O>, Subtask) {
+        (&mut self.sides, &mut self.out, self.subtask)
+    }
+
     /// Calls `f` for each selected record of a frame.
     #[inline]
-    fn each<T: Record>(
+    pub(crate) fn each<T: Record>(
         &mut self,
         frame: &Frame,
         keys: &mut FrameKeys<K>,
@@ -107,11 +122,11 @@ impl<P: KeyedProcessFunction> KeyedFunction for OneInput<P> {
         &mut self,
         _: InputId,
         frame: &Frame,
-        keys: &mut FrameKeys<P::Key>,
+        keys: &mut [FrameKeys<P::Key>],
         opened: &mut Opened<P::Key, P::Out>,
         cx: &Context<'_>,
     ) -> Result<(), OperatorError> {
-        opened.each::<P::In>(frame, keys, cx, |record: &<P::In as Archive>::Archived, kcx, out| {
+        opened.each::<P::In>(frame, &mut keys[0], cx, |record: &<P::In as Archive>::Archived, kcx, out| {
             self.0.process(record, kcx, out)
         })
     }
@@ -145,10 +160,11 @@ impl<P: KeyedCoProcessFunction> KeyedFunction for TwoInputs<P> {
         &mut self,
         input: InputId,
         frame: &Frame,
-        keys: &mut FrameKeys<P::Key>,
+        keys: &mut [FrameKeys<P::Key>],
         opened: &mut Opened<P::Key, P::Out>,
         cx: &Context<'_>,
     ) -> Result<(), OperatorError> {
+        let keys = &mut keys[usize::from(input.0)];
         match input {
             InputId(0) => opened.each::<P::In1>(frame, keys, cx, |record: &<P::In1 as Archive>::Archived, kcx, out| {
                 self.0.process1(record, kcx, out)
@@ -229,8 +245,7 @@ impl<F: KeyedFunction> Operator for KeyedOperator<F> {
 
     fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let opened = opened(&mut self.opened);
-        let keys = &mut self.keys[usize::from(input.0)];
-        self.function.frame(input, frame, keys, opened, cx)?;
+        self.function.frame(input, frame, &mut self.keys, opened, cx)?;
         opened.sides.flush(cx)?;
         opened.out.flush(OutputId::MAIN, cx)
     }
@@ -245,6 +260,16 @@ impl<F: KeyedFunction> Operator for KeyedOperator<F> {
 
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         self.fire(TimeDomain::Processing, now, cx)
+    }
+
+    fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.function.snapshot(snapshot);
+        Ok(())
+    }
+
+    fn restore(&mut self, name: &str, from: Subtask, bytes: &[u8]) -> Result<(), OperatorError> {
+        let own = opened(&mut self.opened).subtask;
+        self.function.restore(name, from, own, bytes)
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {

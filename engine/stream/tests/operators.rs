@@ -7,8 +7,8 @@ use rkyv::Archived;
 use yeoul_frame::{Frame, KeyGroups, OperatorId, Pool, RowBuilder, RowKind, Timestamp, record};
 use yeoul_operator::source::SourceItem;
 use yeoul_operator::{
-    Context, Counters, InputId, NodeKind, OpenContext, Operator, OutputId, Partitioning, Progress, Services, Snapshot,
-    Source, SourceContext, SourcePoll, SourceSpec, Subtask,
+    Chaining, Context, Counters, InputId, NodeKind, OpenContext, Operator, OutputId, Partitioning, Progress, Services,
+    Snapshot, Source, SourceContext, SourcePoll, SourceSpec, Subtask,
 };
 use yeoul_stream::{
     Collection, Count, DataStream, OperatorHarness, OutputTag, SlidingEventTimeWindows, StreamEnvironment,
@@ -228,15 +228,15 @@ fn the_graph_holds_what_was_said() {
     let (sink, _) = yeoul_stream::collect();
     sums.rebalance().sink_to(sink).name("sums").uid("sums-1").set_parallelism(1);
     let graph = env.build().unwrap();
-    let nodes: Vec<_> = graph.nodes.iter().map(|node| (node.name.as_str(), node.parallelism, node.chainable)).collect();
+    let nodes: Vec<_> = graph.nodes.iter().map(|node| (node.name.as_str(), node.parallelism, node.chaining)).collect();
     assert_eq!(
         nodes,
         [
-            ("Collection Source", Some(1), true),
-            ("odd", Some(3), true),
-            ("Filter", None, false),
-            ("Keyed Reduce", None, true),
-            ("sums", Some(1), true)
+            ("Collection Source", Some(1), Chaining::Always),
+            ("odd", Some(3), Chaining::Always),
+            ("Filter", None, Chaining::Never),
+            ("Keyed Reduce", None, Chaining::Always),
+            ("sums", Some(1), Chaining::Always)
         ]
     );
     assert_eq!((&graph.nodes[1].uid[..], &graph.nodes[4].uid[..]), ("odd-1", "sums-1"));

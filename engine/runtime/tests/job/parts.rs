@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use yeoul_frame::{Epoch, Frame, KeyHash, OperatorId, RowBuilder, RowKind, Timestamp, hash_u64};
 use yeoul_operator::{
-    Committer, Context, InputId, JobGraph, Node, NodeKind, OpenContext, Operator, OperatorError, OutputId,
+    Chaining, Committer, Context, InputId, JobGraph, Node, NodeKind, OpenContext, Operator, OperatorError, OutputId,
     Partitioning, Progress, Router, SealedOutput, Services, Snapshot, Source, SourceContext, SourcePoll, SplitId,
     Strategy, Subtask, WatermarkSpec,
 };
@@ -176,7 +176,7 @@ impl Committer for Deliver {
 }
 
 pub(crate) fn node(uid: &str, kind: NodeKind) -> Node {
-    Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chainable: true, kind }
+    Node { uid: uid.to_owned(), name: uid.to_owned(), parallelism: None, chaining: Chaining::Always, kind }
 }
 
 pub(crate) fn graph(outside: &Outside, meddle: Meddle) -> JobGraph {

@@ -24,8 +24,8 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use yeoul_frame::{Timestamp, hash_bytes};
 use yeoul_operator::{
-    InputId, JobGraph, Node as GraphNode, NodeId as GraphId, NodeKind, OutputId, Partitioning, Router, TableConnectors,
-    TableError, TableSink,
+    Chaining, InputId, JobGraph, Node as GraphNode, NodeId as GraphId, NodeKind, OutputId, Partitioning, Router,
+    TableConnectors, TableError, TableSink,
 };
 use yeoul_relational::HashColumns;
 
@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         let count = self.uids.entry(base.clone()).or_default();
         *count += 1;
         let uid = if *count == 1 { base } else { format!("{base}-{count}") };
-        self.graph.add(GraphNode { uid, name: name.to_owned(), parallelism, chainable: true, kind })
+        self.graph.add(GraphNode { uid, name: name.to_owned(), parallelism, chaining: Chaining::Always, kind })
     }
 
     /// As many instances as before it where rows are not spread again (invariant 2).

@@ -1,4 +1,4 @@
-//! Reduce on a keyed stream: each record gives the reduction of its key so far.
+//! Folds on a keyed stream (reduce, sum, min, max and their kin): each record gives what its key's records come to so far.
 
 use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId};
@@ -9,19 +9,19 @@ use crate::key_selector::FrameKeys;
 use crate::owned_state::{Owned, StateRecord};
 use crate::stateless::opened;
 
-pub(crate) struct KeyedReduce<K: Key, T: StateRecord, R> {
+pub(crate) struct KeyedFold<K: Key, T: StateRecord, R> {
     keys: FrameKeys<K>,
-    reduce: R,
+    fold: R,
     opened: Option<(Table<K, Owned<T>>, Collector<T>)>,
 }
 
-impl<K: Key, T: StateRecord, R> KeyedReduce<K, T, R> {
-    pub(crate) fn new(keys: FrameKeys<K>, reduce: R) -> Self {
-        Self { keys, reduce, opened: None }
+impl<K: Key, T: StateRecord, R> KeyedFold<K, T, R> {
+    pub(crate) fn new(keys: FrameKeys<K>, fold: R) -> Self {
+        Self { keys, fold, opened: None }
     }
 }
 
-impl<K: Key, T: StateRecord, R: Fn(&mut T, &T) + Send> Operator for KeyedReduce<K, T, R> {
+impl<K: Key, T: StateRecord, R: Fn(&mut T, T) + Send> Operator for KeyedFold<K, T, R> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.opened = Some((Table::new(cx.operator.table("reduced"), "reduced"), Collector::new(cx.pool)));
         Ok(())
@@ -36,7 +36,7 @@ impl<K: Key, T: StateRecord, R: Fn(&mut T, &T) + Send> Operator for KeyedReduce<
             let Some((row, record)) = records.next() else { return };
             let record = T::from_archived(record);
             match held.get_mut() {
-                Some(held) => (self.reduce)(held, &record),
+                Some(held) => (self.fold)(held, record),
                 None => *held = Owned::new(record),
             }
             if let Some(held) = held.get() {

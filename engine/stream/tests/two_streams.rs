@@ -1,0 +1,177 @@
+//! Two streams: interval joins, co-groups and window joins against sequential programs, whatever the order of arrival, with a restore.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use yeoul_operator::Subtask;
+use yeoul_stream::{
+    DataStream, HarnessError, OperatorHarness, OutputTag, SlidingEventTimeWindows, StreamEnvironment,
+    TumblingEventTimeWindows, WatermarkStrategy,
+};
+
+/// Records are (key, number); numbers tell them apart.
+type Side = (u64, u64);
+type Pair = (u64, u64, u64);
+type Timed<T> = Vec<(T, i64)>;
+
+const BOUND: i64 = 20;
+
+fn joined(
+    lower: i64,
+    upper: i64,
+    late: Option<(&OutputTag<Side>, &OutputTag<Side>)>,
+) -> Result<OperatorHarness<Side, Pair, Side>, HarnessError> {
+    OperatorHarness::of_two(|left: DataStream<Side>, right: DataStream<Side>| {
+        let mut join = left
+            .key_by(|record| record.0.to_native())
+            .interval_join(&right.key_by(|record| record.0.to_native()))
+            .between(lower, upper);
+        if let Some((left, right)) = late {
+            join = join.side_output_left_late_data(left).side_output_right_late_data(right);
+        }
+        join.apply(|left, right, out| out.collect((left.0, left.1, right.1)))
+    })
+}
+
+fn sequential(left: &Timed<Side>, right: &Timed<Side>, lower: i64, upper: i64) -> Timed<Pair> {
+    let pairs = left.iter().flat_map(|(a, at)| {
+        let of = right.iter().filter(|(b, bt)| a.0 == b.0 && (at + lower..=at + upper).contains(bt));
+        of.map(|(b, bt)| ((a.0, a.1, b.1), *at.max(bt))).collect::<Vec<_>>()
+    });
+    let mut pairs: Timed<Pair> = pairs.collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+/// Numbered records whose event times rise, each at most `BOUND` behind those before it.
+fn records() -> impl Strategy<Value = Timed<Side>> {
+    prop::collection::vec((0..3u64, 0..8i64, 0..BOUND), 0..60).prop_map(|steps| {
+        let mut time = 0;
+        let each = steps.into_iter().enumerate().map(|(number, (key, step, back))| {
+            time += step;
+            ((key, number as u64), time - back)
+        });
+        each.collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_interval_join_is_that_of_a_sequential_program(
+        left in records(),
+        right in records(),
+        lower in -30..10i64,
+        width in 0..40i64,
+        cut in 0..60usize,
+    ) {
+        let upper = lower + width;
+        let mut harness = joined(lower, upper, None).unwrap();
+        let mut found = Vec::new();
+        let (mut high, mut restored) = (0, false);
+        for step in 0..left.len().max(right.len()) {
+            if step == cut {
+                // Two instances take over, and then one again.
+                let snapshot = harness.snapshot().unwrap();
+                found.append(&mut harness.take_output());
+                let halves: Vec<_> = [0, 1].map(|index| {
+                    harness.restored(Subtask { index, parallelism: 2 }, &[&snapshot]).unwrap().snapshot().unwrap()
+                }).into();
+                let halves: Vec<_> = halves.iter().collect();
+                harness = harness.restored(Subtask { index: 0, parallelism: 1 }, &halves).unwrap();
+                restored = true;
+            }
+            harness.push(left.get(step).cloned()).unwrap();
+            harness.push_second(right.get(step).cloned()).unwrap();
+            // The watermark of two inputs is the lesser: no record is behind it.
+            let behind = |records: &Timed<Side>| records.get(step + 1..).unwrap_or_default().iter().map(|(_, time)| *time).min();
+            let next = behind(&left).into_iter().chain(behind(&right)).min().unwrap_or(high + 1);
+            high = high.max(next);
+            harness.watermark(next - 1).unwrap();
+        }
+        prop_assert_eq!(restored, cut < left.len().max(right.len()));
+        harness.finish().unwrap();
+        prop_assert_eq!(harness.state_entries(), 0, "nothing is left");
+        prop_assert_eq!(harness.counters().late.get(), 0);
+        found.append(&mut harness.take_output());
+        found.sort_unstable();
+        prop_assert_eq!(found, sequential(&left, &right, lower, upper));
+    }
+}
+
+#[test]
+fn bounds_may_be_left_out_and_late_records_go_aside() {
+    let (left, right) = (OutputTag::new("left"), OutputTag::new("right"));
+    let mut harness = joined(-2, 2, Some((&left, &right))).unwrap();
+    harness.push([((1, 0), 10)]).unwrap();
+    harness.push_second([8, 9, 12, 13].map(|time| ((1, time as u64), time))).unwrap();
+    assert_eq!(harness.take_output(), [((1, 0, 8), 10), ((1, 0, 9), 10), ((1, 0, 12), 12)]);
+    harness.watermark(20).unwrap();
+    assert_eq!(harness.state_entries(), 0, "all has expired");
+    harness.push([((1, 1), 19), ((1, 2), 20)]).unwrap();
+    harness.push_second([((1, 3), 5)]).unwrap();
+    assert_eq!(harness.take_output(), []);
+    assert_eq!(harness.counters().late.get(), 2);
+    assert_eq!(harness.take_side_output(&left), [((1, 1), 19)]);
+    assert_eq!(harness.take_side_output(&right), [((1, 3), 5)]);
+
+    let mut harness = OperatorHarness::of_two(|left: DataStream<Side>, right: DataStream<Side>| {
+        let join =
+            left.key_by(|record| record.0.to_native()).interval_join(&right.key_by(|record| record.0.to_native()));
+        let join = join.between(-2, 2).lower_bound_exclusive().upper_bound_exclusive();
+        join.apply(|left, right, out| out.collect((left.0, left.1, right.1)))
+    })
+    .unwrap();
+    harness.push([((1, 0), 10)]).unwrap();
+    harness.push_second([8, 9, 11, 12].map(|time| ((1, time as u64), time))).unwrap();
+    assert_eq!(harness.take_output(), [((1, 0, 9), 10), ((1, 0, 11), 11)]);
+}
+
+/// The graph's last operator over the union of two streams of sides, driven by hand.
+fn windows(
+    build: impl Fn(DataStream<Side>, DataStream<Side>) -> DataStream<(u64, u64, u64)>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let env = StreamEnvironment::new("windows");
+    let none = WatermarkStrategy::no_watermarks;
+    let (left, right) =
+        (env.from_collection(Vec::<Side>::new(), none()), env.from_collection(Vec::<Side>::new(), none()));
+    let (sink, _) = yeoul_stream::collect();
+    build(left, right).sink_to(sink);
+    let graph = env.build()?;
+    // Two sources, a map to either record for each, the window, the sink.
+    assert_eq!(graph.nodes.len(), 6);
+    Ok(())
+}
+
+#[test]
+fn co_groups_and_window_joins_build() {
+    let minute = Duration::from_secs(60);
+    windows(|left, right| {
+        let (left, right) = (left.key_by(|record| record.0.to_native()), right.key_by(|record| record.0.to_native()));
+        left.co_group(&right)
+            .window(TumblingEventTimeWindows::of(minute))
+            .allowed_lateness(minute)
+            .apply(|left, right, out| out.collect((left.len() as u64, right.len() as u64, 0)))
+    })
+    .unwrap();
+    windows(|left, right| {
+        let (left, right) = (left.key_by(|record| record.0.to_native()), right.key_by(|record| record.0.to_native()));
+        left.join(&right)
+            .window(SlidingEventTimeWindows::of(minute, minute / 2))
+            .apply(|left, right, out| out.collect((left.0, left.1, right.1)))
+    })
+    .unwrap();
+}
+
+#[test]
+fn streams_of_two_environments_are_refused() {
+    let other = StreamEnvironment::new("other").from_collection([(1u64, 1u64)], WatermarkStrategy::no_watermarks());
+    let error = OperatorHarness::of_two(|left: DataStream<Side>, _: DataStream<Side>| {
+        let key = |record: &rkyv::Archived<Side>| record.0.to_native();
+        left.key_by(key).interval_join(&other.key_by(key)).between(0, 1).apply(|left, _, out| out.collect(*left))
+    })
+    .map(|_| ())
+    .unwrap_err();
+    assert!(error.to_string().contains("two environments"), "{error}");
+}
