@@ -4,13 +4,12 @@
 //! both with records out of order by up to a second. A record is a key and an amount, both `u64`; hashes come with the frames, as the
 //! exchange sends them, or are made by the operator.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use yeoul_frame::{FRAME_ROWS, Frame, KeyGroups, KeyHash, Pool, RowBuilder, RowKind, Timestamp};
-use yeoul_operator::{
-    Context, Counters, InputId, NodeKind, OpenContext, Operator, OutputId, Progress, Services, Subtask,
-};
+use yeoul_bench::driven::{drive, last_operator};
+use yeoul_frame::{FRAME_ROWS, Frame, KeyHash, Pool, RowBuilder, RowKind, Timestamp};
+use yeoul_operator::{InputId, Operator};
 use yeoul_state::Key;
 use yeoul_stream::{
     Count, DataStream, KeyedStream, SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows,
@@ -30,7 +29,7 @@ enum Order {
 }
 
 /// Frames of keys at random out of `keys`, with event times that go on from frame to frame.
-fn frames(keys: u64, order: Order, hashed: bool) -> Vec<Frame> {
+fn frames(keys: u64, order: Order, hashed: bool) -> Vec<(InputId, Frame)> {
     let pool = Pool::keeping(0);
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
@@ -53,12 +52,13 @@ fn frames(keys: u64, order: Order, hashed: bool) -> Vec<Frame> {
             at += 1;
         }
         let frame = rows.finish();
-        frames.push(if hashed {
+        let frame = if hashed {
             let hashes: Vec<KeyHash> = frame.rows::<Row>().iter().map(|(_, row)| row.0.to_native().hash()).collect();
             frame.with_hashes(hashes)
         } else {
             frame
-        });
+        };
+        frames.push((InputId(0), frame));
     }
     frames
 }
@@ -67,54 +67,14 @@ fn operator(window: impl FnOnce(&KeyedStream<u64, Row>) -> DataStream<Row>) -> B
     let env = StreamEnvironment::new("bench");
     let rows = env.from_collection(Vec::<Row>::new(), WatermarkStrategy::no_watermarks());
     let _ = window(&rows.key_by(|row| row.0.to_native()));
-    let graph = env.build().expect("the graph is sound");
-    match &graph.nodes.last().expect("the window operator").kind {
-        NodeKind::Operator { make } => make(),
-        _ => unreachable!("the last node is the window operator"),
-    }
-}
-
-/// Runs all frames through a fresh operator, with a watermark whenever event time has risen by 200 ms, as sources send them.
-fn run(mut operator: Box<dyn Operator>, frames: &[Frame], bound: i64) -> (Duration, u64) {
-    let (pool, counters) = (Pool::new(), std::sync::Arc::new(Counters::default()));
-    let mut cx = OpenContext {
-        operator: yeoul_frame::OperatorId(1),
-        name: "window",
-        subtask: Subtask { index: 0, parallelism: 1 },
-        key_groups: KeyGroups::DEFAULT,
-        services: &Services::default(),
-        pool: &pool,
-        counters: counters.clone(),
-        waker: yeoul_operator::Waker::default(),
-    };
-    operator.open(&mut cx).expect("it opens");
-    let mut emitted: Vec<(OutputId, Frame)> = Vec::new();
-    let (mut results, mut watermark) = (0, Timestamp::MIN);
-    let start = Instant::now();
-    for frame in frames {
-        let mut cx = Context::new(&mut emitted, watermark, Timestamp(0), &pool, &counters);
-        operator.process(InputId(0), frame, &mut cx).expect("it works");
-        let risen = frame.times()[frame.len() - 1].minus(bound);
-        if risen >= watermark.plus(200) {
-            watermark = risen;
-            loop {
-                let mut cx = Context::new(&mut emitted, watermark, Timestamp(0), &pool, &counters);
-                let progress = operator.on_watermark(watermark, &mut cx).expect("it works");
-                results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();
-                if progress == Progress::Done {
-                    break;
-                }
-            }
-        }
-    }
-    (start.elapsed(), results)
+    last_operator(&env)
 }
 
 /// The least that a sliding count can do with a record: find its pane of 2 s in an array by key, and add one.
-fn bare_panes(frames: &[Frame]) -> u64 {
+fn bare_panes(frames: &[(InputId, Frame)]) -> u64 {
     const PANES: usize = 8;
     let mut panes = vec![0_u64; 10_000 * PANES];
-    for frame in frames {
+    for (_, frame) in frames {
         let rows = frame.rows::<Row>();
         for (row, record) in rows.iter() {
             let pane = rows.time(row).0 as usize / 2_000 % PANES;
@@ -149,10 +109,10 @@ fn windows(c: &mut Criterion) {
         }
         let bound = if let Order::Shuffled(bound) = order { bound } else { 1 };
         group.bench_function(format!("sliding 10 s by 2 s, 10 k keys, {name}"), |b| {
-            b.iter_custom(|n| (0..n).map(|_| run(operator(sliding), &frames, bound).0).sum());
+            b.iter_custom(|n| (0..n).map(|_| drive(operator(sliding), &frames, bound).0).sum());
         });
         group.bench_function(format!("tumbling 10 s, 10 k keys, {name}"), |b| {
-            b.iter_custom(|n| (0..n).map(|_| run(operator(tumbling), &frames, bound).0).sum());
+            b.iter_custom(|n| (0..n).map(|_| drive(operator(tumbling), &frames, bound).0).sum());
         });
     }
     group.finish();

@@ -6,6 +6,7 @@
 pub mod records;
 pub mod options;
 pub mod jobs;
+pub mod training;
 
 use std::process::ExitCode;
 

@@ -3,13 +3,23 @@
 //! Pure: takes `(channel, event)` and returns an [`Action`]; owns no ring and no clock.
 //!
 //! Invariants:
-//! 1. An input that delivered barrier `e` is not read again until every live input has.
+//! 1. An input that delivered barrier `e` is not read again until every live input has (but for [`CheckpointingMode::AtLeastOnce`]).
 //! 2. Epochs leave in increasing order, each once.
 //! 3. An ended input counts as having delivered every barrier.
 //!
 //! Not here: what a snapshot contains (`yeoul-state`), who starts one (`coordinator.rs`).
 
 use yeoul_frame::signal::Barrier;
+
+/// What a checkpoint promises (Flink's `CheckpointingMode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CheckpointingMode {
+    /// After a restore each record counts once: inputs that have delivered a barrier wait for the others.
+    #[default]
+    ExactlyOnce,
+    /// No input waits; records that came past others' barriers count again after a restore.
+    AtLeastOnce,
+}
 
 /// What the task is to do after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +35,7 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Channel {
     Open,
-    /// Delivered the pending barrier; not read until it completes.
+    /// Delivered the pending barrier; in exactly-once mode not read until it completes.
     Held,
     Ended,
 }
@@ -33,6 +43,7 @@ enum Channel {
 /// The state of alignment of one task.
 #[derive(Debug)]
 pub struct Align {
+    mode: CheckpointingMode,
     channels: Vec<Channel>,
     pending: Option<Barrier>,
     last: u64,
@@ -41,8 +52,8 @@ pub struct Align {
 impl Align {
     /// For a task with this many input channels, after epoch `restored` (0 for a fresh start).
     #[must_use]
-    pub fn new(channels: usize, restored: yeoul_frame::Epoch) -> Self {
-        Self { channels: vec![Channel::Open; channels], pending: None, last: restored.0 }
+    pub fn new(channels: usize, restored: yeoul_frame::Epoch, mode: CheckpointingMode) -> Self {
+        Self { mode, channels: vec![Channel::Open; channels], pending: None, last: restored.0 }
     }
 
     /// A barrier came by `channel`.
@@ -75,7 +86,11 @@ impl Align {
     /// Whether this channel must not be read now.
     #[must_use]
     pub fn is_held(&self, channel: usize) -> bool {
-        self.channels[channel] != Channel::Open
+        match self.channels[channel] {
+            Channel::Open => false,
+            Channel::Held => self.mode == CheckpointingMode::ExactlyOnce,
+            Channel::Ended => true,
+        }
     }
 
     fn complete(&mut self) -> Action {
@@ -106,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_barrier_completes_when_every_live_input_has_delivered_it() {
-        let mut align = Align::new(3, Epoch(0));
+        let mut align = Align::new(3, Epoch(0), CheckpointingMode::ExactlyOnce);
         assert_eq!(align.barrier(0, barrier(1)), Action::Continue);
         assert!(align.is_held(0) && !align.is_held(1));
         assert_eq!(align.end(1), Action::Continue);
@@ -119,9 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn at_least_once_no_input_waits() {
+        let mut align = Align::new(2, Epoch(0), CheckpointingMode::AtLeastOnce);
+        assert_eq!(align.barrier(0, barrier(1)), Action::Continue);
+        assert!(!align.is_held(0));
+        assert_eq!(align.barrier(1, barrier(1)), Action::Complete(barrier(1)));
+        assert_eq!((align.end(0), align.is_held(0)), (Action::Continue, true));
+    }
+
+    #[test]
     #[should_panic(expected = "not read again")]
     fn a_held_channel_must_not_be_read() {
-        let mut align = Align::new(2, Epoch(0));
+        let mut align = Align::new(2, Epoch(0), CheckpointingMode::ExactlyOnce);
         align.barrier(0, barrier(1));
         align.barrier(0, barrier(1));
     }
@@ -129,7 +153,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "increasing order")]
     fn an_epoch_leaves_once() {
-        let mut align = Align::new(1, Epoch(4));
+        let mut align = Align::new(1, Epoch(4), CheckpointingMode::ExactlyOnce);
         align.barrier(0, barrier(4));
     }
 }

@@ -159,7 +159,7 @@ pub fn build(
             let source = targets.remove(&task.nodes[0]).unwrap_or_default();
             let head = head.unwrap_or_else(|| {
                 let channels = channels.remove(&(number, index)).unwrap_or_default();
-                Head::Inbox(Inbox::new(channels, epoch, Timestamp::MIN))
+                Head::Inbox(Inbox::new(channels, epoch, config.checkpointing_mode, Timestamp::MIN))
             });
             built.shards[usize::from(index)].push(Task {
                 head,

@@ -7,6 +7,7 @@ use yeoul_frame::{FRAME_ROWS, KeyGroups};
 use yeoul_state::log::LogOptions;
 use yeoul_state::manifest::ManifestOptions;
 
+use crate::align::CheckpointingMode;
 use crate::restart::RestartStrategy;
 
 /// How a job runs.
@@ -21,6 +22,9 @@ pub struct JobConfig {
     pub data: Option<PathBuf>,
     /// Time between the starts of two checkpoints. None: only at the end and for savepoints.
     pub checkpoint_interval: Option<Duration>,
+    /// Whether inputs wait for each other at barriers. At least once is for jobs whose results do not change when records count again:
+    /// checkpoints then do not wait for the slowest input.
+    pub checkpointing_mode: CheckpointingMode,
     /// A checkpoint that takes longer than this fails the attempt.
     pub checkpoint_timeout: Duration,
     /// How many committed checkpoints are kept.
@@ -63,6 +67,7 @@ impl Default for JobConfig {
             key_groups: KeyGroups::DEFAULT,
             data: None,
             checkpoint_interval: Some(Duration::from_secs(1)),
+            checkpointing_mode: CheckpointingMode::ExactlyOnce,
             checkpoint_timeout: Duration::from_secs(600),
             retained_checkpoints: 1,
             restart: RestartStrategy::default(),

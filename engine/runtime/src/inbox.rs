@@ -12,7 +12,7 @@ use yeoul_operator::InputId;
 use yeoul_ring::{Bell, Consumer};
 use yeoul_sys::planted::{Bug, is_planted};
 
-use crate::align::{Action, Align};
+use crate::align::{Action, Align, CheckpointingMode};
 use crate::bells::ring;
 use crate::merge::Merge;
 use crate::message::Message;
@@ -67,11 +67,11 @@ pub struct Inbox {
 impl Inbox {
     /// Over these channels; after `epoch`, with a watermark that had come to `watermark`.
     #[must_use]
-    pub fn new(channels: Vec<Channel>, epoch: Epoch, watermark: Timestamp) -> Self {
+    pub fn new(channels: Vec<Channel>, epoch: Epoch, mode: CheckpointingMode, watermark: Timestamp) -> Self {
         let count = channels.len();
         Self {
             channels,
-            align: Align::new(count, epoch),
+            align: Align::new(count, epoch, mode),
             merge: Merge::new(count, watermark),
             next: 0,
             silent: (0..count).collect(),
@@ -190,7 +190,7 @@ mod tests {
             producers.push(producer);
             channels.push(Channel { input: InputId(0), consumer, bell: None });
         }
-        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp(5));
+        let mut inbox = Inbox::new(channels, Epoch(0), CheckpointingMode::default(), Timestamp(5));
         for producer in &mut producers {
             for signal in [Signal::Watermark(Timestamp::MAX), Signal::Start] {
                 assert!(producer.try_push(Message::Signal(signal)).is_ok());

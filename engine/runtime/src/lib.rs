@@ -36,6 +36,7 @@ pub mod job;
 #[cfg(test)]
 mod golden;
 
+pub use align::CheckpointingMode;
 pub use config::JobConfig;
 pub use error::JobError;
 pub use job::{JobHandle, spawn};

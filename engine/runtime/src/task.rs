@@ -375,6 +375,7 @@ fn min_of(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::align::CheckpointingMode;
     use crate::chain::{Noted, Slot, Target};
     use crate::outbox::{Lane, Outbox, Spread};
     use yeoul_frame::{Epoch, Pool, RowBuilder, RowKind};
@@ -392,7 +393,7 @@ mod tests {
             rows.push(&n, Timestamp(0), RowKind::Insert).unwrap();
             chain.from_source(OutputId::MAIN, &rows.finish()).unwrap();
         }
-        let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), Timestamp::MIN));
+        let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), CheckpointingMode::default(), Timestamp::MIN));
         let mut task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 1 };
         let mut noted = Noted::default();
         let mut env = Env { now: Timestamp(0), held_back: false, pool: &pool, noted: &mut noted };
@@ -485,7 +486,7 @@ mod tests {
         let chain = Chain::new(vec![slot], edges, source);
         let subtask = Subtask { index: 0, parallelism: 1 };
         let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
-        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp::MIN);
+        let mut inbox = Inbox::new(channels, Epoch(0), CheckpointingMode::default(), Timestamp::MIN);
         let (pool, mut noted, mut last) = (Pool::new(), Noted::default(), None);
         for now in 0..100 {
             let mut env = Env { now: Timestamp(now), held_back: false, pool: &pool, noted: &mut noted };

@@ -49,6 +49,9 @@ pub mod json;
 pub mod report;
 pub mod shrink;
 
+pub mod machine;
+pub mod paced;
+
 mod job;
 pub mod setting;
 pub mod supervisor;

@@ -26,7 +26,7 @@ pub use progress::Progress;
 pub use table::TableEnvironment;
 pub use yeoul_derive::record_facade as record;
 pub use yeoul_frame::{Timestamp, rkyv};
-pub use yeoul_runtime::{JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
+pub use yeoul_runtime::{CheckpointingMode, JobConfig, JobError, JobHandle, JobWatch, Outcome, RestartStrategy};
 pub use {
     yeoul_file as file, yeoul_formats as formats, yeoul_frame as frame, yeoul_operator as operator,
     yeoul_print as print, yeoul_runtime as runtime, yeoul_state as state, yeoul_stream as stream, yeoul_sys as sys,
@@ -44,7 +44,7 @@ pub use yeoul_frame as __private;
 
 /// The names that most programs use.
 pub mod prelude {
-    pub use crate::{Environment, JobConfig, Outcome, RestartStrategy, Timestamp, record};
+    pub use crate::{CheckpointingMode, Environment, JobConfig, Outcome, RestartStrategy, Timestamp, record};
     pub use yeoul_file::*;
     pub use yeoul_operator::OperatorError;
     pub use yeoul_print::Print;

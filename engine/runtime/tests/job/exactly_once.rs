@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, NodeKind, Operator, OperatorError, Partitioning, Services, Snapshot};
-use yeoul_runtime::{JobConfig, Outcome, spawn};
+use yeoul_runtime::{CheckpointingMode, JobConfig, Outcome, spawn};
 
 use crate::parts::{Deliver, Lines, Outside, config, delivered, expected, graph};
 
@@ -72,6 +72,35 @@ fn a_failure_loses_and_duplicates_nothing() {
         assert_eq!(watch.attempts(), 3);
         assert!(watch.last_failure().unwrap().contains("operator 'count"), "{:?}", watch.last_failure());
     }
+}
+
+#[test]
+fn at_least_once_a_failure_loses_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let outside = Outside::default();
+    let failed = Arc::new(AtomicBool::new(false));
+    let meddle = move |seen: u64| {
+        std::thread::sleep(Duration::from_micros(20));
+        match seen > 40_000 && !failed.swap(true, Ordering::Relaxed) {
+            true => Err(OperatorError::new("a planted failure")),
+            false => Ok(()),
+        }
+    };
+    let checkpointing_mode = CheckpointingMode::AtLeastOnce;
+    let config = JobConfig { data: Some(data.path().to_owned()), checkpointing_mode, ..config(2) };
+    let job = spawn(graph(&outside, Arc::new(meddle)), config, Services::default());
+    let watch = job.watch().clone();
+    assert_eq!(job.wait().unwrap(), Outcome::Finished);
+    assert_eq!(watch.attempts(), 2);
+    let counts = |lines: Vec<String>| -> Vec<(u64, u64)> {
+        let pair = |line: &String| {
+            line.split_once(' ').and_then(|(key, count)| Some((key.parse().ok()?, count.parse().ok()?)))
+        };
+        lines.iter().map(|line| pair(line).expect("a key and a count")).collect()
+    };
+    let (found, least) = (counts(delivered(&outside)), counts(expected()));
+    assert_eq!(found.len(), least.len());
+    assert!(found.iter().zip(&least).all(|(found, least)| found.0 == least.0 && found.1 >= least.1));
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod failures;
 mod endings;
 mod zero_copy;
 mod memory;
+mod partitioning;

@@ -13,11 +13,11 @@ use yeoul::sql::statement::Located;
 use yeoul::table::{Results, final_table};
 use yeoul::{JobConfig, RestartStrategy, TableEnvironment};
 use yeoul_sim::clock::SimClock;
+use yeoul_sim::machine::{BEGINNING, Machine, Next, TICK};
 
 use crate::account;
 use crate::form::{Form, Order};
-use crate::inline::{Pace, Rows, TICK, Tables};
-use crate::machine::{BEGINNING, Machine, Next};
+use crate::inline::{Pace, Rows, Tables};
 use crate::script::{Inline, Kind, Query, Sort, parse};
 
 /// Ticks between two checkpoints.

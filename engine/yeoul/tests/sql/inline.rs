@@ -14,9 +14,7 @@ use yeoul::operator::{
     Accepts, NodeKind, OpenContext, OperatorError, Snapshot, Source, SourceContext, SourcePoll, SplitId, Subtask,
     TableConnectors, TableDefinition, TableError, TableScan, TableSink, TableSource,
 };
-
-/// From one row to the next of a table that comes by the clock, in milliseconds.
-pub(crate) const TICK: i64 = 1000;
+use yeoul_sim::machine::TICK;
 
 const POSITION: &str = "position";
 const SPLIT: SplitId = SplitId(0);

@@ -10,7 +10,6 @@ mod account;
 mod case;
 mod form;
 mod inline;
-mod machine;
 mod script;
 
 macro_rules! kinds {

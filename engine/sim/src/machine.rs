@@ -7,27 +7,27 @@
 
 use std::sync::Arc;
 
-use yeoul::JobConfig;
-use yeoul::operator::{JobGraph, Services};
-use yeoul::runtime::attempt::{Attempt, Seat, prepare};
-use yeoul::runtime::coordinator::Tick;
-use yeoul::runtime::shard::{Event, Progress};
-use yeoul::runtime::{JobWatch, Outcome, Request};
-use yeoul::sys::Clock;
-use yeoul_sim::clock::SimClock;
-use yeoul_sim::disk::SimDisk;
-use yeoul_sim::trace::Trace;
+use yeoul_operator::{JobGraph, Services};
+use yeoul_runtime::attempt::{Attempt, Seat, prepare};
+use yeoul_runtime::coordinator::Tick;
+use yeoul_runtime::shard::{Event, Progress};
+use yeoul_runtime::{JobConfig, JobError, JobWatch, Outcome, Request};
+use yeoul_sys::Clock;
 
-use crate::inline::TICK;
+use crate::clock::SimClock;
+use crate::disk::SimDisk;
+use crate::trace::Trace;
 
-/// 2026-01-01 00:00:00 UTC.
-pub(crate) const BEGINNING: i64 = 1_767_225_600_000;
+/// 2026-01-01 00:00:00 UTC, when a machine's clock begins.
+pub const BEGINNING: i64 = 1_767_225_600_000;
+/// How far the clock goes at once, in milliticks.
+pub const TICK: i64 = 1000;
 /// A job that has not ended by then will not.
 const MOST_STEPS: usize = 200_000;
 
 /// What happens when all that could be done at a moment is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub enum Next {
     /// The clock goes on.
     Wait,
     /// The user stops the job; event time runs to its end.
@@ -37,27 +37,36 @@ pub(crate) enum Next {
 }
 
 /// The clock and the disk, which outlive processes.
-pub(crate) struct Machine {
+pub struct Machine {
     clock: SimClock,
     disk: SimDisk,
 }
 
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Machine {
-    pub(crate) fn new() -> Self {
+    /// With an empty disk.
+    #[must_use]
+    pub fn new() -> Self {
         let clock = SimClock::new(BEGINNING);
         Self { disk: SimDisk::new(1, clock.clone(), Trace::keeping(0)), clock }
     }
 
     /// What stands in a file.
-    pub(crate) fn read(&self, path: &str) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn read(&self, path: &str) -> Option<Vec<u8>> {
         self.disk.read(path)
     }
 
-    /// Runs a job in a process of its own until it ends or dies. `next` is asked with the number of seconds that the process has run.
+    /// Runs a job in a process of its own until it ends or dies. `next` is asked with the number of ticks that the process has run.
     ///
     /// # Errors
     /// Why the job failed.
-    pub(crate) fn run(
+    pub fn run(
         &self,
         graph: &JobGraph,
         config: &JobConfig,
@@ -67,8 +76,8 @@ impl Machine {
         let process = self.disk.start();
         let services = Services { clock: Arc::new(self.clock.clone()), files: Arc::new(process) };
         let seed = self.clock.monotonic_nanos() + 1;
-        let ended = step_to_the_end(graph, config, &services, watch, seed, &mut |seconds| {
-            let next = next(seconds);
+        let ended = step_to_the_end(graph, config, &services, watch, seed, &mut |ticks| {
+            let next = next(ticks);
             match next {
                 Next::Die => self.disk.kill(),
                 Next::Wait | Next::Drain => self.clock.advance(TICK.unsigned_abs() * 1_000_000),
@@ -88,7 +97,7 @@ fn step_to_the_end(
     seed: u64,
     next: &mut dyn FnMut(u32) -> Next,
 ) -> Result<Option<Outcome>, String> {
-    let said = |error: yeoul::JobError| error.to_string();
+    let said = |error: JobError| error.to_string();
     let Attempt { seats, mut coordinator, events, told, .. } =
         prepare(graph, config, services, watch, seed).map_err(said)?;
     let (mut shards, mut writers) = (Vec::new(), Vec::new());
@@ -96,7 +105,7 @@ fn step_to_the_end(
         shards.push(Some((seed.open().map_err(said)?, parker, commands)));
         writers.push((writer, chunks, spent, bell));
     }
-    let (mut seconds, mut asked) = (0, false);
+    let (mut ticks, mut asked) = (0, false);
     for _ in 0..MOST_STEPS {
         let mut worked = false;
         for slot in &mut shards {
@@ -136,7 +145,7 @@ fn step_to_the_end(
         if worked {
             continue;
         }
-        match next(seconds) {
+        match next(ticks) {
             Next::Die => return Ok(None),
             Next::Drain if !asked => {
                 asked = true;
@@ -145,12 +154,12 @@ fn step_to_the_end(
             }
             Next::Wait | Next::Drain => {}
         }
-        seconds += 1;
+        ticks += 1;
     }
     Err(format!("the job has not ended after {MOST_STEPS} steps"))
 }
 
 /// Where an answer goes that nobody reads.
-fn reply() -> yeoul::runtime::request::Reply {
+fn reply() -> yeoul_runtime::request::Reply {
     crossbeam_channel::bounded(1).0
 }

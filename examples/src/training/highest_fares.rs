@@ -1,0 +1,66 @@
+//! The highest fare of each driver and hour, in two ways: of all the window's records together, and record by record.
+
+use yeoul::prelude::*;
+
+use super::hourly_tips::HOUR;
+use super::records::TaxiFare;
+
+/// The highest fare of a driver in an hour.
+#[record]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HighestFare {
+    /// The driver.
+    pub driver_id: u64,
+    /// Where the window ends.
+    pub end: Timestamp,
+    /// In cents.
+    pub total: u32,
+}
+
+/// Looks at all fares of a window, which have all been kept for that.
+#[derive(Clone)]
+struct WastefulMax;
+
+impl ProcessWindowFunction for WastefulMax {
+    type Key = u64;
+    type In = TaxiFare;
+    type Out = HighestFare;
+
+    fn process(
+        &mut self,
+        driver_id: &u64,
+        cx: &mut WindowContext<'_>,
+        fares: &[TaxiFare],
+        out: &mut Collector<HighestFare>,
+    ) -> Result<(), OperatorError> {
+        let total = fares.iter().map(|fare| fare.total).max().unwrap_or(0);
+        out.collect(HighestFare { driver_id: *driver_id, end: cx.window().end, total });
+        Ok(())
+    }
+}
+
+/// All fares of an hour at once.
+#[must_use]
+pub fn of_all(fares: &DataStream<TaxiFare>) -> DataStream<HighestFare> {
+    let hours = fares.key_by(|fare| fare.driver_id()).window(TumblingEventTimeWindows::of(HOUR));
+    hours.process(WastefulMax).uid("wasteful max")
+}
+
+/// One fare is kept for each driver and hour.
+#[must_use]
+pub fn one_by_one(fares: &DataStream<TaxiFare>) -> DataStream<HighestFare> {
+    fares
+        .key_by(|fare| fare.driver_id())
+        .window(TumblingEventTimeWindows::of(HOUR))
+        .reduce_with(
+            |highest, fare| {
+                if fare.total > highest.total {
+                    highest.clone_from(fare);
+                }
+            },
+            |driver_id, window, fare, out| {
+                out.collect(HighestFare { driver_id: *driver_id, end: window.end, total: fare.total });
+            },
+        )
+        .uid("reducing max")
+}

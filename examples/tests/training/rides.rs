@@ -1,0 +1,113 @@
+//! Exercises over rides.
+
+use std::collections::BTreeMap;
+
+use yeoul_examples::training::generator::{self, MINUTE};
+use yeoul_examples::training::longest_rides::{self, Ride};
+use yeoul_examples::training::records::TaxiRide;
+use yeoul_examples::training::ride_cleansing::{self, EnrichedRide};
+use yeoul_examples::training::{city, long_ride_alerts};
+
+use crate::runs::{check, check_in_order};
+use crate::{RIDES, ride_time, rides};
+
+fn in_city(ride: &TaxiRide) -> bool {
+    city::contains(ride.start_lon, ride.start_lat) && city::contains(ride.end_lon, ride.end_lat)
+}
+
+fn enriched() -> Vec<EnrichedRide> {
+    let each = generator::rides(RIDES).into_iter().filter(in_city).map(|ride| EnrichedRide {
+        ride_id: ride.ride_id,
+        is_start: ride.is_start,
+        start_cell: ride.start_cell(),
+        end_cell: city::cell_of(ride.end_lon, ride.end_lat),
+    });
+    each.collect()
+}
+
+/// E1.
+#[test]
+fn rides_outside_the_city_are_left_out() {
+    let expected: Vec<_> =
+        generator::rides(RIDES).iter().filter(|ride| in_city(ride)).map(|ride| ride.ride_id).collect();
+    assert!(expected.len() < generator::rides(RIDES).len());
+    check(|run| ride_cleansing::cleansed(&rides(run)).map(|ride| ride.ride_id()), expected);
+}
+
+/// E2.
+#[test]
+fn each_ride_has_the_cells_of_its_ends() {
+    check(|run| ride_cleansing::mapped(&rides(run)), enriched());
+}
+
+/// E3.
+#[test]
+fn a_flat_map_gives_a_ride_or_none() {
+    check(|run| ride_cleansing::flat_mapped(&rides(run)), enriched());
+}
+
+/// E4, E5.
+#[test]
+fn the_longest_ride_of_a_cell_comes_with_each_ride() {
+    let minutes = [6, 5, 8, 8, 3, 11, 12, 7];
+    let ended: Vec<Ride> = minutes.into_iter().map(|minutes| Ride { start_cell: 50_797, minutes }).collect();
+    let expected = [6, 6, 8, 8, 8, 11, 12, 12].map(|minutes| Ride { start_cell: 50_797, minutes });
+    check_in_order(|run| longest_rides::longest(&run.untimed(&ended)), expected.to_vec());
+}
+
+/// E4, E5, with the state of rides that have begun.
+#[test]
+fn the_longest_ride_of_each_cell_in_the_end() {
+    let mut longest: BTreeMap<u32, i64> = BTreeMap::new();
+    for ride_id in 0..RIDES {
+        let [begins, ends] = generator::ride(ride_id);
+        if in_city(&begins) {
+            let minutes = (ends.event_time.0 - begins.event_time.0) / MINUTE;
+            let most = longest.entry(begins.start_cell() % 8).or_default();
+            *most = minutes.max(*most);
+        }
+    }
+    // What comes with each ride depends on the order; the last and greatest of each cell does not.
+    let expected = longest.into_iter().map(|(start_cell, minutes)| Ride { start_cell, minutes }).collect();
+    check(
+        |run| {
+            let ended = longest_rides::ended(&rides(run));
+            let coarse = ended.map(|ride| Ride { start_cell: ride.start_cell() % 8, minutes: ride.minutes() });
+            crate::runs::last_of_each(&longest_rides::longest(&coarse), |ride| ride.start_cell(), |ride| ride.minutes)
+        },
+        expected,
+    );
+}
+
+/// D7.
+#[test]
+fn rides_of_more_than_two_hours_are_reported() {
+    let long = |ride_id: &u64| {
+        let [begins, ends] = generator::ride(*ride_id);
+        ends.event_time.0 - begins.event_time.0 > long_ride_alerts::TWO_HOURS
+    };
+    let expected: Vec<u64> = (0..RIDES).filter(long).collect();
+    assert!(!expected.is_empty());
+    check(|run| long_ride_alerts::alerts(&rides(run)).0, expected);
+}
+
+/// D7: what never comes is reported, and nothing waits for ever.
+#[test]
+fn rides_without_an_end_are_reported_and_ends_without_a_beginning_go_aside() {
+    let halves: Vec<TaxiRide> = generator::rides(RIDES)
+        .into_iter()
+        .filter(|ride| match ride.ride_id % 10 {
+            0 => ride.is_start,
+            1 => !ride.is_start,
+            _ => true,
+        })
+        .collect();
+    let stream = |run: &crate::Run| run.stream(&halves, |ride| ride.event_time.0, ride_time, crate::BOUND);
+    let long = |ride_id: &u64| {
+        let [begins, ends] = generator::ride(*ride_id);
+        ride_id % 10 != 1
+            && (ride_id.is_multiple_of(10) || ends.event_time.0 - begins.event_time.0 > long_ride_alerts::TWO_HOURS)
+    };
+    check(|run| long_ride_alerts::alerts(&stream(run)).0, (0..RIDES).filter(long).collect());
+    check(|run| long_ride_alerts::alerts(&stream(run)).1, (0..RIDES).filter(|ride| ride % 10 == 1).collect());
+}

@@ -1,0 +1,151 @@
+//! Runs a job as it may run: on several shards, over records out of order, with its process killed after each checkpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use yeoul::frame::{Record, hash_u64};
+use yeoul::prelude::*;
+use yeoul::rkyv::Archived;
+use yeoul::runtime::{JobWatch, Outcome};
+use yeoul_sim::machine::{Machine, Next, TICK};
+use yeoul_sim::paced::Paced;
+
+/// Ticks in which a job reads all its records.
+const TICKS: usize = 24;
+
+/// How a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    shards: u16,
+    splits: u16,
+    /// Records come at most the watermark's bound behind others, by this seed.
+    shuffled: Option<u64>,
+    crashes: bool,
+}
+
+const FORMS: [Form; 6] = [
+    Form { shards: 1, splits: 1, shuffled: None, crashes: false },
+    Form { shards: 2, splits: 3, shuffled: None, crashes: false },
+    Form { shards: 4, splits: 2, shuffled: Some(1), crashes: false },
+    Form { shards: 1, splits: 1, shuffled: Some(2), crashes: true },
+    Form { shards: 2, splits: 2, shuffled: None, crashes: true },
+    Form { shards: 3, splits: 4, shuffled: Some(3), crashes: true },
+];
+
+/// Where a job of one run begins.
+pub(crate) struct Run {
+    env: StreamEnvironment,
+    form: Form,
+}
+
+impl Run {
+    /// A stream of these records, whose event times are at most `bound` milliseconds behind those before them.
+    pub(crate) fn stream<T: Record + Clone>(
+        &self,
+        records: &[T],
+        time: impl Fn(&T) -> i64,
+        archived: fn(&Archived<T>) -> Timestamp,
+        bound: i64,
+    ) -> DataStream<T> {
+        let mut records = records.to_vec();
+        if let Some(seed) = self.form.shuffled {
+            let mut order: Vec<(i64, usize)> = records
+                .iter()
+                .enumerate()
+                .map(|(at, record)| {
+                    (time(record) + (hash_u64(seed << 32 | at as u64).0 % (bound as u64 + 1)) as i64, at)
+                })
+                .collect();
+            order.sort_unstable();
+            records = order.into_iter().map(|(_, at)| records[at].clone()).collect();
+        }
+        let strategy = WatermarkStrategy::for_bounded_out_of_orderness(Duration::from_millis(bound.unsigned_abs()))
+            .with_timestamp_assigner(archived)
+            .with_granularity(Duration::ZERO);
+        self.source(records, strategy)
+    }
+
+    /// A stream of these records, in this order, without event times.
+    pub(crate) fn untimed<T: Record + Clone>(&self, records: &[T]) -> DataStream<T> {
+        self.source(records.to_vec(), WatermarkStrategy::no_watermarks())
+    }
+
+    fn source<T: Record>(&self, records: Vec<T>, strategy: WatermarkStrategy<T>) -> DataStream<T> {
+        let a_tick = records.len().div_ceil(usize::from(self.form.splits) * TICKS).max(1);
+        self.env.from_source(Paced::of(records, self.form.splits, a_tick), strategy, "records")
+    }
+}
+
+/// What `build` gives is, in each form and in any order, what is expected.
+pub(crate) fn check<T>(build: impl Fn(&Run) -> DataStream<T>, expected: Vec<T>)
+where
+    T: StateRecord + Clone + Ord + std::fmt::Debug,
+{
+    FORMS.into_iter().for_each(|form| check_form(form, &build, &expected));
+}
+
+/// As [`check`], for a job that the order of its records changes: on one shard, in order.
+pub(crate) fn check_in_order<T>(build: impl Fn(&Run) -> DataStream<T>, expected: Vec<T>)
+where
+    T: StateRecord + Clone + Ord + std::fmt::Debug,
+{
+    for crashes in [false, true] {
+        check_form(Form { shards: 1, splits: 1, shuffled: None, crashes }, &build, &expected);
+    }
+}
+
+fn check_form<T>(form: Form, build: &impl Fn(&Run) -> DataStream<T>, expected: &[T])
+where
+    T: StateRecord + Clone + Ord + std::fmt::Debug,
+{
+    let run = Run { env: StreamEnvironment::new("training"), form };
+    let (sink, collected) = collect();
+    build(&run).sink_to(sink);
+    let graph = run.env.build().unwrap_or_else(|error| panic!("{form:?}: {error}"));
+    let config = JobConfig {
+        shards: form.shards,
+        data: Some("data".into()),
+        checkpoint_interval: Some(Duration::from_millis(TICK.unsigned_abs())),
+        restart: RestartStrategy::None,
+        scrub_interval: None,
+        ..JobConfig::default()
+    };
+    let machine = Machine::new();
+    let mut deaths = 0;
+    loop {
+        let watch = Arc::new(JobWatch::default());
+        let dies = form.crashes && deaths < TICKS;
+        let outcome = machine.run(&graph, &config, &watch, |_| match watch.checkpoints().completed {
+            0 => Next::Wait,
+            _ if dies => Next::Die,
+            _ => Next::Wait,
+        });
+        match outcome.unwrap_or_else(|error| panic!("{form:?} after {deaths} crashes: {error}")) {
+            Some(Outcome::Finished | Outcome::Stopped(_)) => break,
+            None => deaths += 1,
+        }
+    }
+    assert!(!form.crashes || deaths >= 2, "{form:?}: killed only {deaths} times");
+    let mut found = collected.take();
+    let mut expected = expected.to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "{form:?}, killed {deaths} times");
+}
+
+/// Of each key the record with the greatest value, once the stream has ended: for streams whose records in between depend on the order.
+pub(crate) fn last_of_each<T>(
+    stream: &DataStream<T>,
+    key: fn(&Archived<T>) -> u32,
+    value: fn(&T) -> i64,
+) -> DataStream<T>
+where
+    T: StateRecord + Clone,
+{
+    let all = EventTimeSessionWindows::with_gap(Duration::from_secs(1_000_000_000));
+    stream.key_by(key).window(all).reduce(move |most, record| {
+        if value(record) > value(most) {
+            most.clone_from(record);
+        }
+    })
+}
