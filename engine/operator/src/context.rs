@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyGroups, OperatorId, Pool, Timestamp};
 
-use crate::{Counters, OutputId, Services};
+use crate::{Counters, Metrics, OutputId, Services};
 
 /// How many frames one call may emit before it is asked to pause.
 pub const FRAMES_PER_CALL: usize = 16;
@@ -36,6 +36,14 @@ pub struct OpenContext<'a> {
     pub counters: Arc<Counters>,
     /// Wakes the shard, for I/O threads of the operator's own.
     pub waker: Waker,
+}
+
+impl OpenContext<'_> {
+    /// Metrics of the user's own, of this instance (Flink's `getRuntimeContext().getMetricGroup()`).
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.counters.metrics
+    }
 }
 
 /// Wakes a parked shard, from any thread. Push what there is to take, then wake: the shard looks again after it.

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use yeoul_frame::Timestamp;
 
+use crate::Metrics;
+
 /// A count with one writer.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -48,6 +50,8 @@ pub struct Counters {
     pub state_bytes: Count,
     /// Keys, entries and timers in its state tables.
     pub state_entries: Count,
+    /// The user's own.
+    pub metrics: Metrics,
     watermark: AtomicI64,
 }
 
@@ -61,6 +65,7 @@ impl Default for Counters {
             turns: Count::default(),
             state_bytes: Count::default(),
             state_entries: Count::default(),
+            metrics: Metrics::default(),
             watermark: AtomicI64::new(i64::MIN),
         }
     }

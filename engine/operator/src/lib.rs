@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod counters;
+pub mod metrics;
 pub mod error;
 pub mod graph;
 pub mod operator;
@@ -18,11 +19,12 @@ pub mod typed;
 pub mod table;
 
 pub use context::{Context, OpenContext, Subtask, Waker};
-pub use counters::Counters;
+pub use counters::{Count, Counters};
 pub use error::OperatorError;
 pub use graph::{
     Chaining, Edge, InputId, JobGraph, Node, NodeId, NodeKind, OutputId, Partitioner, Partitioning, Router,
 };
+pub use metrics::{Counter, Gauge, Histogram, Metric, Metrics};
 pub use operator::{Operator, Progress, unknown_state};
 pub use passed::Passed;
 pub use services::{Files, Services};

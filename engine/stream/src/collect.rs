@@ -3,7 +3,8 @@
 //! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use yeoul_frame::{Epoch, Frame};
 use yeoul_operator::{
@@ -30,27 +31,31 @@ const PIECE_BYTES: usize = 1 << 20;
 /// ```
 #[must_use]
 pub fn collect<T: StateRecord + Clone>() -> (CollectSink<T>, Collected<T>) {
-    let target = Arc::new(Mutex::new(Target { delivered: Epoch(0), records: Vec::new() }));
+    let target = Target { delivered: Epoch(0), records: Vec::new() };
+    let target = Arc::new((Mutex::new(target), Condvar::new()));
     (CollectSink { target: target.clone() }, Collected { target })
 }
 
 /// See [`collect`].
 pub struct CollectSink<T> {
-    target: Arc<Mutex<Target<T>>>,
+    target: Shared<T>,
 }
 
 /// What a [`CollectSink`] has committed.
 pub struct Collected<T> {
-    target: Arc<Mutex<Target<T>>>,
+    target: Shared<T>,
 }
+
+/// The target, and what tells that it has new records.
+type Shared<T> = Arc<(Mutex<Target<T>>, Condvar)>;
 
 struct Target<T> {
     delivered: Epoch,
     records: Vec<T>,
 }
 
-fn lock<T>(target: &Mutex<Target<T>>) -> MutexGuard<'_, Target<T>> {
-    target.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(target: &Shared<T>) -> MutexGuard<'_, Target<T>> {
+    target.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> Collected<T> {
@@ -58,6 +63,17 @@ impl<T> Collected<T> {
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut lock(&self.target).records)
+    }
+
+    /// As [`take`](Self::take), and waits for records if there are none: until some come, or so long.
+    #[must_use]
+    pub fn wait(&self, patience: Duration) -> Vec<T> {
+        let mut target = lock(&self.target);
+        if target.records.is_empty() {
+            let waited = self.target.1.wait_timeout_while(target, patience, |target| target.records.is_empty());
+            target = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        std::mem::take(&mut target.records)
     }
 }
 
@@ -107,7 +123,7 @@ impl<T: StateRecord> Operator for Sealing<T> {
 }
 
 struct Delivering<T> {
-    target: Arc<Mutex<Target<T>>>,
+    target: Shared<T>,
 }
 
 impl<T: StateRecord> Committer for Delivering<T> {
@@ -140,6 +156,7 @@ impl<T: StateRecord> Committer for Delivering<T> {
         if epoch > target.delivered {
             target.delivered = epoch;
             target.records.append(&mut records);
+            self.target.1.notify_all();
         }
         Ok(())
     }

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod environment;
+pub mod records;
 pub mod figures;
 pub mod progress;
 #[cfg(feature = "sql")]
@@ -22,6 +23,7 @@ pub mod table;
 pub use environment::{Environment, Error};
 pub use figures::Figures;
 pub use progress::Progress;
+pub use records::Records;
 #[cfg(feature = "sql")]
 pub use table::TableEnvironment;
 pub use yeoul_derive::record_facade as record;

@@ -4,6 +4,8 @@ mod runs;
 mod rides;
 mod fares;
 mod words;
+mod life;
+mod times;
 
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;

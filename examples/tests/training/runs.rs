@@ -77,6 +77,7 @@ impl Run {
 }
 
 /// What `build` gives is, in each form and in any order, what is expected.
+#[expect(clippy::needless_pass_by_value, reason = "what is expected is made for the call")]
 pub(crate) fn check<T>(build: impl Fn(&Run) -> DataStream<T>, expected: Vec<T>)
 where
     T: StateRecord + Clone + Ord + std::fmt::Debug,
@@ -85,6 +86,7 @@ where
 }
 
 /// As [`check`], for a job that the order of its records changes: on one shard, in order.
+#[expect(clippy::needless_pass_by_value, reason = "what is expected is made for the call")]
 pub(crate) fn check_in_order<T>(build: impl Fn(&Run) -> DataStream<T>, expected: Vec<T>)
 where
     T: StateRecord + Clone + Ord + std::fmt::Debug,
