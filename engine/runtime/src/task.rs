@@ -167,7 +167,8 @@ impl Task {
         let mut worked = false;
         loop {
             let before = budget;
-            match self.chain.run(&mut budget, env)? {
+            let run = self.chain.run(&mut budget, env)?;
+            match run {
                 Run::Blocked => {
                     if let Head::Source(head) = &mut self.head {
                         head.hold(env.now);
@@ -175,13 +176,14 @@ impl Task {
                     return Ok(if worked || budget < before { Standing::Worked } else { Standing::Blocked });
                 }
                 Run::Busy => return Ok(Standing::Worked),
-                Run::Ready => worked |= budget < before,
+                Run::Ready | Run::Waiting => worked |= budget < before,
             }
             if self.chain.has_ended() || budget == 0 {
                 return Ok(Standing::Worked);
             }
             let due = self.chain.on_time(env)?;
             let (took, again) = match &mut self.head {
+                _ if run == Run::Waiting => (false, None),
                 Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain), None),
                 Head::Source(head) => head.turn(&mut self.chain, env)?,
             };
@@ -204,7 +206,7 @@ impl Task {
     }
 
     fn take(inbox: &mut Inbox, chain: &mut Chain) -> bool {
-        match inbox.take() {
+        match inbox.take(chain.has_room()) {
             Some(Arrival::Frame(input, frame)) => chain.enter(input, frame),
             Some(Arrival::Signal(signal)) => chain.enter_signal(signal),
             None => return false,
@@ -231,6 +233,13 @@ impl SourceHead {
         if env.held_back {
             self.held = true;
             return Ok((false, Some(env.now.plus(HELD_BACK_MILLIS))));
+        }
+        if !chain.has_room() {
+            // Whoever makes room wakes the shard; before its start nothing leaves the chain that could make any.
+            let took = !self.started;
+            self.start(chain)?;
+            self.held = true;
+            return Ok((took, None));
         }
         if std::mem::take(&mut self.held) {
             self.event_time.skip(env.now);
@@ -490,7 +499,7 @@ mod tests {
         for now in 0..100 {
             let mut env = Env { now: Timestamp(now), held_back: false, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
-            while let Some(Arrival::Signal(signal)) = inbox.take() {
+            while let Some(Arrival::Signal(signal)) = inbox.take(true) {
                 last = Some(signal);
             }
         }
