@@ -62,6 +62,12 @@ pub trait Operator: Send {
         true
     }
 
+    /// As [`has_room`](Self::has_room), while a barrier is on its way: records that stand before it hold it up, so an operator that could
+    /// keep them aside, and put them into the snapshot, takes more of them then.
+    fn has_room_before_barrier(&self) -> bool {
+        self.has_room()
+    }
+
     /// Whether results of records that came are still to come from outside. While they are, the operator is not idle for those after it, and
     /// a drain, which is also how a job ends that has read all its input, does not pass it; other barriers do, so what is in flight is part of
     /// the [snapshot](Self::snapshot).

@@ -98,6 +98,8 @@ pub struct Env<'a> {
     pub now: Timestamp,
     /// Sources are not to read now: output leaves too slowly.
     pub held_back: bool,
+    /// The task has not passed the barrier of the epoch in flight.
+    pub barrier_due: bool,
     /// Memory for frames.
     pub pool: &'a Pool,
     /// Collects what operators put into the snapshot.
@@ -164,8 +166,12 @@ impl Chain {
 
     /// Whether it may be given records.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.slots.first().is_none_or(|slot| slot.operator.has_room())
+    pub fn has_room(&self, env: &Env<'_>) -> bool {
+        let room = |operator: &dyn Operator| match env.barrier_due {
+            true => operator.has_room_before_barrier(),
+            false => operator.has_room(),
+        };
+        self.slots.first().is_none_or(|slot| room(&*slot.operator))
     }
 
     /// Puts a frame that came by `input` of the task into the first operator.

@@ -184,7 +184,7 @@ impl Task {
             let due = self.chain.on_time(env)?;
             let (took, again) = match &mut self.head {
                 _ if run == Run::Waiting => (false, None),
-                Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain), None),
+                Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain, env), None),
                 Head::Source(head) => head.turn(&mut self.chain, env)?,
             };
             worked |= took;
@@ -205,8 +205,8 @@ impl Task {
         }
     }
 
-    fn take(inbox: &mut Inbox, chain: &mut Chain) -> bool {
-        match inbox.take(chain.has_room()) {
+    fn take(inbox: &mut Inbox, chain: &mut Chain, env: &Env<'_>) -> bool {
+        match inbox.take(chain.has_room(env)) {
             Some(Arrival::Frame(input, frame)) => chain.enter(input, frame),
             Some(Arrival::Signal(signal)) => chain.enter_signal(signal),
             None => return false,
@@ -234,7 +234,7 @@ impl SourceHead {
             self.held = true;
             return Ok((false, Some(env.now.plus(HELD_BACK_MILLIS))));
         }
-        if !chain.has_room() {
+        if !chain.has_room(env) {
             // Whoever makes room wakes the shard; before its start nothing leaves the chain that could make any.
             let took = !self.started;
             self.start(chain)?;
@@ -404,7 +404,7 @@ mod tests {
         let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), Timestamp::MIN));
         let mut task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 1 };
         let mut noted = Noted::default();
-        let mut env = Env { now: Timestamp(0), held_back: false, pool: &pool, noted: &mut noted };
+        let mut env = Env { now: Timestamp(0), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
         assert_eq!(task.step(&mut env).unwrap(), Standing::Blocked);
         assert!(consumer.try_pop().is_some());
         // The shard must look at the ring's other end once more before it parks.
@@ -497,7 +497,8 @@ mod tests {
         let mut inbox = Inbox::new(channels, Epoch(0), Timestamp::MIN);
         let (pool, mut noted, mut last) = (Pool::new(), Noted::default(), None);
         for now in 0..100 {
-            let mut env = Env { now: Timestamp(now), held_back: false, pool: &pool, noted: &mut noted };
+            let mut env =
+                Env { now: Timestamp(now), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
             while let Some(Arrival::Signal(signal)) = inbox.take(true) {
                 last = Some(signal);
@@ -531,7 +532,8 @@ mod tests {
         let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
         let mut noted = Noted::default();
         let mut step = |now: i64| {
-            let mut env = Env { now: Timestamp(now), held_back: now == 3, pool: &pool, noted: &mut noted };
+            let mut env =
+                Env { now: Timestamp(now), held_back: now == 3, barrier_due: false, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
         };
         step(0);

@@ -17,6 +17,7 @@ mod stateless;
 pub mod operator_state;
 pub mod process;
 pub mod broadcast;
+pub mod async_io;
 mod key_selector;
 pub mod timer_service;
 pub mod keyed_process;
@@ -30,6 +31,7 @@ pub mod harness;
 #[cfg(test)]
 mod golden;
 
+pub use async_io::{AsyncFn, AsyncFunction, AsyncOptions, AsyncRequest, AsyncRetry, async_fn};
 pub use broadcast::{BroadcastConnectedStreams, BroadcastContext, BroadcastProcessFunction};
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;

@@ -28,7 +28,7 @@ impl Holding {
 
 impl Operator for Holding {
     fn process(&mut self, input: InputId, frame: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
-        assert!(self.has_room(), "it is given nothing without room");
+        assert!(self.has_room_before_barrier(), "it is given nothing without room");
         self.held.push_back(Arrival::Frame(input, frame.clone()));
         Ok(())
     }
@@ -48,6 +48,10 @@ impl Operator for Holding {
 
     fn has_room(&self) -> bool {
         self.frames() < self.most
+    }
+
+    fn has_room_before_barrier(&self) -> bool {
+        self.frames() < self.most + 2
     }
 
     fn in_flight(&self) -> bool {
@@ -135,6 +139,9 @@ fn rings() -> (Producer<Message>, Task, Consumer<Message>, Arc<AtomicUsize>) {
     (producer, task, receiver, permits)
 }
 
+/// In a line: no frame is let go, and a barrier is on its way.
+const BARRIER_DUE: usize = usize::MAX;
+
 /// For each line: what comes, how many frames are let go, what leaves. `held` is what the last barrier's snapshot says.
 fn check(lines: &[(&str, usize, &str)], held: Option<u8>) {
     let (mut producer, mut task, mut receiver, permits) = rings();
@@ -143,10 +150,11 @@ fn check(lines: &[(&str, usize, &str)], held: Option<u8>) {
         for of in comes.split_whitespace() {
             assert!(producer.try_push(message(of, &mut epoch, &pool)).is_ok());
         }
-        permits.store(*go, Ordering::Relaxed);
+        permits.store(if *go == BARRIER_DUE { 0 } else { *go }, Ordering::Relaxed);
         let mut steps = 0;
         loop {
-            let mut env = Env { now: Timestamp(0), held_back: false, pool: &pool, noted: &mut noted };
+            let barrier_due = *go == BARRIER_DUE;
+            let mut env = Env { now: Timestamp(0), held_back: false, barrier_due, pool: &pool, noted: &mut noted };
             match task.step(&mut env).unwrap() {
                 Standing::Worked => steps += 1,
                 Standing::Idle(None) | Standing::Ended => break,
@@ -190,6 +198,17 @@ fn a_barrier_waits_for_nothing_that_is_in_flight_and_the_snapshot_holds_it() {
         Some(2),
     );
     check(&[("start record stop end", 0, "start stop end")], Some(1));
+}
+
+#[test]
+fn records_before_a_barrier_that_is_on_its_way_are_kept_aside_as_far_as_said() {
+    let comes = "start record record record record checkpoint record";
+    check(
+        &[(comes, 0, "start"), ("", BARRIER_DUE, "checkpoint"), ("", 5, "record record record record record")],
+        Some(4),
+    );
+    let comes = "start record record record record record checkpoint";
+    check(&[(comes, BARRIER_DUE, "start"), ("", 1, "record"), ("", BARRIER_DUE, "checkpoint")], Some(4));
 }
 
 #[test]
