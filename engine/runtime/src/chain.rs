@@ -343,7 +343,10 @@ impl Chain {
                     }
                     other => other,
                 };
-                self.forward_from(at, forwarded);
+                // All of them kept back says nothing.
+                if forwarded != Signal::Watermark(Timestamp::MIN) {
+                    self.forward_from(at, forwarded);
+                }
                 self.slots[at].started |= signal == Signal::Start;
                 self.note_passed(signal);
             }

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use yeoul_frame::{Epoch, RowBuilder, RowKind};
-use yeoul_operator::Subtask;
+use yeoul_operator::{OpenContext, Source, SourceContext, SourcePoll, SplitId, Subtask, WatermarkSpec};
 use yeoul_ring::{Consumer, Producer, ring};
 
 use super::*;
+use crate::event_time::EventTime;
 use crate::inbox::{Channel, Inbox};
 use crate::message::Message;
 use crate::outbox::{Lane, Outbox, Spread};
-use crate::task::{Head, Standing, Task};
+use crate::task::{Head, SourceHead, Standing, Task};
 
 /// Keeps frames until it is let to give one back, and watermarks behind them.
 struct Holding {
@@ -113,7 +114,6 @@ fn message(of: &str, epoch: &mut u64, pool: &Pool) -> Message {
 fn shown(message: &Message) -> String {
     match message {
         Message::Frame(_) => "record".to_owned(),
-        Message::Signal(Signal::Watermark(at)) if *at == Timestamp::MIN => "none".to_owned(),
         Message::Signal(Signal::Watermark(at)) => at.0.to_string(),
         Message::Signal(Signal::Barrier(barrier)) => format!("{:?}", barrier.purpose).to_lowercase(),
         Message::Signal(signal) => format!("{signal:?}").to_lowercase(),
@@ -216,7 +216,7 @@ fn a_drain_waits_for_all_that_is_in_flight() {
     check(
         &[
             ("start record record record 9223372036854775807 drain end", 0, "start"),
-            ("", 1, "record none"),
+            ("", 1, "record"),
             ("", 1, "record"),
             ("", 1, "record 9223372036854775807 drain end"),
         ],
@@ -228,7 +228,64 @@ fn a_drain_waits_for_all_that_is_in_flight() {
 fn idleness_is_said_when_nothing_is_in_flight_any_more() {
     check(&[("start idle", 0, "start idle")], None);
     check(&[("start record idle", 0, "start"), ("", 1, "record idle")], None);
-    check(&[("start record 4 idle", 0, "start none"), ("", 1, "record 4 idle")], None);
+    check(&[("start record 4 idle", 0, "start"), ("", 1, "record 4 idle")], None);
     check(&[("start record idle record", 0, "start"), ("", 2, "record record")], None);
     check(&[("start record idle checkpoint", 0, "start checkpoint"), ("", 1, "record idle")], Some(1));
+}
+
+/// Gives a record whenever it is asked.
+struct Endless(Arc<AtomicUsize>);
+
+impl Source for Endless {
+    fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, OperatorError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let mut rows = RowBuilder::<u64>::new(cx.pool(), 1);
+        rows.push(&7, Timestamp(0), RowKind::Insert).expect("room for one");
+        cx.emit(SplitId(0), rows.finish());
+        Ok(SourcePoll::Ready)
+    }
+
+    fn snapshot(&mut self, _: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn restore(&mut self, _: &str, _: Subtask, _: &[u8]) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_in_the_same_task_is_asked_when_there_is_room_and_started_in_any_case() {
+    for restored in [0, 2] {
+        let (_, Task { chain, subtask, .. }, mut receiver, permits) = rings();
+        let slots = chain.slots;
+        let mut chain = Chain::new(slots, chain.edges, vec![(OutputId::MAIN, Target::Operator(0, InputId(0)))]);
+        let (pool, asked, mut noted) = (Pool::new(), Arc::<AtomicUsize>::default(), Noted::default());
+        for _ in 0..restored {
+            let Message::Frame(frame) = message("record", &mut 0, &pool) else { panic!("a record is a frame") };
+            let counters = Counters::default();
+            let mut emitted = Vec::new();
+            let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
+            chain.slots[0].operator.process(InputId(0), &frame, &mut cx).unwrap();
+        }
+        let (source, event_time) = (Box::new(Endless(asked.clone())), EventTime::new(WatermarkSpec::default()));
+        let id = OperatorId::of("endless");
+        let head = SourceHead::new(id, "endless".to_owned(), source, event_time, Arc::default(), None);
+        let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
+        let mut step = || {
+            let mut env =
+                Env { now: Timestamp(0), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
+            while task.step(&mut env).unwrap() == Standing::Worked {}
+            std::iter::from_fn(|| receiver.try_pop()).map(|of| shown(&of)).collect::<Vec<_>>()
+        };
+        assert_eq!(step(), ["start"]);
+        assert_eq!(asked.load(Ordering::Relaxed), 2 - restored);
+        permits.store(3, Ordering::Relaxed);
+        assert_eq!(step(), ["record", "record", "record"]);
+        assert_eq!(asked.load(Ordering::Relaxed), 5 - restored, "two are held again");
+    }
 }

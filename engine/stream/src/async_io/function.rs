@@ -74,7 +74,8 @@ const SHOWN_BYTES: usize = 32;
 /// ```
 ///
 /// The job's state and output are exactly once; requests are at least once: those in flight at a checkpoint are made again by whoever goes on
-/// from it, and so are those that were made after it.
+/// from it, and so are those that were made after it. With another number of subtasks they are dealt out over all of them, and then leave in
+/// no order between subtasks.
 pub trait AsyncFunction: Send + 'static {
     /// What it takes. Its owned value: a request outlives the frame that its record came in, may be made again, and goes into snapshots.
     type In: StateRecord;
@@ -100,6 +101,37 @@ pub trait AsyncFunction: Send + 'static {
     ) -> impl Future<Output = Result<Vec<Self::Out>, Self::Error>> + Send + 'static;
 
     /// No answer came within the time limit; the future has been dropped. What this gives takes the place of the answer.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{AsyncFunction, AsyncOptions, AsyncRequest, DataStream, OperatorHarness};
+    /// /// Asks about prices; a price that is not known in time is 0.
+    /// #[derive(Clone)]
+    /// struct Prices;
+    ///
+    /// impl AsyncFunction for Prices {
+    ///     type In = u64;
+    ///     type Out = (u64, u64);
+    ///     type Error = Infallible;
+    ///
+    ///     fn invoke(&mut self, _: &u64, _: AsyncRequest) -> impl Future<Output = Result<Vec<(u64, u64)>, Infallible>> + Send + 'static {
+    ///         std::future::pending()
+    ///     }
+    ///
+    ///     fn timeout(&mut self, item: &u64, _: AsyncRequest) -> Result<Vec<(u64, u64)>, OperatorError> {
+    ///         Ok(vec![(*item, 0)])
+    ///     }
+    /// }
+    ///
+    /// let options = AsyncOptions::new(Duration::from_secs(1));
+    /// let mut harness = OperatorHarness::of(|items: DataStream<u64>| items.async_ordered(Prices, options))?;
+    /// harness.push([(7, 70)])?;
+    /// harness.processing_time(0)?;
+    /// harness.processing_time(1_000)?;
+    /// assert_eq!(harness.take_output(), [((7, 0), 70)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// By default the job fails with the record's [description](Self::describe).
@@ -131,6 +163,7 @@ pub trait AsyncFunction: Send + 'static {
 /// ```
 /// use std::convert::Infallible;
 /// use std::time::Duration;
+/// use yeoul_frame::RowKind;
 /// use yeoul_stream::{AsyncFunction, AsyncOptions, AsyncRequest, DataStream, OperatorHarness};
 ///
 /// /// Stamps each number with when it happened.
@@ -143,7 +176,8 @@ pub trait AsyncFunction: Send + 'static {
 ///     type Error = Infallible;
 ///
 ///     fn invoke(&mut self, n: &u64, request: AsyncRequest) -> impl Future<Output = Result<Vec<(u64, i64)>, Infallible>> + Send + 'static {
-///         assert_eq!((request.attempt(), request.time_limit()), (1, Duration::from_secs(1)));
+///         assert_eq!((request.kind(), request.attempt()), (RowKind::Insert, 1));
+///         assert_eq!(request.time_limit(), Duration::from_secs(1));
 ///         let stamped = (*n, request.timestamp().0);
 ///         async move { Ok(vec![stamped]) }
 ///     }

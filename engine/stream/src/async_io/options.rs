@@ -23,6 +23,9 @@ impl AsyncOptions {
 
     /// A request that has no answer after `timeout` of processing time, all its attempts together, is given up
     /// ([`AsyncFunction::timeout`](crate::AsyncFunction::timeout)). [`Duration::MAX`]: never. After a restore the time begins anew.
+    ///
+    /// A job that has read all its input, or is drained, waits for all answers within its last checkpoint: let `timeout` be shorter than what
+    /// a checkpoint may take. Every other checkpoint passes what is in flight.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { timeout, capacity: Self::CAPACITY }

@@ -48,6 +48,12 @@ enum Delay {
 
 impl<O, E> AsyncRetry<O, E> {
     /// One attempt.
+    ///
+    /// ```
+    /// # use yeoul_stream::AsyncRetry;
+    /// let retry = AsyncRetry::<u64, std::io::Error>::none();
+    /// # let _ = retry;
+    /// ```
     #[must_use]
     pub fn none() -> Self {
         Self::of(1, Delay::Fixed(Duration::ZERO))
@@ -61,6 +67,15 @@ impl<O, E> AsyncRetry<O, E> {
 
     /// Up to `attempts`, the first one included. The second comes after `initial`; each further wait is `multiplier` times as long as the one
     /// before (not shorter, should it be less than 1), up to `most`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::AsyncRetry;
+    /// // After 100, 200, 400 and 500 ms.
+    /// let (initial, most) = (Duration::from_millis(100), Duration::from_millis(500));
+    /// let retry = AsyncRetry::<u64, std::io::Error>::exponential_backoff(5, initial, most, 2.0);
+    /// # let _ = retry;
+    /// ```
     #[must_use]
     pub fn exponential_backoff(attempts: u32, initial: Duration, most: Duration, multiplier: f64) -> Self {
         Self::of(attempts, Delay::Exponential { initial, most, multiplier: multiplier.max(1.0) })
@@ -78,6 +93,16 @@ impl<O, E> AsyncRetry<O, E> {
     }
 
     /// Of errors only those for which this holds are worth another attempt.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::AsyncRetry;
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// let retry = AsyncRetry::<u64, Error>::fixed_delay(3, Duration::from_millis(100));
+    /// let retry = retry.if_error(|error| error.kind() == ErrorKind::ConnectionReset);
+    /// # let _ = retry;
+    /// ```
     #[must_use]
     pub fn if_error(mut self, is_worth_it: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
         self.if_error = Some(Arc::new(is_worth_it));

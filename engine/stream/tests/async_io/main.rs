@@ -1,0 +1,8 @@
+//! Async I/O: order, capacity, time limits, retries, restores; one operator by hand, and whole jobs.
+
+mod gate;
+mod stage;
+mod results;
+mod restored;
+mod source;
+mod job;
