@@ -26,7 +26,7 @@ struct Request<A: AsyncFunction> {
     record: A::In,
     time: Timestamp,
     kind: RowKind,
-    /// From 1.
+    /// The last one that was made, from 1.
     attempt: u32,
     /// When it is given up, if ever.
     deadline: Option<Timestamp>,
@@ -97,7 +97,6 @@ impl<A: AsyncFunction> Requests<A> {
             if let Some(delay) = self.retry.after(request.attempt, &outcome) {
                 let at = after(now, delay).unwrap_or(Timestamp::MAX);
                 self.timers.insert((at, number));
-                request.attempt += 1;
                 request.state = State::Pausing(at);
                 continue;
             }
@@ -130,6 +129,7 @@ impl<A: AsyncFunction> Requests<A> {
                 let results = function.timeout(&request.record, about)?;
                 self.complete(number, results, order);
             } else {
+                request.attempt += 1;
                 request.ask(number, &self.options, function, &self.wakes);
             }
         }

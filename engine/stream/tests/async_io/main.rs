@@ -4,5 +4,6 @@ mod gate;
 mod stage;
 mod results;
 mod restored;
+mod any_order;
 mod source;
 mod job;
