@@ -46,13 +46,38 @@ pub trait Operator: Send {
     /// The task is idle: nothing comes, and time passes without it behind the next exchange, until something comes again.
     fn on_idle(&mut self) {}
 
-    /// What the watermark is for those after this operator once `watermark` has come to it: less, if it gives rows from before it. Rises
-    /// with `watermark`, and is [`Timestamp::MAX`] at the end.
+    /// What the watermark is for those after this operator once `watermark` has come to it: less, if it gives rows from before it, or if
+    /// what came before it is still [in flight](Self::in_flight). Rises with `watermark`, and is [`Timestamp::MAX`] at the end.
+    ///
+    /// Asked when a watermark has come, and again after each [`on_processing_time`](Self::on_processing_time), before which it was asked,
+    /// too: if it has risen in that call, the new one goes on behind what the call emitted.
     fn output_watermark(&self, watermark: Timestamp) -> Timestamp {
         watermark
     }
 
-    /// The earliest processing time at which [`on_processing_time`](Self::on_processing_time) has something to do.
+    /// Whether records may come. While it says no, its task takes none from its input: they stay where they are, and who sends them waits.
+    /// Signals that no record stands before still come, barriers among them. It is asked of the first operator of a task, so a node whose
+    /// operator ever says no is not chainable; the call in which it has room again is one of [`on_processing_time`](Self::on_processing_time).
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    /// As [`has_room`](Self::has_room), while a barrier is on its way: records that stand before it hold it up, so an operator that could
+    /// keep them aside, and put them into the snapshot, takes more of them then.
+    fn has_room_before_barrier(&self) -> bool {
+        self.has_room()
+    }
+
+    /// Whether results of records that came are still to come from outside. While they are, the operator is not idle for those after it, and
+    /// a drain, which is also how a job ends that has read all its input, does not pass it; other barriers do, so what is in flight is part of
+    /// the [snapshot](Self::snapshot).
+    fn in_flight(&self) -> bool {
+        false
+    }
+
+    /// The earliest processing time at which [`on_processing_time`](Self::on_processing_time) has something to do. It is asked in each step of
+    /// the operator's shard, and a shard steps when the [`Waker`](crate::Waker) that the operator was opened with is called: so who has been
+    /// woken says [`Timestamp::MIN`], and is called at once.
     fn next_processing_time(&self) -> Option<Timestamp> {
         None
     }

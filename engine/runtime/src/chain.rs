@@ -6,12 +6,13 @@
 //! 2. A signal leaves an operator after all that it emitted because of what came before the signal.
 //! 3. Nothing leaves an operator before its start: what the clock sets free right after a restore waits for that, too.
 //! 4. At a barrier an operator's tables are frozen and its state is noted before the barrier goes on.
+//! 5. What an operator has in flight keeps back its idleness and a drain's barrier, and no other barrier.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use yeoul_frame::signal::Barrier;
+use yeoul_frame::signal::{Barrier, Purpose};
 use yeoul_frame::{Frame, OperatorId, Pool, Signal, Timestamp};
 use yeoul_operator::{Context, Counters, InputId, Operator, OperatorError, OutputId, Progress, Snapshot};
 
@@ -49,6 +50,8 @@ pub struct Slot {
     timing: Option<Timestamp>,
     /// Whether its start has gone on to all that it sends to.
     started: bool,
+    /// Its input is idle, which those after it have not been told: it has results in flight.
+    idle_unsaid: bool,
     queue: VecDeque<Arrival>,
 }
 
@@ -63,7 +66,29 @@ impl Slot {
         targets: Vec<(OutputId, Target)>,
     ) -> Self {
         let (watermark, queue) = (Timestamp::MIN, VecDeque::new());
-        Self { id, name, operator, counters, targets, watermark, timing: None, started: false, queue }
+        Self {
+            id,
+            name,
+            operator,
+            counters,
+            targets,
+            watermark,
+            timing: None,
+            started: false,
+            idle_unsaid: false,
+            queue,
+        }
+    }
+
+    /// Whether there is something to work on now.
+    fn is_due(&self) -> bool {
+        self.timing.is_some() || self.queue.front().is_some_and(|item| !self.waits(item))
+    }
+
+    /// Whether this waits for what is in flight. After a drain's barrier nothing is committed: what came back then would be lost.
+    fn waits(&self, item: &Arrival) -> bool {
+        matches!(item, Arrival::Signal(Signal::Barrier(Barrier { purpose: Purpose::Drain, .. })))
+            && self.operator.in_flight()
     }
 }
 
@@ -73,6 +98,8 @@ pub struct Env<'a> {
     pub now: Timestamp,
     /// Sources are not to read now: output leaves too slowly.
     pub held_back: bool,
+    /// The task has not passed the barrier of the epoch in flight.
+    pub barrier_due: bool,
     /// Memory for frames.
     pub pool: &'a Pool,
     /// Collects what operators put into the snapshot.
@@ -99,6 +126,8 @@ pub enum Run {
     Busy,
     /// It waits for room in a ring.
     Blocked,
+    /// It waits for what an operator has in flight: until then it takes no input.
+    Waiting,
 }
 
 /// The operators of one task and the edges that leave it.
@@ -133,6 +162,16 @@ impl Chain {
     /// The barrier that has gone through all operators since the last call.
     pub fn take_passed(&mut self) -> Option<Barrier> {
         self.passed.take()
+    }
+
+    /// Whether it may be given records.
+    #[must_use]
+    pub fn has_room(&self, env: &Env<'_>) -> bool {
+        let room = |operator: &dyn Operator| match env.barrier_due {
+            true => operator.has_room_before_barrier(),
+            false => operator.has_room(),
+        };
+        self.slots.first().is_none_or(|slot| room(&*slot.operator))
     }
 
     /// Puts a frame that came by `input` of the task into the first operator.
@@ -176,8 +215,9 @@ impl Chain {
             if !self.flush() {
                 return Ok(Run::Blocked);
             }
-            let Some(at) = self.slots.iter().rposition(|slot| slot.timing.is_some() || !slot.queue.is_empty()) else {
-                return Ok(Run::Ready);
+            let Some(at) = self.slots.iter().rposition(Slot::is_due) else {
+                let is_waiting = self.slots.iter().any(|slot| !slot.queue.is_empty());
+                return Ok(if is_waiting { Run::Waiting } else { Run::Ready });
             };
             if *budget == 0 {
                 return Ok(Run::Busy);
@@ -187,7 +227,7 @@ impl Chain {
         }
     }
 
-    /// Calls operators whose processing time has come. Only when the chain is ready. Returns when the next one is due.
+    /// Calls operators whose processing time has come. Only when the chain is ready or waiting. Returns when the next one is due.
     ///
     /// # Errors
     /// As for `run`.
@@ -221,6 +261,8 @@ impl Chain {
     /// Tells an operator the processing time, for the first time or to go on.
     fn time(&mut self, at: usize, now: Timestamp, env: &Env<'_>) -> Result<(), JobError> {
         let mut progress = Progress::Done;
+        let output_watermark = |slot: &Slot| slot.operator.output_watermark(slot.watermark);
+        let before = output_watermark(&self.slots[at]);
         self.call(at, env, |operator, cx| {
             progress = operator.on_processing_time(now, cx)?;
             Ok(())
@@ -228,7 +270,17 @@ impl Chain {
         self.acted = true;
         self.slots[at].counters.turns.add(1);
         self.slots[at].timing = (progress == Progress::More).then_some(now);
-        self.distribute(at)
+        self.distribute(at)?;
+        // What was kept back behind results in flight goes on behind them.
+        let after = output_watermark(&self.slots[at]);
+        if after > before {
+            self.forward_from(at, Signal::Watermark(after));
+        }
+        if self.slots[at].idle_unsaid && !self.slots[at].operator.in_flight() {
+            self.slots[at].idle_unsaid = false;
+            self.forward_from(at, Signal::Idle);
+        }
+        Ok(())
     }
 
     /// Whether anything was sent that had waited, or a time has come, since the last call.
@@ -249,6 +301,7 @@ impl Chain {
         let arrival = self.slots[at].queue.pop_front().expect("the caller saw an item");
         match arrival {
             Arrival::Frame(input, frame) => {
+                self.slots[at].idle_unsaid = false;
                 self.slots[at].counters.records_in.add(frame.len() as u64);
                 self.call(at, env, |operator, cx| operator.process(input, &frame, cx))?;
                 self.distribute(at)?;
@@ -257,6 +310,7 @@ impl Chain {
                 let mut progress = Progress::Done;
                 match signal {
                     Signal::Watermark(watermark) => {
+                        self.slots[at].idle_unsaid = false;
                         debug_assert!(watermark >= self.slots[at].watermark, "watermarks of a task never go back");
                         self.slots[at].watermark = watermark;
                         self.slots[at].counters.set_watermark(watermark);
@@ -266,10 +320,16 @@ impl Chain {
                         })?;
                     }
                     Signal::Barrier(barrier) => self.snapshot(at, barrier, env)?,
-                    Signal::Idle => self.call(at, env, |operator, _| {
-                        operator.on_idle();
-                        Ok(())
-                    })?,
+                    Signal::Idle => {
+                        self.call(at, env, |operator, _| {
+                            operator.on_idle();
+                            Ok(())
+                        })?;
+                        self.slots[at].idle_unsaid = self.slots[at].operator.in_flight();
+                        if self.slots[at].idle_unsaid {
+                            return Ok(());
+                        }
+                    }
                     Signal::Start | Signal::End => {}
                 }
                 self.distribute(at)?;
@@ -283,9 +343,10 @@ impl Chain {
                     }
                     other => other,
                 };
-                let targets = std::mem::take(&mut self.slots[at].targets);
-                self.forward(&targets, forwarded);
-                self.slots[at].targets = targets;
+                // All of them kept back says nothing.
+                if forwarded != Signal::Watermark(Timestamp::MIN) {
+                    self.forward_from(at, forwarded);
+                }
                 self.slots[at].started |= signal == Signal::Start;
                 self.note_passed(signal);
             }
@@ -365,6 +426,12 @@ impl Chain {
         Ok(())
     }
 
+    fn forward_from(&mut self, at: usize, signal: Signal) {
+        let targets = std::mem::take(&mut self.slots[at].targets);
+        self.forward(&targets, signal);
+        self.slots[at].targets = targets;
+    }
+
     /// A signal goes once to each place that any output goes to.
     fn forward(&mut self, targets: &[(OutputId, Target)], signal: Signal) {
         for (_, target) in targets {
@@ -394,3 +461,6 @@ pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! 1. A channel that is held by the alignment is not read.
 //! 2. Nothing leaves before every channel has started: so which records are late does not depend on which source is up first.
 //! 3. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
+//! 4. While the task has no room, records stay in their rings; signals that stand before them leave.
 
 use std::collections::VecDeque;
 
@@ -91,8 +92,8 @@ impl Inbox {
         self.merge = Merge::new(self.channels.len(), watermark);
     }
 
-    /// The next thing to work on, if any channel that may be read holds one. Channels take turns.
-    pub fn take(&mut self) -> Option<Arrival> {
+    /// The next thing to work on, if any channel that may be read holds one; no records unless there is `room`. Channels take turns.
+    pub fn take(&mut self, room: bool) -> Option<Arrival> {
         if !self.started {
             return self.take_start();
         }
@@ -105,6 +106,10 @@ impl Inbox {
             let at = self.next;
             self.next = if at + 1 == count { 0 } else { at + 1 };
             if self.align.is_held(at) && !is_planted(Bug::BarrierOvertaken) {
+                looked += 1;
+                continue;
+            }
+            if !room && matches!(self.channels[at].consumer.peek(), Some(Message::Frame(_))) {
                 looked += 1;
                 continue;
             }
@@ -197,9 +202,44 @@ mod tests {
             }
         }
         let mut taken = Vec::new();
-        while let Some(Arrival::Signal(signal)) = inbox.take() {
+        while let Some(Arrival::Signal(signal)) = inbox.take(true) {
             taken.push(signal);
         }
         assert_eq!(taken, [Signal::Start, Signal::Watermark(Timestamp::MAX)]);
+    }
+
+    #[test]
+    fn without_room_records_stay_and_signals_before_them_leave() {
+        use yeoul_frame::signal::{Barrier, Purpose};
+        use yeoul_frame::{Pool, RowBuilder, RowKind};
+        let barrier = Signal::Barrier(Barrier { epoch: Epoch(1), purpose: Purpose::Checkpoint });
+        let mut rows = RowBuilder::<u64>::new(&Pool::new(), 1);
+        let mut record = || {
+            rows.push(&7, Timestamp(0), RowKind::Insert).unwrap();
+            Message::Frame(rows.finish())
+        };
+        let (mut producers, mut channels) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let (producer, consumer) = ring(8);
+            producers.push(producer);
+            channels.push(Channel { input: InputId(0), consumer, bell: None });
+        }
+        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp::MIN);
+        // One channel has its barrier before records, the other one behind.
+        let first = [Message::Signal(Signal::Start), Message::Signal(barrier), record()];
+        let second = [Message::Signal(Signal::Start), record(), Message::Signal(barrier)];
+        for (producer, messages) in producers.iter_mut().zip([first, second]) {
+            messages.into_iter().for_each(|message| assert!(producer.try_push(message).is_ok()));
+        }
+        let mut taken = Vec::new();
+        for room in [false, false, true, false, true, true] {
+            taken.push(inbox.take(room).map(|of| match of {
+                Arrival::Frame(..) => "record",
+                Arrival::Signal(Signal::Start) => "start",
+                Arrival::Signal(Signal::Barrier(_)) => "barrier",
+                Arrival::Signal(_) => "another signal",
+            }));
+        }
+        assert_eq!(taken, [Some("start"), None, Some("record"), Some("barrier"), Some("record"), None]);
     }
 }

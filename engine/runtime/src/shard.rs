@@ -211,9 +211,10 @@ impl Shard {
         let now = Timestamp(self.clock.wall_millis());
         let mut until: Option<Timestamp> = None;
         let held_back = self.attention.holds_back(|| self.clock.monotonic_nanos());
-        let mut env = Env { now, held_back, pool: &self.pool, noted: &mut self.noted };
+        let mut env = Env { now, held_back, barrier_due: false, pool: &self.pool, noted: &mut self.noted };
         // Most downstream first, so that what is in the rings leaves before more comes.
         for at in (0..self.tasks.len()).rev() {
+            env.barrier_due = self.flight.as_ref().is_some_and(|flight| !flight.passed[at]);
             match self.tasks[at].step(&mut env)? {
                 Standing::Worked => worked = true,
                 Standing::Idle(Some(due)) => until = Some(until.map_or(due, |until| until.min(due))),

@@ -167,7 +167,8 @@ impl Task {
         let mut worked = false;
         loop {
             let before = budget;
-            match self.chain.run(&mut budget, env)? {
+            let run = self.chain.run(&mut budget, env)?;
+            match run {
                 Run::Blocked => {
                     if let Head::Source(head) = &mut self.head {
                         head.hold(env.now);
@@ -175,14 +176,15 @@ impl Task {
                     return Ok(if worked || budget < before { Standing::Worked } else { Standing::Blocked });
                 }
                 Run::Busy => return Ok(Standing::Worked),
-                Run::Ready => worked |= budget < before,
+                Run::Ready | Run::Waiting => worked |= budget < before,
             }
             if self.chain.has_ended() || budget == 0 {
                 return Ok(Standing::Worked);
             }
             let due = self.chain.on_time(env)?;
             let (took, again) = match &mut self.head {
-                Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain), None),
+                _ if run == Run::Waiting => (false, None),
+                Head::Inbox(inbox) => (Self::take(inbox, &mut self.chain, env), None),
                 Head::Source(head) => head.turn(&mut self.chain, env)?,
             };
             worked |= took;
@@ -203,8 +205,8 @@ impl Task {
         }
     }
 
-    fn take(inbox: &mut Inbox, chain: &mut Chain) -> bool {
-        match inbox.take() {
+    fn take(inbox: &mut Inbox, chain: &mut Chain, env: &Env<'_>) -> bool {
+        match inbox.take(chain.has_room(env)) {
             Some(Arrival::Frame(input, frame)) => chain.enter(input, frame),
             Some(Arrival::Signal(signal)) => chain.enter_signal(signal),
             None => return false,
@@ -231,6 +233,13 @@ impl SourceHead {
         if env.held_back {
             self.held = true;
             return Ok((false, Some(env.now.plus(HELD_BACK_MILLIS))));
+        }
+        if !chain.has_room(env) {
+            // Whoever makes room wakes the shard; before its start nothing leaves the chain that could make any.
+            let took = !self.started;
+            self.start(chain)?;
+            self.held = true;
+            return Ok((took, None));
         }
         if std::mem::take(&mut self.held) {
             self.event_time.skip(env.now);
@@ -396,7 +405,7 @@ mod tests {
         let head = Head::Inbox(Inbox::new(Vec::new(), Epoch(0), CheckpointingMode::default(), Timestamp::MIN));
         let mut task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 1 };
         let mut noted = Noted::default();
-        let mut env = Env { now: Timestamp(0), held_back: false, pool: &pool, noted: &mut noted };
+        let mut env = Env { now: Timestamp(0), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
         assert_eq!(task.step(&mut env).unwrap(), Standing::Blocked);
         assert!(consumer.try_pop().is_some());
         // The shard must look at the ring's other end once more before it parks.
@@ -489,9 +498,10 @@ mod tests {
         let mut inbox = Inbox::new(channels, Epoch(0), CheckpointingMode::default(), Timestamp::MIN);
         let (pool, mut noted, mut last) = (Pool::new(), Noted::default(), None);
         for now in 0..100 {
-            let mut env = Env { now: Timestamp(now), held_back: false, pool: &pool, noted: &mut noted };
+            let mut env =
+                Env { now: Timestamp(now), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
-            while let Some(Arrival::Signal(signal)) = inbox.take() {
+            while let Some(Arrival::Signal(signal)) = inbox.take(true) {
                 last = Some(signal);
             }
         }
@@ -523,7 +533,8 @@ mod tests {
         let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
         let mut noted = Noted::default();
         let mut step = |now: i64| {
-            let mut env = Env { now: Timestamp(now), held_back: now == 3, pool: &pool, noted: &mut noted };
+            let mut env =
+                Env { now: Timestamp(now), held_back: now == 3, barrier_due: false, pool: &pool, noted: &mut noted };
             task.step(&mut env).unwrap();
         };
         step(0);

@@ -18,6 +18,7 @@ pub mod operator_state;
 pub mod process;
 pub mod co_process;
 pub mod broadcast;
+pub mod async_io;
 mod key_selector;
 mod custom_partitioner;
 pub mod timer_service;
@@ -35,6 +36,7 @@ pub mod harness;
 #[cfg(test)]
 mod golden;
 
+pub use async_io::{AsyncFn, AsyncFunction, AsyncOptions, AsyncRequest, AsyncRetry, async_fn};
 pub use broadcast::{BroadcastConnectedStreams, BroadcastContext, BroadcastProcessFunction};
 pub use co_group::{CoGroupedStreams, CoGroupedWindows, JoinedStreams, JoinedWindows};
 pub use co_process::CoProcessFunction;
