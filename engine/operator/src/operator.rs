@@ -57,7 +57,7 @@ pub trait Operator: Send {
 
     /// Whether records may come. While it says no, its task takes none from its input: they stay where they are, and who sends them waits.
     /// Signals that no record stands before still come, barriers among them. It is asked of the first operator of a task, so a node whose
-    /// operator ever says no is not chainable; the call in which it has room again is one of [`on_processing_time`](Self::on_processing_time).
+    /// operator ever says no is not chained to one before it; the call in which it has room again is one of [`on_processing_time`](Self::on_processing_time).
     fn has_room(&self) -> bool {
         true
     }

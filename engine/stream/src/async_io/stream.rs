@@ -129,6 +129,6 @@ impl<T: StateRecord> DataStream<T> {
             Arc::new(move || Box::new(AsyncOperator::new(mode, function.clone(), options, retry.clone())));
         let results = self.one_input("Async Wait", make, &Sides::default());
         // It stands first in its task: what it has no room for stays in the rings before it.
-        results.disable_chaining()
+        results.start_new_chain()
     }
 }

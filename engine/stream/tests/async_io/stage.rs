@@ -31,7 +31,7 @@ pub(crate) fn make(build: impl FnOnce(&DataStream<u64>) -> DataStream<u64>) -> M
     let _ = build(&env.from_collection(Vec::<u64>::new(), WatermarkStrategy::no_watermarks()));
     let graph = env.build().unwrap();
     let node = graph.nodes.last().unwrap();
-    assert!(!node.chainable, "what it has no room for stays in the rings before it");
+    assert_eq!(node.chaining, yeoul_operator::Chaining::Head, "what it has no room for stays in the rings before it");
     let NodeKind::Operator { make } = &node.kind else { panic!("the last node is an operator") };
     make.clone()
 }
