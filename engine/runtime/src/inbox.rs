@@ -224,7 +224,7 @@ mod tests {
             producers.push(producer);
             channels.push(Channel { input: InputId(0), consumer, bell: None });
         }
-        let mut inbox = Inbox::new(channels, Epoch(0), Timestamp::MIN);
+        let mut inbox = Inbox::new(channels, Epoch(0), CheckpointingMode::default(), Timestamp::MIN);
         // One channel has its barrier before records, the other one behind.
         let first = [Message::Signal(Signal::Start), Message::Signal(barrier), record()];
         let second = [Message::Signal(Signal::Start), record(), Message::Signal(barrier)];

@@ -1,5 +1,6 @@
 //! A task whose operator has results in flight, stepped by hand between two rings.
 
+use crate::align::CheckpointingMode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use yeoul_frame::{Epoch, RowBuilder, RowKind};
@@ -134,7 +135,7 @@ fn rings() -> (Producer<Message>, Task, Consumer<Message>, Arc<AtomicUsize>) {
     let edge = Outbox::new("next".to_owned(), Spread::Single, vec![Lane::new(out, None)]);
     let chain = Chain::new(slots, vec![edge], Vec::new());
     let channel = Channel { input: InputId(0), consumer, bell: None };
-    let head = Head::Inbox(Inbox::new(vec![channel], Epoch(0), Timestamp::MIN));
+    let head = Head::Inbox(Inbox::new(vec![channel], Epoch(0), CheckpointingMode::default(), Timestamp::MIN));
     let task = Task { head, chain, subtask: Subtask { index: 0, parallelism: 1 }, step_calls: 8 };
     (producer, task, receiver, permits)
 }
