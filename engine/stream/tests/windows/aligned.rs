@@ -50,7 +50,7 @@ impl ProcessWindowFunction for SummingAll {
     fn process(
         &mut self,
         key: &u64,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, u64>,
         elements: &[Reading],
         out: &mut Collector<Sum>,
     ) -> Result<(), yeoul_operator::OperatorError> {
