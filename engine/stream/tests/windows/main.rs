@@ -2,4 +2,6 @@
 
 mod aligned;
 mod fleet;
+mod script;
 mod session;
+mod triggers;
