@@ -154,6 +154,19 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Cuts the whole stream into windows. All records come to one subtask.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(1, 1_000), (2, 59_999), (3, 60_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(2u64, 59_999), (1, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn window_all(&self, assigner: impl Into<WindowAssigner<T>>) -> AllWindowedStream<T> {
         AllWindowedStream::of(self, assigner.into())
     }
@@ -175,6 +188,17 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Windows of the last `size` records, after every `slide` of them (Flink's `countWindowAll(size, slide)`).
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     readings.sliding_count_window_all(3, 2).reduce(|sum, reading| *sum += reading)
+    /// })?;
+    /// harness.push([1, 2, 3, 4].map(|reading| (reading, 0)))?;
+    /// assert_eq!(harness.take_output(), [(3, i64::MAX), (9, i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn sliding_count_window_all(&self, size: usize, slide: u64) -> AllWindowedStream<T>
     where
         T: StateRecord + Clone,

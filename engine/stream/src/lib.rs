@@ -53,6 +53,7 @@ pub use window::assigner::{
     ProcessingTimeSessionWindows, SlidingEventTimeWindows, SlidingProcessingTimeWindows, TumblingEventTimeWindows,
     TumblingProcessingTimeWindows, WindowAssigner,
 };
+pub use window::custom::CustomWindows;
 pub use window::evictor::{CountEvictor, DeltaEvictor, Evictor, EvictorContext, TimeEvictor, TimestampedValue};
 pub use window::function::{AllWindowContext, Count, ProcessAllWindowFunction, ProcessWindowFunction, WindowContext};
 pub use window::stagger::WindowStagger;

@@ -68,6 +68,23 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     /// When windows fire. Without it they fire when they end: by the watermark or by the clock, as the assigner has it.
     ///
     /// Windows with a trigger are kept a key and window at a time; those of the default one share what overlaps.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::{CountTrigger, PurgingTrigger};
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .trigger(PurgingTrigger::of(CountTrigger::of(2)))
+    ///     .aggregate(Count::new())
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000), ((7, 3), 3_000)])?;
+    /// # assert_eq!(harness.take_output(), [(2u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn trigger<R: Trigger<T> + Clone + Sync>(self, trigger: R) -> Self {
         if self.assigner.merges() && !trigger.can_merge() {
@@ -80,6 +97,25 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// What is taken out of windows around their function. With it a window keeps all its elements, whatever is made of them.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::CountEvictor;
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// // The sum of each minute's last two readings.
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .evictor(CountEvictor::of(2))
+    ///     .reduce(|sum, reading| sum.1 += reading.1)
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000), ((7, 3), 3_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7, 5), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn evictor<E>(self, evictor: E) -> Self
     where
@@ -91,12 +127,51 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// For this long after the watermark has passed a window's end, a late record makes it fire again with that record. Event time only.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .allowed_lateness(Duration::from_secs(10))
+    ///     .aggregate(Count::new())
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000)])?;
+    /// # harness.watermark(59_999)?;
+    /// # harness.push([((7, 2), 2_000)])?;
+    /// # assert_eq!(harness.take_output(), [(1u64, 59_999), (2, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         Self { lateness: millis(lateness), ..self }
     }
 
     /// Records that come too late for all their windows go to a side output. Otherwise they are dropped, and counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::OutputTag;
+    ///
+    /// let late = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// let counts = readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .side_output_late_data(&late)
+    ///     .aggregate(Count::new());
+    /// let too_late = counts.side_output(&late);
+    /// # let _ = too_late;
+    /// # counts
+    /// # })?;
+    /// # harness.watermark(59_999)?;
+    /// # harness.push([((7, 2), 2_000)])?;
+    /// # assert_eq!(harness.take_side_output(&late), [((7, 2), 2_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn side_output_late_data(self, tag: &OutputTag<T>) -> Self {
         match self.sides.output(tag) {
@@ -133,6 +208,24 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// As [`reduce`](Self::reduce), with results made of the key, the window and the reduced record.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .reduce_with(
+    ///         |most, reading| most.1 = most.1.max(reading.1),
+    ///         |sensor, window, most, out| out.collect((*sensor, window.end.0, most.1)),
+    ///     )
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7u64, 60_000i64, 2i64), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn reduce_with<R, O, F>(&self, reduce: R, result: F) -> DataStream<O>
     where
         T: StateRecord + Clone,
@@ -239,7 +332,8 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         self.aggregate_with(function, |_, _, result, out| out.collect(result))
     }
 
-    /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate.
+    /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate: the example of
+    /// [`WindowedStream`] does so.
     pub fn aggregate_with<A, O, F>(&self, function: A, result: F) -> DataStream<O>
     where
         A: AggregateFunction<In = T::Archived> + Clone + Sync,
@@ -250,7 +344,44 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// As [`aggregate`](Self::aggregate), with a function that is given the aggregate as its only element, and has state and side
-    /// outputs: an example is at [`reduce_process`](Self::reduce_process).
+    /// outputs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, Count, DataStream, OperatorHarness, ProcessWindowFunction, TumblingEventTimeWindows, WindowContext};
+    /// /// (sensor, end of the window, readings)
+    /// #[derive(Clone)]
+    /// struct WithEnd;
+    ///
+    /// impl ProcessWindowFunction for WithEnd {
+    ///     type Key = u64;
+    ///     type In = u64;
+    ///     type Out = (u64, i64, u64);
+    ///
+    ///     fn process(
+    ///         &mut self,
+    ///         sensor: &u64,
+    ///         cx: &mut WindowContext<'_, u64>,
+    ///         count: &[u64],
+    ///         out: &mut Collector<(u64, i64, u64)>,
+    ///     ) -> Result<(), OperatorError> {
+    ///         out.collect((*sensor, cx.window().end.0, count[0]));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .aggregate_process(Count::new(), WithEnd)
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7, 60_000, 2), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn aggregate_process<A, P>(&self, function: A, then: P) -> DataStream<P::Out>
     where
         A: AggregateFunction<In = T::Archived, Out: Record> + Clone + Sync,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use yeoul_frame::Record;
 
 use crate::watermarks::millis;
+use crate::window::custom::Assign;
 use crate::window::grid::Grid;
 use crate::window::stagger::WindowStagger;
 
@@ -47,6 +48,8 @@ pub(crate) enum Assigner<T: Record> {
     DynamicSession(Gap<T>),
     /// One window for all times.
     Global(AtEnd),
+    /// What a function of the user's says.
+    Custom(Assign<T>),
 }
 
 /// What a global window does at the end of the input, unless it has another trigger.
@@ -64,6 +67,7 @@ impl<T: Record> Clone for Assigner<T> {
             Self::Session(gap) => Self::Session(*gap),
             Self::DynamicSession(gap) => Self::DynamicSession(gap.clone()),
             Self::Global(at_end) => Self::Global(*at_end),
+            Self::Custom(assign) => Self::Custom(assign.clone()),
         }
     }
 }
@@ -96,6 +100,7 @@ impl<T: Record> WindowAssigner<T> {
             (Assigner::DynamicSession(_), Domain::Event) => "DynamicEventTimeSessionWindows",
             (Assigner::DynamicSession(_), Domain::Processing) => "DynamicProcessingTimeSessionWindows",
             (Assigner::Global(_), _) => "GlobalWindows",
+            (Assigner::Custom(_), _) => "CustomWindows",
         }
     }
 

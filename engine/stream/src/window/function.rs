@@ -152,8 +152,8 @@ pub trait ProcessWindowFunction: Send + 'static {
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
 
-    /// The window of `key` expires: it will not fire again. Clears per-window state. Called only of functions that have declared some, and
-    /// of windows with a trigger or an evictor; as in Flink not when a trigger purges the window, which leaves such state as it is.
+    /// The window of `key` expires and will not fire again: what its per-window state holds is removed here. As in Flink it is not called
+    /// when a trigger purges the window, which leaves such state as it is. Plain windows of functions that have none do not call it.
     ///
     /// # Errors
     /// A failure that fails the job.

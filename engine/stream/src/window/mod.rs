@@ -3,6 +3,7 @@
 pub mod time_window;
 pub mod stagger;
 pub mod assigner;
+pub mod custom;
 mod grid;
 pub(crate) mod panes_of_frame;
 pub mod states;

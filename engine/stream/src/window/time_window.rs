@@ -38,6 +38,15 @@ impl TimeWindow {
     }
 
     /// Whether the two overlap or touch: sessions that do are one.
+    ///
+    /// ```
+    /// use yeoul_frame::Timestamp;
+    /// use yeoul_stream::TimeWindow;
+    ///
+    /// let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    /// assert!(window(0, 10).intersects(&window(10, 20)) && !window(0, 10).intersects(&window(11, 20)));
+    /// assert_eq!(window(0, 10).cover(&window(10, 20)), window(0, 20));
+    /// ```
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end

@@ -238,7 +238,7 @@ proptest! {
         play(&mut fleet, &steps, |(key, amount)| {
             let all = all.entry(key).or_default();
             all.push(amount);
-            (all.len() as u64 % slide == 0).then(|| all.iter().rev().take(size).sum())
+            ((all.len() as u64).is_multiple_of(slide)).then(|| all.iter().rev().take(size).sum())
         });
     }
 }

@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use yeoul_frame::Timestamp;
 use yeoul_operator::{OperatorError, Subtask};
 use yeoul_state::ValueHandle;
 use yeoul_stream::{
-    AllWindowContext, Collector, Count, CountTrigger, DataStream, EventTimeSessionWindows, OperatorHarness, OutputTag,
-    ProcessAllWindowFunction, ProcessWindowFunction, PurgingTrigger, TumblingEventTimeWindows,
-    TumblingProcessingTimeWindows, WindowContext, WindowStagger, WindowStates, WindowedStream,
+    AllWindowContext, Collector, Count, CountTrigger, CustomWindows, DataStream, EventTimeSessionWindows,
+    OperatorHarness, OutputTag, ProcessAllWindowFunction, ProcessWindowFunction, PurgingTrigger, TimeWindow,
+    TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowContext, WindowStagger, WindowStates,
+    WindowedStream,
 };
 
 use crate::aligned::Reading;
 use crate::fleet::Fleet;
-use crate::script::ms;
+use crate::script::Do::{Clock, Push, Watermark};
+use crate::script::{check, ms};
 
 /// Key, start of the window, how often the window has fired, how often any of the key has, elements.
 type Firings = (u64, i64, u64, u64, u64);
@@ -362,4 +365,41 @@ fn negative_offsets_shift_windows_back() {
     assert_eq!(starts(days.offset(hours(16))), -8);
     assert_eq!(starts(days.offset(hours(8))), -16);
     assert_eq!(starts(days.offset_back(hours(32))), -8);
+}
+
+#[test]
+fn windows_of_ones_own_overlap_as_they_like_and_a_record_may_be_in_none() {
+    let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    let assign = move |_: &rkyv::Archived<Reading>, time: Timestamp, windows: &mut Vec<TimeWindow>| {
+        windows.extend([window(0, 10), window(5, 30)].into_iter().filter(|held| held.start <= time && time < held.end));
+    };
+    check(
+        CustomWindows::event_time(assign),
+        0,
+        |windows| windows,
+        &[
+            (Push(7, 1, 3), &[]),
+            (Push(7, 2, 7), &[]),
+            (Push(7, 3, 20), &[]),
+            (Push(7, 4, 40), &[]),
+            (Watermark(9), &["7 [0, 10) 1 2"]),
+            (Push(7, 5, 3), &["late 5"]),
+            (Push(7, 6, 7), &[]),
+            (Watermark(i64::MAX), &["7 [5, 30) 2 3 6"]),
+        ],
+    );
+    check(
+        CustomWindows::processing_time(assign),
+        0,
+        |windows| windows,
+        &[
+            (Clock(6), &[]),
+            (Push(7, 1, 0), &[]),
+            (Clock(10), &["7 [0, 10) 1"]),
+            (Push(7, 2, 0), &[]),
+            (Clock(30), &["7 [5, 30) 1 2"]),
+            (Push(7, 3, 0), &[]),
+            (Watermark(i64::MAX), &[]),
+        ],
+    );
 }

@@ -147,6 +147,13 @@ fn continuous_event_time_fires_at_each_interval_and_at_the_end() {
             (Push(7, 4, 50), &["late 4"]),
         ],
     );
+    // An element at the last time makes it fire there, and not again after it.
+    check(
+        hundreds,
+        10,
+        |windows| windows.trigger(ContinuousEventTimeTrigger::of(ms(20))),
+        &[(Push(7, 1, 99), &[]), (Watermark(99), &["7 [0, 100) 1"]), (Watermark(105), &[]), (Watermark(END), &[])],
+    );
     // The earliest firing of those that merge stays.
     let sessions = EventTimeSessionWindows::with_gap(ms(30));
     check(

@@ -15,6 +15,20 @@ pub use delta::DeltaEvictor;
 pub use time::TimeEvictor;
 
 /// An element of a window and its event time (Flink's `TimestampedValue`).
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::{Evictor, EvictorContext, TimestampedValue};
+///
+/// /// Leaves what came at or after a time, and positive.
+/// struct Since(Timestamp);
+///
+/// impl Evictor<i64> for Since {
+///     fn evict_before(&mut self, elements: &mut Vec<TimestampedValue<i64>>, _: &EvictorContext) {
+///         elements.retain(|element| *element.value() > 0 && element.timestamp().is_some_and(|time| time >= self.0));
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TimestampedValue<T> {
     pub(crate) value: T,
@@ -38,6 +52,23 @@ impl<T> TimestampedValue<T> {
 }
 
 /// What an evictor knows of the window that fires (Flink's `EvictorContext`).
+///
+/// ```
+/// use yeoul_stream::{Evictor, EvictorContext, TimestampedValue};
+///
+/// /// Leaves the second half of a window, once it fires at its end.
+/// struct SecondHalf;
+///
+/// impl Evictor<i64> for SecondHalf {
+///     fn evict_before(&mut self, elements: &mut Vec<TimestampedValue<i64>>, cx: &EvictorContext) {
+///         let window = cx.window();
+///         if cx.current_watermark() >= window.max_timestamp() {
+///             let middle = window.start.plus((window.end.0 - window.start.0) / 2);
+///             elements.retain(|element| element.timestamp() >= Some(middle));
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct EvictorContext {
     pub(crate) window: TimeWindow,

@@ -144,6 +144,7 @@ fn assign<T: Record>(
             windows.push(session(gap));
         }
         Assigner::Global(_) => windows.push(TimeWindow::GLOBAL),
+        Assigner::Custom(assign) => assign(record, Timestamp(time), windows),
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ impl<T: Record> Trigger<T> for ContinuousEventTimeTrigger {
         }
         cx.register_event_time_timer(last);
         if fire.is_none() {
-            let at = next(time, self.0, last);
+            let at = next(time, self.0, last).min(last);
             *fire = Some(at);
             cx.register_event_time_timer(at);
         }

@@ -52,6 +52,11 @@ impl<T, D> fmt::Debug for DeltaTrigger<T, D> {
 }
 
 /// What a [`DeltaTrigger`] remembers: the element at which it last fired, or the first one.
+///
+/// ```
+/// use yeoul_stream::LastElement;
+/// assert!(LastElement::<u64>::default() == LastElement::default(), "both hold nothing");
+/// ```
 pub struct LastElement<T>(Owned<T>);
 
 impl<T> Default for LastElement<T> {

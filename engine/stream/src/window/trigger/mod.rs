@@ -171,6 +171,36 @@ pub(crate) trait TimersOfWindow {
 }
 
 /// What a trigger may reach: the window, the times, timers of the window (Flink's `TriggerContext`).
+///
+/// ```
+/// use rkyv::Archived;
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::{Trigger, TriggerContext, TriggerResult};
+///
+/// /// Fires a second of the clock after a window's first element, and only then.
+/// #[derive(Clone)]
+/// struct Once;
+///
+/// impl Trigger<u64> for Once {
+///     type State = Option<Timestamp>;
+///
+///     fn on_element(&mut self, _: &Archived<u64>, _: Timestamp, due: &mut Self::State, cx: &mut TriggerContext<'_>) -> TriggerResult {
+///         let at = *due.get_or_insert(cx.current_processing_time().plus(1_000));
+///         if at >= cx.current_processing_time() {
+///             cx.register_processing_time_timer(at);
+///         }
+///         TriggerResult::Continue
+///     }
+///
+///     fn on_processing_time(&mut self, _: Timestamp, _: &mut Self::State, _: &mut TriggerContext<'_>) -> TriggerResult {
+///         TriggerResult::Fire
+///     }
+///
+///     fn clear(&mut self, due: &Self::State, cx: &mut TriggerContext<'_>) {
+///         due.iter().for_each(|due| cx.delete_processing_time_timer(*due));
+///     }
+/// }
+/// ```
 pub struct TriggerContext<'a> {
     pub(crate) window: TimeWindow,
     pub(crate) watermark: Timestamp,
