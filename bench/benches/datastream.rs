@@ -151,7 +151,7 @@ fn sliding(c: &mut Criterion) {
     let records = frames(RECORDS, 10, InputId(0), |number, _| (hash_u64(number).0 % 1_000, 1u64), key);
     let mut group = group(c, "windows of 60 s", RECORDS);
     let minute = Duration::from_secs(60);
-    let build = |assigner: WindowAssigner| {
+    let build = |assigner: WindowAssigner<(u64, u64)>| {
         operator(move |records: &DataStream<(u64, u64)>| {
             let windows = records.key_by(|record| record.0.to_native()).window(assigner);
             windows.aggregate_with(Count::new(), |key, _, count, out| out.collect((*key, count)))

@@ -67,8 +67,11 @@ impl<K: Key> Timers<K> {
     /// Sets a timer. Returns whether it was not set before.
     pub fn register(&mut self, key: &K, hash: KeyHash, namespace: i64, time: Timestamp) -> bool {
         let saved = Compound { key: key.clone(), sub: (namespace, time) };
-        let added = self.table.set(&saved, Saved::<K>::hash_of(hash, &saved.sub), ()).is_none();
+        let saved_hash = Saved::<K>::hash_of(hash, &saved.sub);
+        // One that is set already is not written to the log again.
+        let added = !self.table.contains(&saved, saved_hash);
         if added {
+            self.table.set(&saved, saved_hash, ());
             add_due(&mut self.due, saved.key, hash, namespace, time);
         }
         added
@@ -200,6 +203,19 @@ mod tests {
             all.push((timer.time.0, timer.hash, timer.namespace, timer.key));
         }
         all
+    }
+
+    #[test]
+    fn a_timer_that_is_set_again_is_not_logged_again() {
+        let (mut timers, mut disk) = (Timers::new(ID, "timers"), Disk::new());
+        assert!(timers.register(&7_u64, 7_u64.hash(), 0, Timestamp(5)));
+        assert_eq!(timers.dirty(), 1);
+        timers.freeze();
+        disk.drain(&mut timers, 16);
+        assert!(!timers.register(&7, 7_u64.hash(), 0, Timestamp(5)));
+        assert_eq!(timers.dirty(), 0);
+        assert!(timers.delete(&7, 7_u64.hash(), 0, Timestamp(5)) && timers.register(&7, 7_u64.hash(), 0, Timestamp(5)));
+        assert_eq!(timers.dirty(), 1);
     }
 
     #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedStr
     }
 
     /// Cuts both into these windows.
-    pub fn window(&self, assigner: impl Into<WindowAssigner>) -> CoGroupedWindows<K, A, B> {
+    pub fn window(&self, assigner: impl Into<WindowAssigner<Either<A, B>>>) -> CoGroupedWindows<K, A, B> {
         let first = self.first.stream.map(|record| Either::<A, B>::First(A::from_archived(record)));
         let second = self.second.stream.map(|record| Either::<A, B>::Second(B::from_archived(record)));
         let (of_first, of_second) = (self.first.key.clone(), self.second.key.clone());
@@ -81,7 +81,7 @@ pub struct JoinedStreams<K: Key, A: Record, B: Record>(pub(crate) CoGroupedStrea
 
 impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedStreams<K, A, B> {
     /// Cuts both into these windows.
-    pub fn window(&self, assigner: impl Into<WindowAssigner>) -> JoinedWindows<K, A, B> {
+    pub fn window(&self, assigner: impl Into<WindowAssigner<Either<A, B>>>) -> JoinedWindows<K, A, B> {
         JoinedWindows(self.0.window(assigner))
     }
 }
@@ -123,10 +123,12 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindow
     }
 }
 
-/// A record of the first stream or of the second.
+/// A record of the first stream or of the second: what the windows of both have.
 #[derive(Debug, Clone, Archive, Serialize)]
-pub(crate) enum Either<A, B> {
+pub enum Either<A, B> {
+    /// Of the first stream.
     First(A),
+    /// Of the second stream.
     Second(B),
 }
 
@@ -166,7 +168,7 @@ where
     fn process(
         &mut self,
         _: &K,
-        _: &mut WindowContext<'_>,
+        _: &mut WindowContext<'_, K>,
         elements: &[Either<A, B>],
         out: &mut Collector<O>,
     ) -> Result<(), OperatorError> {

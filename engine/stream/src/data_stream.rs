@@ -10,10 +10,14 @@ use yeoul_state::Key;
 use crate::collector::Collector;
 use crate::custom_partitioner::CustomPartitioner;
 use crate::environment::Port;
+use crate::owned_state::StateRecord;
 use crate::process::{ProcessFunction, ProcessOperator};
 use crate::stateless::{Filter, FlatMap, Map, MapRow};
 use crate::tag::Sides;
-use crate::{BroadcastConnectedStreams, ConnectedStreams, KeyedStream, OutputTag, StreamEnvironment};
+use crate::{
+    AllWindowedStream, BroadcastConnectedStreams, ConnectedStreams, CountEvictor, CountTrigger, GlobalWindows,
+    KeyedStream, OutputTag, PurgingTrigger, StreamEnvironment, WindowAssigner,
+};
 
 /// A stream of records of `T` (Flink's `DataStream`).
 ///
@@ -147,6 +151,59 @@ impl<T: Record> DataStream<T> {
         F: Fn(&T::Archived) -> K + Send + Sync + 'static,
     {
         KeyedStream::by(self.clone(), key)
+    }
+
+    /// Cuts the whole stream into windows. All records come to one subtask.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(1, 1_000), (2, 59_999), (3, 60_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(2u64, 59_999), (1, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn window_all(&self, assigner: impl Into<WindowAssigner<T>>) -> AllWindowedStream<T> {
+        AllWindowedStream::of(self, assigner.into())
+    }
+
+    /// Windows of `size` records each, one after another. One that is not full does not fire.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     readings.count_window_all(2).reduce(|sum, reading| *sum += reading)
+    /// })?;
+    /// harness.push([1, 2, 3, 4, 5].map(|reading| (reading, 0)))?;
+    /// assert_eq!(harness.take_output(), [(3, i64::MAX), (7, i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn count_window_all(&self, size: u64) -> AllWindowedStream<T> {
+        self.window_all(GlobalWindows::create()).trigger(PurgingTrigger::of(CountTrigger::of(size)))
+    }
+
+    /// Windows of the last `size` records, after every `slide` of them (Flink's `countWindowAll(size, slide)`).
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     readings.sliding_count_window_all(3, 2).reduce(|sum, reading| *sum += reading)
+    /// })?;
+    /// harness.push([1, 2, 3, 4].map(|reading| (reading, 0)))?;
+    /// assert_eq!(harness.take_output(), [(3, i64::MAX), (9, i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn sliding_count_window_all(&self, size: usize, slide: u64) -> AllWindowedStream<T>
+    where
+        T: StateRecord + Clone,
+    {
+        self.window_all(GlobalWindows::create()).evictor(CountEvictor::of(size)).trigger(CountTrigger::of(slide))
     }
 
     /// The side output of this stream's operator that the tag names.

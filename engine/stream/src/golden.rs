@@ -11,7 +11,8 @@ use yeoul_operator::{
 use yeoul_state::Stored;
 
 use crate::owned_state::{Owned, OwnedList};
-use crate::{Collection, collect};
+use crate::window::stagger::{STAGGER, Stagger};
+use crate::{Collection, TimeWindow, WindowStagger, collect};
 
 fn payload(name: &str) -> Vec<u8> {
     let page = include_str!("../../../docs/format.md").lines();
@@ -31,6 +32,18 @@ fn owned_records_are_as_printed() {
     }
     check("owned", &Owned::new(7_u64));
     check("owned-list", &OwnedList(vec![7_u64, 8]));
+    let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    check("merging", &vec![(window(0, 20), window(5, 15))]);
+}
+
+#[test]
+fn offsets_of_staggered_windows_are_as_printed() {
+    let mut stagger = Stagger::new(WindowStagger::Natural, 100);
+    stagger.restore(Subtask { index: 0, parallelism: 1 }, &payload("stagger")).unwrap();
+    let (mut states, mut sealed) = (Vec::new(), Vec::new());
+    let operator = OperatorId::of("staggered");
+    stagger.snapshot(&mut Snapshot::new(Epoch(1), operator, &mut states, &mut sealed));
+    assert_eq!(states, [(operator, STAGGER.to_owned(), payload("stagger"))]);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use crate::keyed_operator::{KeyedOperator, OneInput};
 use crate::owned_state::StateRecord;
 use crate::tag::Sides;
 use crate::{
-    CoGroupedStreams, DataStream, IntervalJoined, JoinedStreams, KeyedBroadcastConnectedStreams, KeyedConnectedStreams,
-    KeyedProcessFunction, WindowAssigner, WindowedStream,
+    CoGroupedStreams, CountEvictor, CountTrigger, DataStream, GlobalWindows, IntervalJoined, JoinedStreams,
+    KeyedBroadcastConnectedStreams, KeyedConnectedStreams, KeyedProcessFunction, PurgingTrigger, WindowAssigner,
+    WindowedStream,
 };
 
 /// A stream of which all records of one key come to one place (Flink's `KeyedStream`).
@@ -241,8 +242,43 @@ impl<K: Key + Sync, T: Record> KeyedStream<K, T> {
     }
 
     /// Cuts the stream into windows.
-    pub fn window(&self, assigner: impl Into<WindowAssigner>) -> WindowedStream<K, T> {
+    pub fn window(&self, assigner: impl Into<WindowAssigner<T>>) -> WindowedStream<K, T> {
         WindowedStream::of(self.clone(), assigner.into())
+    }
+
+    /// Windows of `size` records of a key each, one after another. One that is not full does not fire.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    ///     readings.key_by(|reading| reading.0.to_native()).count_window(2).reduce(|sum, reading| sum.1 += reading.1)
+    /// })?;
+    /// harness.push([((7, 1), 0), ((8, 5), 1), ((7, 2), 2), ((7, 3), 3)])?;
+    /// assert_eq!(harness.take_output(), [((7, 3), i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn count_window(&self, size: u64) -> WindowedStream<K, T> {
+        self.window(GlobalWindows::create()).trigger(PurgingTrigger::of(CountTrigger::of(size)))
+    }
+
+    /// Windows of a key's last `size` records, after every `slide` of them (Flink's `countWindow(size, slide)`).
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    ///     readings.key_by(|reading| reading.0.to_native()).sliding_count_window(3, 2).reduce(|sum, reading| sum.1 += reading.1)
+    /// })?;
+    /// harness.push([1, 2, 3, 4].map(|reading| ((7, reading), 0)))?;
+    /// assert_eq!(harness.take_output(), [((7, 3), i64::MAX), ((7, 9), i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn sliding_count_window(&self, size: usize, slide: u64) -> WindowedStream<K, T>
+    where
+        T: StateRecord + Clone,
+    {
+        self.window(GlobalWindows::create()).evictor(CountEvictor::of(size)).trigger(CountTrigger::of(slide))
     }
 
     /// The stream's ports, by which records go to their key's place.

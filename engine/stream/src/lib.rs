@@ -10,6 +10,7 @@ pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
 pub mod windowed_stream;
+pub mod all_windowed_stream;
 pub mod connected_streams;
 pub mod collector;
 mod side_outputs;
@@ -36,9 +37,10 @@ pub mod harness;
 #[cfg(test)]
 mod golden;
 
+pub use all_windowed_stream::AllWindowedStream;
 pub use async_io::{AsyncFn, AsyncFunction, AsyncOptions, AsyncRequest, AsyncRetry, async_fn};
 pub use broadcast::{BroadcastConnectedStreams, BroadcastContext, BroadcastProcessFunction};
-pub use co_group::{CoGroupedStreams, CoGroupedWindows, JoinedStreams, JoinedWindows};
+pub use co_group::{CoGroupedStreams, CoGroupedWindows, Either, JoinedStreams, JoinedWindows};
 pub use co_process::CoProcessFunction;
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;
@@ -58,10 +60,20 @@ pub use tag::OutputTag;
 pub use timer_service::TimeDomain;
 pub use watermarks::WatermarkStrategy;
 pub use window::assigner::{
-    EventTimeSessionWindows, ProcessingTimeSessionWindows, SlidingEventTimeWindows, SlidingProcessingTimeWindows,
-    TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner,
+    DynamicEventTimeSessionWindows, DynamicProcessingTimeSessionWindows, EventTimeSessionWindows, GlobalWindows,
+    ProcessingTimeSessionWindows, SlidingEventTimeWindows, SlidingProcessingTimeWindows, TumblingEventTimeWindows,
+    TumblingProcessingTimeWindows, WindowAssigner,
 };
-pub use window::function::{Count, ProcessWindowFunction, WindowContext};
-pub use window::time_window::TimeWindow;
+pub use window::custom::CustomWindows;
+pub use window::evictor::{CountEvictor, DeltaEvictor, Evictor, EvictorContext, TimeEvictor, TimestampedValue};
+pub use window::function::{AllWindowContext, Count, ProcessAllWindowFunction, ProcessWindowFunction, WindowContext};
+pub use window::stagger::WindowStagger;
+pub use window::states::WindowStates;
+pub use window::time_window::{TimeWindow, WindowKey};
+pub use window::trigger::{
+    ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, DeltaTrigger, EndOfStreamTrigger,
+    EventTimeTrigger, LastElement, NeverTrigger, ProcessingTimeTrigger, ProcessingTimeoutTrigger, PurgingTrigger,
+    Trigger, TriggerContext, TriggerResult,
+};
 pub use windowed_stream::WindowedStream;
 pub use yeoul_state::AggregateFunction;

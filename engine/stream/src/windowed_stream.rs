@@ -12,10 +12,15 @@ use crate::owned_state::StateRecord;
 use crate::tag::Sides;
 use crate::watermarks::millis;
 use crate::window::aligned::{AlignedSettings, AlignedWindows};
-use crate::window::assigner::{Assigner, Domain};
+use crate::window::assigner::{Assigner, AtEnd, Domain};
 use crate::window::content::{Aggregate, Content, Elements, Reduce};
+use crate::window::general::{self, ElementStore, Folds, GeneralSettings, GeneralWindows, KeyedTrigger, Lists};
+use crate::window::outcome::{ByClosure, ByFunction, ByFunctionInPlace};
 use crate::window::session::{SessionSettings, SessionWindows};
-use crate::{Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction, TimeWindow, WindowAssigner};
+use crate::{
+    Collector, DataStream, EndOfStreamTrigger, EventTimeTrigger, Evictor, KeyedStream, NeverTrigger, OutputTag,
+    ProcessWindowFunction, ProcessingTimeTrigger, TimeWindow, Trigger, WindowAssigner, WindowStates,
+};
 
 /// A keyed stream cut into windows (Flink's `WindowedStream`).
 ///
@@ -39,24 +44,134 @@ use crate::{Collector, DataStream, KeyedStream, OutputTag, ProcessWindowFunction
 /// ```
 pub struct WindowedStream<K: Key, T: Record> {
     keyed: KeyedStream<K, T>,
-    assigner: WindowAssigner,
+    assigner: WindowAssigner<T>,
+    trigger: Option<MakeTrigger<K, T>>,
+    evictor: Option<MakeElements<K, T>>,
     lateness: i64,
     late: Option<yeoul_operator::OutputId>,
     sides: Sides,
 }
 
+type MakeTrigger<K, T> = Arc<dyn Fn() -> Box<dyn KeyedTrigger<K, T>> + Send + Sync>;
+type MakeElements<K, T> = Arc<dyn Fn() -> Box<dyn ElementStore<K, T>> + Send + Sync>;
+
+/// Makes instances of this trigger.
+fn making<K: Key, T: Record, R: Trigger<T> + Clone + Sync>(trigger: R) -> MakeTrigger<K, T> {
+    Arc::new(move || Box::new(general::StatefulTrigger::new(trigger.clone())))
+}
+
 impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
-    pub(crate) fn of(keyed: KeyedStream<K, T>, assigner: WindowAssigner) -> Self {
-        Self { keyed, assigner, lateness: 0, late: None, sides: Sides::default() }
+    pub(crate) fn of(keyed: KeyedStream<K, T>, assigner: WindowAssigner<T>) -> Self {
+        Self { keyed, assigner, trigger: None, evictor: None, lateness: 0, late: None, sides: Sides::default() }
     }
 
-    /// For this long after a window has fired, a late record makes it fire again with that record. Event time only.
+    /// When windows fire. Without it they fire when they end: by the watermark or by the clock, as the assigner has it.
+    ///
+    /// Windows with a trigger are kept a key and window at a time; those of the default one share what overlaps.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::{CountTrigger, PurgingTrigger};
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .trigger(PurgingTrigger::of(CountTrigger::of(2)))
+    ///     .aggregate(Count::new())
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000), ((7, 3), 3_000)])?;
+    /// # assert_eq!(harness.take_output(), [(2u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    #[must_use]
+    pub fn trigger<R: Trigger<T> + Clone + Sync>(self, trigger: R) -> Self {
+        if self.assigner.merges() && !trigger.can_merge() {
+            self.keyed.stream.env.mistake(format!(
+                "a trigger of {}, whose windows merge, that cannot merge; implement can_merge and on_merge, or use another trigger",
+                self.assigner.name()
+            ));
+        }
+        Self { trigger: Some(making(trigger)), ..self }
+    }
+
+    /// What is taken out of windows around their function. With it a window keeps all its elements, whatever is made of them.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::CountEvictor;
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// // The sum of each minute's last two readings.
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .evictor(CountEvictor::of(2))
+    ///     .reduce(|sum, reading| sum.1 += reading.1)
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000), ((7, 3), 3_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7, 5), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    #[must_use]
+    pub fn evictor<E>(self, evictor: E) -> Self
+    where
+        T: StateRecord + Clone,
+        E: Evictor<T> + Clone + Sync,
+    {
+        let make = move || Box::new(general::Elements::new(Some(Box::new(evictor.clone())))) as Box<_>;
+        Self { evictor: Some(Arc::new(make)), ..self }
+    }
+
+    /// For this long after the watermark has passed a window's end, a late record makes it fire again with that record. Event time only.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .allowed_lateness(Duration::from_secs(10))
+    ///     .aggregate(Count::new())
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000)])?;
+    /// # harness.watermark(59_999)?;
+    /// # harness.push([((7, 2), 2_000)])?;
+    /// # assert_eq!(harness.take_output(), [(1u64, 59_999), (2, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         Self { lateness: millis(lateness), ..self }
     }
 
     /// Records that come too late for all their windows go to a side output. Otherwise they are dropped, and counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::OutputTag;
+    ///
+    /// let late = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// let counts = readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .side_output_late_data(&late)
+    ///     .aggregate(Count::new());
+    /// let too_late = counts.side_output(&late);
+    /// # let _ = too_late;
+    /// # counts
+    /// # })?;
+    /// # harness.watermark(59_999)?;
+    /// # harness.push([((7, 2), 2_000)])?;
+    /// # assert_eq!(harness.take_side_output(&late), [((7, 2), 2_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn side_output_late_data(self, tag: &OutputTag<T>) -> Self {
         match self.sides.output(tag) {
@@ -93,6 +208,24 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// As [`reduce`](Self::reduce), with results made of the key, the window and the reduced record.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .reduce_with(
+    ///         |most, reading| most.1 = most.1.max(reading.1),
+    ///         |sensor, window, most, out| out.collect((*sensor, window.end.0, most.1)),
+    ///     )
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7u64, 60_000i64, 2i64), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn reduce_with<R, O, F>(&self, reduce: R, result: F) -> DataStream<O>
     where
         T: StateRecord + Clone,
@@ -100,7 +233,55 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         O: Record,
         F: Fn(&K, TimeWindow, &T, &mut Collector<O>) + Clone + Send + Sync + 'static,
     {
-        self.windows(move || Reduce::<T, R, F, O>::new(reduce.clone(), result.clone()))
+        self.windows(move || Reduce::<T, R, _, O>::new(reduce.clone(), ByClosure(result.clone())))
+    }
+
+    /// As [`reduce`](Self::reduce), with a function that is given the reduced record as its only element, and has state and side outputs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, OperatorHarness, ProcessWindowFunction, TumblingEventTimeWindows, WindowContext};
+    /// /// (sensor, end of the window, greatest value)
+    /// #[derive(Clone)]
+    /// struct WithEnd;
+    ///
+    /// impl ProcessWindowFunction for WithEnd {
+    ///     type Key = u64;
+    ///     type In = (u64, i64);
+    ///     type Out = (u64, i64, i64);
+    ///
+    ///     fn process(
+    ///         &mut self,
+    ///         sensor: &u64,
+    ///         cx: &mut WindowContext<'_, u64>,
+    ///         greatest: &[(u64, i64)],
+    ///         out: &mut Collector<(u64, i64, i64)>,
+    ///     ) -> Result<(), OperatorError> {
+    ///         assert_eq!(greatest.len(), 1);
+    ///         out.collect((*sensor, cx.window().end.0, greatest[0].1));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .reduce_process(|most, reading| most.1 = most.1.max(reading.1), WithEnd)
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7, 60_000, 2), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn reduce_process<R, P>(&self, reduce: R, function: P) -> DataStream<P::Out>
+    where
+        T: StateRecord + Clone,
+        R: Fn(&mut T, &T) + Clone + Send + Sync + 'static,
+        P: ProcessWindowFunction<Key = K, In = T> + Clone + Sync,
+    {
+        self.windows(move || Reduce::<T, R, _, P::Out>::new(reduce.clone(), ByFunctionInPlace(function.clone())))
     }
 
     /// One result for each key and window.
@@ -151,35 +332,96 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         self.aggregate_with(function, |_, _, result, out| out.collect(result))
     }
 
-    /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate.
+    /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate: the example of
+    /// [`WindowedStream`] does so.
     pub fn aggregate_with<A, O, F>(&self, function: A, result: F) -> DataStream<O>
     where
         A: AggregateFunction<In = T::Archived> + Clone + Sync,
         O: Record,
         F: Fn(&K, TimeWindow, A::Out, &mut Collector<O>) + Clone + Send + Sync + 'static,
     {
-        self.windows(move || Aggregate::<T, A, F, O>::new(function.clone(), result.clone()))
+        self.windows(move || Aggregate::<T, A, _, O>::new(function.clone(), ByClosure(result.clone())))
     }
 
-    /// Works on all records of each key and window together.
+    /// As [`aggregate`](Self::aggregate), with a function that is given the aggregate as its only element, and has state and side
+    /// outputs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, Count, DataStream, OperatorHarness, ProcessWindowFunction, TumblingEventTimeWindows, WindowContext};
+    /// /// (sensor, end of the window, readings)
+    /// #[derive(Clone)]
+    /// struct WithEnd;
+    ///
+    /// impl ProcessWindowFunction for WithEnd {
+    ///     type Key = u64;
+    ///     type In = u64;
+    ///     type Out = (u64, i64, u64);
+    ///
+    ///     fn process(
+    ///         &mut self,
+    ///         sensor: &u64,
+    ///         cx: &mut WindowContext<'_, u64>,
+    ///         count: &[u64],
+    ///         out: &mut Collector<(u64, i64, u64)>,
+    ///     ) -> Result<(), OperatorError> {
+    ///         out.collect((*sensor, cx.window().end.0, count[0]));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    /// readings
+    ///     .key_by(|reading| reading.0.to_native())
+    ///     .window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    ///     .aggregate_process(Count::new(), WithEnd)
+    /// # })?;
+    /// # harness.push([((7, 1), 1_000), ((7, 2), 2_000)])?;
+    /// # harness.finish()?;
+    /// # assert_eq!(harness.take_output(), [((7, 60_000, 2), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn aggregate_process<A, P>(&self, function: A, then: P) -> DataStream<P::Out>
+    where
+        A: AggregateFunction<In = T::Archived, Out: Record> + Clone + Sync,
+        P: ProcessWindowFunction<Key = K, In = A::Out> + Clone + Sync,
+    {
+        self.windows(move || Aggregate::<T, A, _, P::Out>::new(function.clone(), ByFunction(then.clone())))
+    }
+
+    /// Works on all records of each key and window together: an example is at [`ProcessWindowFunction`].
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         T: StateRecord + Clone,
         P: ProcessWindowFunction<Key = K, In = T> + Clone + Sync,
     {
-        self.windows(move || Elements(function.clone()))
+        let content = move || Elements(function.clone());
+        if self.is_plain(content()) {
+            return self.windows(content);
+        }
+        let all: MakeElements<K, T> = Arc::new(|| Box::new(general::Elements::new(None)));
+        self.general(content, Some(self.evictor.clone().unwrap_or(all)))
+    }
+
+    /// Whether one of the fast paths will do.
+    fn is_plain<C: Content<K, In = T>>(&self, content: C) -> bool {
+        matches!(self.assigner.kind, Assigner::Aligned(_) | Assigner::Session(_))
+            && self.trigger.is_none()
+            && self.evictor.is_none()
+            && !has_window_state(content)
     }
 
     fn windows<C>(&self, content: impl Fn() -> C + Send + Sync + 'static) -> DataStream<C::Out>
     where
         C: Content<K, In = T>,
     {
+        if !self.is_plain(content()) {
+            return self.general(content, self.evictor.clone());
+        }
         let selector = self.keyed.selector.clone();
         let domain = self.assigner.domain;
-        // No record is late by the machine's clock.
-        let lateness = if domain == Domain::Event { self.lateness } else { 0 };
-        // Each operator made of this stream has side outputs of its own.
-        let (late, sides) = (self.late, self.sides.copied());
+        let (lateness, late, sides) = self.parts();
         let declared = sides.clone();
         let make: MakeOperator = match self.assigner.kind {
             Assigner::Aligned(grid) => Arc::new(move || {
@@ -192,7 +434,56 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
                 Box::new(SessionWindows::new(settings, FrameKeys::new(selector.clone()), content()))
                     as Box<dyn Operator>
             }),
+            _ => unreachable!("plain windows are aligned or sessions"),
         };
         self.keyed.one_input(self.assigner.name(), make, &declared)
     }
+
+    /// The general operator. `elements`: what keeps all of them, where that is asked for.
+    fn general<C>(
+        &self,
+        content: impl Fn() -> C + Send + Sync + 'static,
+        elements: Option<MakeElements<K, T>>,
+    ) -> DataStream<C::Out>
+    where
+        C: Content<K, In = T>,
+    {
+        let (lateness, late, sides) = self.parts();
+        let settings = GeneralSettings { assigner: self.assigner.clone(), lateness, late, sides: sides.clone() };
+        let trigger = self.trigger.clone().unwrap_or_else(|| default_trigger(&self.assigner));
+        let selector = self.keyed.selector.clone();
+        let make: MakeOperator = Arc::new(move || {
+            let contents: Box<dyn general::Contents<K, T, C::Out>> = match &elements {
+                Some(elements) => Box::new(Lists::new(content(), elements())),
+                None => Box::new(Folds::new(content())),
+            };
+            let keys = FrameKeys::new(selector.clone());
+            Box::new(GeneralWindows::new(settings.clone(), keys, trigger(), contents)) as Box<dyn Operator>
+        });
+        self.keyed.one_input(self.assigner.name(), make, &sides)
+    }
+
+    /// The lateness, and the side outputs of one operator: each made of this stream has its own.
+    fn parts(&self) -> (i64, Option<yeoul_operator::OutputId>, Sides) {
+        // No record is late by the machine's clock.
+        let lateness = if self.assigner.domain == Domain::Event { self.lateness } else { 0 };
+        (lateness, self.late, self.sides.copied())
+    }
+}
+
+/// The trigger of windows that are given none.
+fn default_trigger<K: Key, T: Record>(assigner: &WindowAssigner<T>) -> MakeTrigger<K, T> {
+    match (&assigner.kind, assigner.domain) {
+        (Assigner::Global(AtEnd::Nothing), _) => making(NeverTrigger::create()),
+        (Assigner::Global(AtEnd::Fire), _) => making(EndOfStreamTrigger::create()),
+        (_, Domain::Event) => making(EventTimeTrigger::create()),
+        (_, Domain::Processing) => making(ProcessingTimeTrigger::create()),
+    }
+}
+
+/// Whether a function has state of its own for each window.
+fn has_window_state<K: Key, C: Content<K>>(mut content: C) -> bool {
+    let mut states = WindowStates::new(yeoul_frame::OperatorId(0));
+    content.declare(&mut states);
+    !states.window.is_empty()
 }

@@ -11,8 +11,8 @@ use yeoul_operator::{
     Snapshot, Source, SourceContext, SourcePoll, SourceSpec, Subtask,
 };
 use yeoul_stream::{
-    Collection, Count, DataStream, OperatorHarness, OutputTag, SlidingEventTimeWindows, StreamEnvironment,
-    TumblingEventTimeWindows, WatermarkStrategy,
+    Collection, Count, DataStream, EventTimeTrigger, OperatorHarness, OutputTag, SlidingEventTimeWindows,
+    StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
 };
 
 fn frame<T: yeoul_frame::Record>(records: impl IntoIterator<Item = (T, i64)>) -> Frame {
@@ -102,11 +102,13 @@ fn last_operator(env: &StreamEnvironment, pool: &Pool) -> Box<dyn Operator> {
 #[test]
 fn a_large_window_fires_in_bounded_steps() {
     const KEYS: u64 = 200_000;
-    for (size, slide) in [(10, 10), (40, 10)] {
+    for (size, slide, has_trigger) in [(10, 10, false), (40, 10, false), (10, 10, true), (40, 10, true)] {
         let (env, pool, counters) = (StreamEnvironment::new("large"), Pool::new(), Counters::default());
         let numbers = env.from_collection(Vec::<u64>::new(), WatermarkStrategy::no_watermarks());
         let windows = SlidingEventTimeWindows::of(Duration::from_millis(size), Duration::from_millis(slide));
-        let _ = numbers.key_by(|n| n.to_native()).window(windows).aggregate(Count::new());
+        let windows = numbers.key_by(|n| n.to_native()).window(windows);
+        let windows = if has_trigger { windows.trigger(EventTimeTrigger::create()) } else { windows };
+        let _ = windows.aggregate(Count::new());
         let mut operator = last_operator(&env, &pool);
         let mut emitted = Vec::new();
         // Each pane of the window that ends at 40 holds every fourth key, and all of them key 0.

@@ -29,7 +29,7 @@ impl ProcessWindowFunction for WastefulMax {
     fn process(
         &mut self,
         driver_id: &u64,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, u64>,
         fares: &[TaxiFare],
         out: &mut Collector<HighestFare>,
     ) -> Result<(), OperatorError> {

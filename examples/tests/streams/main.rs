@@ -4,6 +4,7 @@ mod halves;
 mod edges;
 mod states;
 mod times;
+mod windows;
 mod malformed;
 
 use std::time::Duration;

@@ -146,6 +146,17 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
         self.add_all(values);
     }
 
+    /// Keeps the elements for which `keep` says so, in the order of appending. Only those that go are written to the log.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        for number in self.first()..self.end() {
+            let (key, hash) = self.element(number);
+            let goes = self.table.elements.get(&key, hash, self.at.now).is_some_and(|value| !keep(value));
+            if goes && self.table.elements.remove(&key, hash) {
+                self.table.spans.remove(self.at.key, self.at.hash);
+            }
+        }
+    }
+
     /// Removes all elements.
     pub fn clear(&mut self) {
         for number in self.first()..self.end() {
@@ -202,6 +213,24 @@ mod tests {
 
     use super::*;
     use crate::ttl::Ttl;
+
+    #[test]
+    fn what_is_not_retained_leaves_the_list_at_either_end_and_between() {
+        let mut states = States::<u32>::new(OperatorId::of("retaining")).prefixed("kept: ");
+        let list = states.list::<u64>("list");
+        assert!(states.tables().all(|table| table.describe().name == "kept: list"));
+        states.set_key(&1, 1_u32.hash(), Timestamp(0));
+        for kept in [&[0, 1, 2, 3, 4, 5][..], &[1, 2, 4], &[2], &[2, 7], &[7], &[]] {
+            if kept == [2, 7] {
+                states.of(&list).add(7);
+            } else if states.of(&list).is_empty() {
+                states.of(&list).add_all(0..6);
+            }
+            states.of(&list).retain(|value| kept.contains(value));
+            assert_eq!(states.of(&list).get(), kept);
+        }
+        assert!(states.of(&list).is_empty() && states.tables().all(|table| table.is_empty()));
+    }
 
     #[test]
     fn what_expired_at_the_front_of_a_list_is_looked_for_once() {

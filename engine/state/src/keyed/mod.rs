@@ -85,13 +85,28 @@ pub struct States<K> {
     hash: KeyHash,
     now: Timestamp,
     sweeping: bool,
+    prefix: &'static str,
 }
 
 impl<K: Key> States<K> {
     /// No states; they belong to this operator.
     #[must_use]
     pub fn new(operator: OperatorId) -> Self {
-        Self { operator, tables: Vec::new(), key: K::vacant(), hash: KeyHash(0), now: Timestamp(0), sweeping: false }
+        let (tables, key) = (Vec::new(), K::vacant());
+        Self { operator, tables, key, hash: KeyHash(0), now: Timestamp(0), sweeping: false, prefix: "" }
+    }
+
+    /// The same, with tables whose names begin with `prefix`: for an operator that has its states in several such collections.
+    #[must_use]
+    pub fn prefixed(self, prefix: &'static str) -> Self {
+        debug_assert!(self.tables.is_empty(), "a prefix is chosen before the first state");
+        Self { prefix, ..self }
+    }
+
+    /// Whether no state is declared.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
     }
 
     /// Declares a state with one value a key.
@@ -138,6 +153,7 @@ impl<K: Key> States<K> {
         state: &StateDescriptor,
         table: impl FnOnce(yeoul_frame::TableId, &StateDescriptor) -> Box<dyn KeyedTable>,
     ) -> usize {
+        let state = &StateDescriptor { name: format!("{}{}", self.prefix, state.name), ttl: state.ttl };
         let id = self.operator.table(&state.name);
         let twice = self.tables.iter().any(|table| table.id() == id);
         assert!(!twice, "the state {:?} is declared twice in one operator; give each a name of its own", state.name);

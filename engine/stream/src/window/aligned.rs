@@ -248,6 +248,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
         if let Some(panes) = &mut self.panes {
             visit(panes);
         }
+        self.results.tables(visit);
     }
 
     fn close(&mut self) {

@@ -9,13 +9,19 @@ use yeoul_state::{AggregateFunction, Key, Value};
 
 use crate::owned_state::{Owned, OwnedList, StateRecord};
 use crate::window::function::{ProcessWindowFunction, WindowContext};
-use crate::{Collector, TimeWindow};
+use crate::window::outcome::Outcome;
+use crate::{Collector, WindowStates};
 
 /// The content of windows of one operator.
 pub(crate) trait Content<K: Key>: Send + 'static {
     type In: Record;
     type Held: Value;
     type Out: Record;
+
+    /// Declares the function's states.
+    fn declare(&mut self, states: &mut WindowStates<K>) {
+        let _ = states;
+    }
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         let _ = cx;
@@ -36,12 +42,38 @@ pub(crate) trait Content<K: Key>: Send + 'static {
         &mut self,
         key: &K,
         held: &Self::Held,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, K>,
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
 
+    /// The window fires with these elements. They are given back, for an evictor to look at.
+    fn fire_elements(
+        &mut self,
+        key: &K,
+        elements: Vec<Self::In>,
+        archived: ArchivedOf<Self::In>,
+        cx: &mut WindowContext<'_, K>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<Vec<Self::In>, OperatorError> {
+        if elements.is_empty() {
+            return Ok(elements);
+        }
+        let mut held = self.create();
+        elements.iter().for_each(|element| archived(element, &mut |record| self.add(record, &mut held)));
+        self.fire(key, &held, cx, out).map(|()| elements)
+    }
+
+    /// The window expires.
+    fn clear(&mut self, key: &K, cx: &mut WindowContext<'_, K>) -> Result<(), OperatorError> {
+        let _ = (key, cx);
+        Ok(())
+    }
+
     fn close(&mut self) {}
 }
+
+/// Shows a record as it is archived.
+pub(crate) type ArchivedOf<T> = fn(&T, &mut dyn FnMut(&<T as Archive>::Archived));
 
 /// An aggregate, and what makes records of its result.
 #[derive(Clone)]
@@ -63,7 +95,7 @@ where
     T: Record,
     A: AggregateFunction<In = T::Archived>,
     O: Record,
-    F: Fn(&K, TimeWindow, A::Out, &mut Collector<O>) + Send + 'static,
+    F: Outcome<K, A::Out, O>,
 {
     type In = T;
     type Held = A::Acc;
@@ -89,11 +121,26 @@ where
         &mut self,
         key: &K,
         held: &A::Acc,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, K>,
         out: &mut Collector<O>,
     ) -> Result<(), OperatorError> {
-        (self.result)(key, cx.window(), self.function.result(held), out);
-        Ok(())
+        self.result.give(key, self.function.result(held), cx, out)
+    }
+
+    fn declare(&mut self, states: &mut WindowStates<K>) {
+        self.result.declare(states);
+    }
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.result.open(cx)
+    }
+
+    fn clear(&mut self, key: &K, cx: &mut WindowContext<'_, K>) -> Result<(), OperatorError> {
+        self.result.clear(key, cx)
+    }
+
+    fn close(&mut self) {
+        self.result.close();
     }
 }
 
@@ -117,7 +164,7 @@ where
     T: StateRecord + Clone,
     R: Fn(&mut T, &T) + Send + 'static,
     O: Record,
-    F: Fn(&K, TimeWindow, &T, &mut Collector<O>) + Send + 'static,
+    F: for<'a> Outcome<K, &'a T, O>,
 {
     type In = T;
     type Held = Owned<T>;
@@ -148,13 +195,26 @@ where
         &mut self,
         key: &K,
         held: &Owned<T>,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, K>,
         out: &mut Collector<O>,
     ) -> Result<(), OperatorError> {
-        if let Some(held) = held.get() {
-            (self.result)(key, cx.window(), held, out);
-        }
-        Ok(())
+        held.get().map_or(Ok(()), |held| self.result.give(key, held, cx, out))
+    }
+
+    fn declare(&mut self, states: &mut WindowStates<K>) {
+        Outcome::<K, &T, O>::declare(&mut self.result, states);
+    }
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        Outcome::<K, &T, O>::open(&mut self.result, cx)
+    }
+
+    fn clear(&mut self, key: &K, cx: &mut WindowContext<'_, K>) -> Result<(), OperatorError> {
+        Outcome::<K, &T, O>::clear(&mut self.result, key, cx)
+    }
+
+    fn close(&mut self) {
+        Outcome::<K, &T, O>::close(&mut self.result);
     }
 }
 
@@ -169,6 +229,10 @@ where
     type In = P::In;
     type Held = OwnedList<P::In>;
     type Out = P::Out;
+
+    fn declare(&mut self, states: &mut WindowStates<P::Key>) {
+        self.0.declare(states);
+    }
 
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.0.open(cx)
@@ -190,10 +254,25 @@ where
         &mut self,
         key: &P::Key,
         held: &OwnedList<P::In>,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, P::Key>,
         out: &mut Collector<P::Out>,
     ) -> Result<(), OperatorError> {
         self.0.process(key, cx, &held.0, out)
+    }
+
+    fn fire_elements(
+        &mut self,
+        key: &P::Key,
+        elements: Vec<P::In>,
+        _: ArchivedOf<P::In>,
+        cx: &mut WindowContext<'_, P::Key>,
+        out: &mut Collector<P::Out>,
+    ) -> Result<Vec<P::In>, OperatorError> {
+        self.0.process(key, cx, &elements, out).map(|()| elements)
+    }
+
+    fn clear(&mut self, key: &P::Key, cx: &mut WindowContext<'_, P::Key>) -> Result<(), OperatorError> {
+        self.0.clear(key, cx)
     }
 
     fn close(&mut self) {

@@ -29,6 +29,11 @@ impl Grid {
         Self { offset: offset.rem_euclid(self.slide), ..self }
     }
 
+    /// Shifts it by so much more.
+    pub(crate) fn staggered(self, by: i64) -> Self {
+        self.shifted(self.offset + by)
+    }
+
     /// A window is one pane.
     pub(crate) fn is_tumbling(&self) -> bool {
         self.size == self.slide
@@ -43,6 +48,20 @@ impl Grid {
     #[inline]
     pub(crate) fn pane_of(&self, time: i64) -> i64 {
         time.saturating_sub(time.wrapping_sub(self.offset).rem_euclid(self.pane))
+    }
+
+    /// The windows that hold a time, in the order of time.
+    pub(crate) fn windows_of(&self, time: i64) -> impl Iterator<Item = TimeWindow> + use<> {
+        let (grid, pane) = (*self, self.pane_of(time));
+        let last = grid.last_end(pane);
+        let next = move |end: &i64| end.checked_add(grid.slide).filter(|end| *end <= last);
+        std::iter::successors(Some(grid.first_end(pane)).filter(|end| *end <= last), next)
+            .map(move |end| grid.window_ending(end))
+    }
+
+    /// The length of its windows.
+    pub(crate) fn size(&self) -> i64 {
+        self.size
     }
 
     /// The window that ends at `end`.
@@ -116,6 +135,7 @@ mod tests {
                     (grid.first_end(pane)..=grid.last_end(pane)).step_by(slide as usize).collect()
                 };
                 assert_eq!(ends, expected, "{grid:?} {time}");
+                assert_eq!(grid.windows_of(time).map(|window| window.end.0).collect::<Vec<_>>(), expected);
                 for after in -60..80 {
                     let next = expected.iter().copied().find(|end| end - 1 > after);
                     assert_eq!(grid.next_end_of(pane, after), next, "{grid:?} {time} after {after}");

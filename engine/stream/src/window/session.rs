@@ -217,6 +217,7 @@ impl<K: Key, C: Content<K>> Operator for SessionWindows<K, C> {
             visit(table);
             visit(timers);
         }
+        self.results.tables(visit);
     }
 
     fn close(&mut self) {

@@ -2,9 +2,20 @@
 
 use std::fmt;
 
-use yeoul_frame::Timestamp;
+use yeoul_frame::{KeyHash, Timestamp};
+use yeoul_state::log::Corrupt;
+use yeoul_state::{Compound, Key, Stored};
 
 /// The times from `start` on and before `end`.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::TimeWindow;
+///
+/// let minute = TimeWindow { start: Timestamp(0), end: Timestamp(60_000) };
+/// assert_eq!(minute.max_timestamp(), Timestamp(59_999));
+/// assert_eq!(TimeWindow::GLOBAL.max_timestamp(), Timestamp::MAX);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeWindow {
     /// The first time in it.
@@ -13,16 +24,69 @@ pub struct TimeWindow {
     pub end: Timestamp,
 }
 
+/// A key and a window of it: what trigger state, contents and per-window state are kept under.
+pub type WindowKey<K> = Compound<K, TimeWindow>;
+
 impl TimeWindow {
+    /// The window of all times (Flink's `GlobalWindow`): it has no end that a watermark passes.
+    pub const GLOBAL: Self = Self { start: Timestamp::MIN, end: Timestamp::MAX };
+
     /// The last time in it: the event time of its results.
     #[must_use]
     pub const fn max_timestamp(&self) -> Timestamp {
-        self.end.minus(1)
+        if self.end.0 == i64::MAX { Timestamp::MAX } else { self.end.minus(1) }
+    }
+
+    /// Whether the two overlap or touch: sessions that do are one.
+    ///
+    /// ```
+    /// use yeoul_frame::Timestamp;
+    /// use yeoul_stream::TimeWindow;
+    ///
+    /// let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    /// assert!(window(0, 10).intersects(&window(10, 20)) && !window(0, 10).intersects(&window(11, 20)));
+    /// assert_eq!(window(0, 10).cover(&window(10, 20)), window(0, 20));
+    /// ```
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
+    /// The smallest window that holds both.
+    #[must_use]
+    pub fn cover(&self, other: &Self) -> Self {
+        Self { start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 }
 
 impl fmt::Display for TimeWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}, {})", self.start, self.end)
+    }
+}
+
+impl Stored for TimeWindow {
+    const WIDTH: Option<usize> = <(Timestamp, Timestamp)>::WIDTH;
+
+    fn vacant() -> Self {
+        Self { start: Timestamp(0), end: Timestamp(0) }
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.start.encode(out);
+        self.end.encode(out);
+    }
+
+    #[inline]
+    fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
+        Ok(Self { start: Timestamp::decode(bytes)?, end: Timestamp::decode(bytes)? })
+    }
+}
+
+impl Key for TimeWindow {
+    #[inline]
+    fn hash(&self) -> KeyHash {
+        self.start.hash().then(self.end.hash())
     }
 }

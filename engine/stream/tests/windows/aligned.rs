@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rkyv::Archived;
 use yeoul_stream::{
-    AggregateFunction, Collector, DataStream, OutputTag, ProcessWindowFunction, SlidingEventTimeWindows,
-    SlidingProcessingTimeWindows, WindowContext, WindowedStream,
+    AggregateFunction, Collector, DataStream, EventTimeTrigger, Evictor, OutputTag, ProcessWindowFunction,
+    ProcessingTimeTrigger, SlidingEventTimeWindows, SlidingProcessingTimeWindows, WindowContext, WindowedStream,
 };
 
 use crate::fleet::Fleet;
@@ -50,7 +50,7 @@ impl ProcessWindowFunction for SummingAll {
     fn process(
         &mut self,
         key: &u64,
-        cx: &mut WindowContext<'_>,
+        cx: &mut WindowContext<'_, u64>,
         elements: &[Reading],
         out: &mut Collector<Sum>,
     ) -> Result<(), yeoul_operator::OperatorError> {
@@ -65,11 +65,73 @@ impl ProcessWindowFunction for SummingAll {
     }
 }
 
+/// Makes a sum of the only element.
+#[derive(Clone)]
+struct WithKey;
+
+impl ProcessWindowFunction for WithKey {
+    type Key = u64;
+    type In = u64;
+    type Out = Sum;
+
+    fn process(
+        &mut self,
+        key: &u64,
+        cx: &mut WindowContext<'_, u64>,
+        elements: &[u64],
+        out: &mut Collector<Sum>,
+    ) -> Result<(), yeoul_operator::OperatorError> {
+        assert_eq!(elements.len(), 1, "an aggregate is one element");
+        out.collect((*key, cx.window().start.0, cx.window().end.0, elements[0]));
+        Ok(())
+    }
+}
+
+/// Leaves everything where it is.
+#[derive(Clone)]
+struct Nothing;
+
+impl Evictor<Reading> for Nothing {}
+
+/// Which operator works: all give the same.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Path {
+    Fast,
+    /// The general one, with folded contents.
+    Trigger,
+    /// The general one, with all elements kept.
+    Evictor,
+}
+
+impl Path {
+    pub(crate) fn of(self, windows: WindowedStream<u64, Reading>) -> WindowedStream<u64, Reading> {
+        match self {
+            Self::Fast => windows,
+            Self::Trigger => windows.trigger(EventTimeTrigger::create()),
+            Self::Evictor => windows.evictor(Nothing),
+        }
+    }
+
+    /// In processing time.
+    pub(crate) fn of_clock(self, windows: WindowedStream<u64, Reading>) -> WindowedStream<u64, Reading> {
+        match self {
+            Self::Trigger => windows.trigger(ProcessingTimeTrigger::create()),
+            _ => self.of(windows),
+        }
+    }
+}
+
+pub(crate) fn paths() -> impl Strategy<Value = Path> {
+    prop_oneof![Just(Path::Fast), Just(Path::Trigger), Just(Path::Evictor)]
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     Aggregate,
     Reduce,
     Process,
+    AggregateProcess,
+    ReduceProcess,
 }
 
 impl Form {
@@ -83,6 +145,8 @@ impl Form {
                 |key, window, sum, out| out.collect((*key, window.start.0, window.end.0, sum.1)),
             ),
             Self::Process => windows.process(SummingAll),
+            Self::AggregateProcess => windows.aggregate_process(Summing, WithKey),
+            Self::ReduceProcess => windows.reduce_process(|sum, reading| sum.1 += reading.1, SummingAll),
         }
     }
 }
@@ -177,7 +241,7 @@ fn ms(millis: i64) -> Duration {
     Duration::from_millis(millis as u64)
 }
 
-fn check(shape: Shape, form: Form, steps: &[Step]) {
+fn check(shape: Shape, (form, path): (Form, Path), steps: &[Step]) {
     let late = OutputTag::new("late");
     let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
         let windows = SlidingEventTimeWindows::of(ms(shape.size), ms(shape.slide)).offset(ms(shape.offset));
@@ -186,7 +250,7 @@ fn check(shape: Shape, form: Form, steps: &[Step]) {
             .window(windows)
             .allowed_lateness(ms(shape.lateness))
             .side_output_late_data(&late);
-        let sums = form.of(&windowed);
+        let sums = form.of(&path.of(windowed));
         let _ = sums.side_output(&late);
         sums
     });
@@ -226,30 +290,41 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn aggregates_match_the_model(shape in shapes(), steps in steps()) {
-        check(shape, Form::Aggregate, &steps);
+    fn aggregates_match_the_model(shape in shapes(), path in paths(), steps in steps()) {
+        check(shape, (Form::Aggregate, path), &steps);
     }
 
     #[test]
-    fn reduced_records_match_the_model(shape in shapes(), steps in steps()) {
-        check(shape, Form::Reduce, &steps);
+    fn reduced_records_match_the_model(shape in shapes(), path in paths(), steps in steps()) {
+        check(shape, (Form::Reduce, path), &steps);
     }
 
     #[test]
-    fn all_elements_match_the_model(shape in shapes(), steps in steps()) {
-        check(shape, Form::Process, &steps);
+    fn all_elements_match_the_model(shape in shapes(), path in paths(), steps in steps()) {
+        check(shape, (Form::Process, path), &steps);
+    }
+
+    #[test]
+    fn functions_of_aggregates_match_the_model(shape in shapes(), path in paths(), steps in steps()) {
+        check(shape, (Form::AggregateProcess, path), &steps);
+    }
+
+    #[test]
+    fn functions_of_reduced_records_match_the_model(shape in shapes(), path in paths(), steps in steps()) {
+        check(shape, (Form::ReduceProcess, path), &steps);
     }
 
     /// In processing time a record's time is the clock's; windows fire when the clock has passed them.
     #[test]
     fn processing_time_windows_match_the_model(
         shape in shapes(),
+        path in paths(),
         steps in prop::collection::vec((0..40i64, prop::collection::vec((0..6u64, 1..100u64), 0..20), prop::option::of(1..4u16)), 1..20),
     ) {
         let shape = Shape { lateness: 0, ..shape };
         let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
             let windows = SlidingProcessingTimeWindows::of(ms(shape.size), ms(shape.slide)).offset(ms(shape.offset));
-            Form::Aggregate.of(&readings.key_by(|reading| reading.0.to_native()).window(windows))
+            Form::Aggregate.of(&path.of_clock(readings.key_by(|reading| reading.0.to_native()).window(windows)))
         });
         let mut model = Model {
             shape, watermark: i64::MIN, windows: BTreeMap::new(), late: Vec::new(), in_no_window: 0, output: Vec::new(),
@@ -345,12 +420,12 @@ fn after_a_restore_of_instances_that_were_not_equally_far_no_record_is_silently_
 }
 
 /// A key's windows fire once each, in one subtask or another, however often in a row the job is restored before all keys are equally far.
-fn fires_once(domain: Domain, parallelism: &[u16]) {
+fn fires_once(domain: Domain, path: Path, parallelism: &[u16]) {
     let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
         let keyed = readings.key_by(|reading| reading.0.to_native());
         Form::Aggregate.of(&match domain {
-            Domain::Event => keyed.window(SlidingEventTimeWindows::of(ms(20), ms(10))),
-            Domain::Processing => keyed.window(SlidingProcessingTimeWindows::of(ms(20), ms(10))),
+            Domain::Event => path.of(keyed.window(SlidingEventTimeWindows::of(ms(20), ms(10)))),
+            Domain::Processing => path.of_clock(keyed.window(SlidingProcessingTimeWindows::of(ms(20), ms(10)))),
         })
     });
     // One instance, or all of them.
@@ -409,7 +484,9 @@ enum Domain {
 fn a_window_fires_once_a_key_over_restores_in_a_row() {
     for domain in [Domain::Event, Domain::Processing] {
         for parallelism in [&[1][..], &[3], &[1, 1], &[3, 3], &[1, 3], &[2, 1], &[2, 3, 2], &[4, 2, 1]] {
-            fires_once(domain, parallelism);
+            for path in [Path::Fast, Path::Trigger, Path::Evictor] {
+                fires_once(domain, path, parallelism);
+            }
         }
     }
 }

@@ -46,6 +46,11 @@ impl<I: Record + Clone, O: OwnedRecord + Ord + Debug> Fleet<I, O> {
         output
     }
 
+    /// What came out, subtask by subtask in the order in which it came.
+    pub(crate) fn take_unsorted(&mut self) -> Vec<(O, i64)> {
+        self.instances.iter_mut().flat_map(OperatorHarness::take_output).collect()
+    }
+
     pub(crate) fn take_side_output<S: OwnedRecord + Ord>(&mut self, tag: &OutputTag<S>) -> Vec<(S, i64)> {
         let mut output: Vec<_> =
             self.instances.iter_mut().flat_map(|instance| instance.take_side_output(tag)).collect();

@@ -4,13 +4,30 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use yeoul_stream::{DataStream, EventTimeSessionWindows, OutputTag, ProcessingTimeSessionWindows};
+use yeoul_stream::{DataStream, EventTimeSessionWindows, OutputTag, ProcessingTimeSessionWindows, WindowAssigner};
 
-use crate::aligned::{Form, Reading, Step, Sum, steps};
+use crate::aligned::{Form, Path, Reading, Step, Sum, paths, steps};
 use crate::fleet::Fleet;
 
+/// How long a record keeps its session open.
+#[derive(Debug, Clone, Copy)]
+enum Gap {
+    Fixed(i64),
+    /// By its amount, up to this.
+    Dynamic(i64),
+}
+
+impl Gap {
+    fn of(self, amount: u64) -> i64 {
+        match self {
+            Self::Fixed(gap) => gap,
+            Self::Dynamic(most) => 1 + amount as i64 % most,
+        }
+    }
+}
+
 struct Model {
-    gap: i64,
+    gap: Gap,
     lateness: i64,
     watermark: i64,
     /// By key: start, end, sum.
@@ -20,16 +37,17 @@ struct Model {
 }
 
 impl Model {
-    fn new(gap: i64, lateness: i64) -> Self {
+    fn new(gap: Gap, lateness: i64) -> Self {
         Self { gap, lateness, watermark: i64::MIN, sessions: BTreeMap::new(), late: Vec::new(), output: Vec::new() }
     }
 
     fn push(&mut self, (reading, time): (Reading, i64)) {
         let (key, amount) = reading;
+        let gap = self.gap.of(amount);
         let sessions = self.sessions.entry(key).or_default();
         let (mut merged, rest): (Vec<_>, Vec<_>) =
-            sessions.iter().partition(|(start, end, _)| *start <= time + self.gap && time <= *end);
-        merged.push((time, time + self.gap, amount));
+            sessions.iter().partition(|(start, end, _)| *start <= time + gap && time <= *end);
+        merged.push((time, time + gap, amount));
         let start = merged.iter().map(|session| session.0).min().unwrap();
         let end = merged.iter().map(|session| session.1).max().unwrap();
         let sum = merged.iter().map(|session| session.2).sum();
@@ -63,15 +81,20 @@ fn ms(millis: i64) -> Duration {
     Duration::from_millis(millis as u64)
 }
 
-fn check(gap: i64, lateness: i64, form: Form, steps: &[Step]) {
+fn check(gap: Gap, lateness: i64, (form, path): (Form, Path), steps: &[Step]) {
     let late = OutputTag::new("late");
     let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
         let windowed = readings
             .key_by(|reading| reading.0.to_native())
-            .window(EventTimeSessionWindows::with_gap(ms(gap)))
+            .window(match gap {
+                Gap::Fixed(gap) => WindowAssigner::from(EventTimeSessionWindows::with_gap(ms(gap))),
+                Gap::Dynamic(_) => WindowAssigner::from(EventTimeSessionWindows::with_dynamic_gap(
+                    move |reading: &rkyv::Archived<Reading>| ms(gap.of(reading.1.to_native())),
+                )),
+            })
             .allowed_lateness(ms(lateness))
             .side_output_late_data(&late);
-        let sums = form.of(&windowed);
+        let sums = form.of(&path.of(windowed));
         let _ = sums.side_output(&late);
         sums
     });
@@ -100,29 +123,45 @@ fn check(gap: i64, lateness: i64, form: Form, steps: &[Step]) {
     assert_eq!(fleet.state_entries(), 0, "neither sessions nor timers are left behind");
 }
 
+fn gaps() -> impl Strategy<Value = Gap> {
+    prop_oneof![2 => (1..25i64).prop_map(Gap::Fixed), 1 => (1..25i64).prop_map(Gap::Dynamic)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn aggregated_sessions_match_the_model(gap in 1..25i64, lateness in prop_oneof![Just(0), 1..40i64], steps in steps()) {
-        check(gap, lateness, Form::Aggregate, &steps);
+    fn aggregated_sessions_match_the_model(
+        gap in gaps(), lateness in prop_oneof![Just(0), 1..40i64], path in paths(), steps in steps(),
+    ) {
+        check(gap, lateness, (Form::Aggregate, path), &steps);
     }
 
     #[test]
-    fn sessions_of_all_elements_match_the_model(gap in 1..25i64, lateness in prop_oneof![Just(0), 1..40i64], steps in steps()) {
-        check(gap, lateness, Form::Process, &steps);
+    fn functions_of_reduced_sessions_match_the_model(
+        gap in gaps(), lateness in prop_oneof![Just(0), 1..40i64], path in paths(), steps in steps(),
+    ) {
+        check(gap, lateness, (Form::ReduceProcess, path), &steps);
+    }
+
+    #[test]
+    fn sessions_of_all_elements_match_the_model(
+        gap in gaps(), lateness in prop_oneof![Just(0), 1..40i64], path in paths(), steps in steps(),
+    ) {
+        check(gap, lateness, (Form::Process, path), &steps);
     }
 
     #[test]
     fn processing_time_sessions_match_the_model(
         gap in 1..40i64,
+        path in paths(),
         steps in prop::collection::vec((0..40i64, prop::collection::vec((0..6u64, 1..100u64), 0..20), prop::option::of(1..4u16)), 1..20),
     ) {
         let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
             let windows = ProcessingTimeSessionWindows::with_gap(ms(gap));
-            Form::Aggregate.of(&readings.key_by(|reading| reading.0.to_native()).window(windows))
+            Form::Aggregate.of(&path.of_clock(readings.key_by(|reading| reading.0.to_native()).window(windows)))
         });
-        let mut model = Model::new(gap, 0);
+        let mut model = Model::new(Gap::Fixed(gap), 0);
         let mut now = 1_000;
         for (passed, readings, restart) in steps {
             now += passed;
@@ -146,10 +185,11 @@ proptest! {
 
 #[test]
 fn a_session_fires_once_a_key_over_restores_of_instances_that_were_not_equally_far() {
-    for parallelism in [&[1][..], &[2], &[3, 2], &[2, 1], &[1, 3, 2]] {
+    let ways = [&[1][..], &[2], &[3, 2], &[2, 1], &[1, 3, 2]];
+    for (parallelism, path) in ways.into_iter().flat_map(|way| [(way, Path::Fast), (way, Path::Trigger)]) {
         let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
             let keyed = readings.key_by(|reading| reading.0.to_native());
-            Form::Aggregate.of(&keyed.window(EventTimeSessionWindows::with_gap(ms(10))))
+            Form::Aggregate.of(&path.of(keyed.window(EventTimeSessionWindows::with_gap(ms(10)))))
         });
         fleet.restart(2, &[], i64::MIN);
         let readings = || (0..40u64).map(|key| ((key, 1), 5)).collect::<Vec<_>>();
