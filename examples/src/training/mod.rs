@@ -16,3 +16,4 @@ pub mod sorter;
 pub mod hourly_tips;
 pub mod long_ride_alerts;
 pub mod highest_fares;
+pub mod page_views;

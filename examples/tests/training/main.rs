@@ -6,6 +6,7 @@ mod fares;
 mod words;
 mod life;
 mod times;
+mod views;
 
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;

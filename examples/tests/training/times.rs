@@ -11,7 +11,7 @@ use yeoul::state::States;
 const SECOND: i64 = 1000;
 
 /// How many records of each key a window of ten seconds has.
-fn counts(records: &DataStream<u64>, windows: impl Into<WindowAssigner>) -> DataStream<(u64, u64)> {
+fn counts(records: &DataStream<u64>, windows: impl Into<WindowAssigner<u64>>) -> DataStream<(u64, u64)> {
     let windows = records.key_by(|key| key.to_native()).window(windows);
     windows.aggregate_with(Count::new(), |key, _, count, out| out.collect((*key, count)))
 }
