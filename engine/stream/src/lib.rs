@@ -6,6 +6,7 @@
 pub mod environment;
 pub mod watermarks;
 pub mod collection;
+pub mod source;
 pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
@@ -25,8 +26,10 @@ pub mod owned_state;
 mod keyed_reduce;
 mod late;
 pub mod window;
+pub mod sink;
 pub mod collect;
 pub mod harness;
+pub mod conformance;
 #[cfg(test)]
 mod golden;
 
@@ -43,6 +46,14 @@ pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
+pub use sink::{
+    AtLeastOnce, EpochCommitter, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed, SinkContext,
+    TransactionalSink, WriteContext,
+};
+pub use source::{
+    GeneratorSource, NumberSequence, ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource, UserSource,
+    split_id,
+};
 pub use tag::OutputTag;
 pub use timer_service::TimeDomain;
 pub use watermarks::WatermarkStrategy;

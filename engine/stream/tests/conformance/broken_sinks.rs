@@ -1,0 +1,224 @@
+//! One sink, wrong in many ways: each is found, and named by the rule that it breaks.
+
+use std::sync::{Arc, Mutex};
+
+use rkyv::Archived;
+use yeoul_frame::Epoch;
+use yeoul_operator::{OperatorError, Services};
+use yeoul_stream::conformance::{Rule, SinkConformance, Violation};
+use yeoul_stream::{
+    AtLeastOnce, EpochCommitter, EpochWriter, IdempotentSink, Sealed, SinkContext, TransactionalSink, WriteContext,
+};
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    None,
+    SetsTheMarkerAfter,
+    SetsTheMarkerBefore,
+    ShowsRecordByRecord,
+    ShowsWhatIsWritten,
+    ShowsWhatIsSealed,
+    HasNoMarker,
+    ClaimsWhatWasCommitted,
+    ClaimsTheNextEpoch,
+    ShowsAnEpochAgain,
+    TakesOneInstanceOnly,
+    ShowsWhatACrashLeft,
+    KeepsRecordsOverEpochs,
+    PanicsAtAnEmptyEpoch,
+}
+
+/// What everyone sees, and what stands beside it.
+#[derive(Default)]
+struct Target {
+    visible: Vec<u64>,
+    staged: Vec<u64>,
+    marker: Epoch,
+    operations: u64,
+}
+
+#[derive(Clone)]
+struct Sink {
+    target: Arc<Mutex<Target>>,
+    flaw: Flaw,
+}
+
+impl Sink {
+    fn new(flaw: Flaw) -> Self {
+        Self { target: Arc::new(Mutex::new(Target { operations: u64::MAX, ..Target::default() })), flaw }
+    }
+
+    /// One operation of the target: all of it happens, or nothing.
+    fn transact<R>(&self, change: impl FnOnce(&mut Target) -> R) -> Result<R, OperatorError> {
+        let mut target = self.target.lock().unwrap();
+        let left = target.operations.checked_sub(1);
+        target.operations = left.ok_or_else(|| OperatorError::new("the target is gone"))?;
+        Ok(change(&mut target))
+    }
+}
+
+impl TransactionalSink for Sink {
+    type Writer = Writer;
+    type Committer = Sink;
+
+    fn writer(&self, _: &SinkContext) -> Result<Writer, OperatorError> {
+        Ok(Writer { sink: self.clone(), records: Vec::new() })
+    }
+
+    fn committer(&self, _: &Services) -> Result<Sink, OperatorError> {
+        Ok(self.clone())
+    }
+}
+
+struct Writer {
+    sink: Sink,
+    records: Vec<u64>,
+}
+
+impl EpochWriter for Writer {
+    type In = u64;
+    type Committable = Vec<u64>;
+
+    fn write(&mut self, record: &Archived<u64>, _: &WriteContext) -> Result<(), OperatorError> {
+        let record = record.to_native();
+        self.records.push(record);
+        match self.sink.flaw {
+            Flaw::ShowsWhatIsWritten => self.sink.transact(|target| target.visible.push(record)),
+            Flaw::ShowsWhatACrashLeft => self.sink.transact(|target| target.staged.push(record)),
+            _ => Ok(()),
+        }
+    }
+
+    fn seal(&mut self, _: Epoch) -> Result<Option<Vec<u64>>, OperatorError> {
+        let records = self.records.clone();
+        if self.sink.flaw != Flaw::KeepsRecordsOverEpochs {
+            self.records.clear();
+        }
+        if self.sink.flaw == Flaw::ShowsWhatIsSealed {
+            self.sink.transact(|target| target.visible.extend(&records))?;
+        }
+        Ok((!records.is_empty()).then_some(records))
+    }
+}
+
+impl EpochCommitter for Sink {
+    type Committable = Vec<u64>;
+
+    fn recover(&mut self, committed: Epoch) -> Result<Epoch, OperatorError> {
+        match self.flaw {
+            Flaw::HasNoMarker => Ok(Epoch(0)),
+            Flaw::ClaimsWhatWasCommitted => Ok(committed),
+            Flaw::ClaimsTheNextEpoch => Ok(committed.next()),
+            _ => self.transact(|target| target.marker),
+        }
+    }
+
+    fn deliver(&mut self, epoch: Epoch, mut sealed: Vec<Sealed<Vec<u64>>>) -> Result<(), OperatorError> {
+        let known = self.transact(|target| target.marker)?;
+        if epoch <= known && self.flaw != Flaw::ShowsAnEpochAgain {
+            return Ok(());
+        }
+        if self.flaw == Flaw::TakesOneInstanceOnly {
+            sealed.truncate(1);
+        }
+        let records: Vec<u64> = sealed.into_iter().flat_map(|of| of.committable).collect();
+        match self.flaw {
+            Flaw::PanicsAtAnEmptyEpoch => {
+                assert!(!records.is_empty(), "an epoch has a record");
+            }
+            Flaw::ShowsWhatIsWritten | Flaw::ShowsWhatIsSealed => return self.transact(|target| target.marker = epoch),
+            Flaw::SetsTheMarkerAfter => {
+                self.transact(|target| target.visible.extend(records))?;
+                return self.transact(|target| target.marker = epoch);
+            }
+            Flaw::SetsTheMarkerBefore => {
+                self.transact(|target| target.marker = epoch)?;
+                return self.transact(|target| target.visible.extend(records));
+            }
+            Flaw::ShowsRecordByRecord => {
+                for record in records {
+                    self.transact(|target| target.visible.push(record))?;
+                }
+                return self.transact(|target| target.marker = epoch);
+            }
+            Flaw::ShowsWhatACrashLeft => {
+                return self.transact(|target| {
+                    let staged = std::mem::take(&mut target.staged);
+                    target.visible.extend(staged);
+                    target.marker = epoch;
+                });
+            }
+            _ => {}
+        }
+        self.transact(|target| {
+            target.visible.extend(records);
+            target.marker = epoch;
+        })
+    }
+}
+
+fn run(flaw: Flaw) -> Result<(), Violation> {
+    SinkConformance::of(
+        move || Sink::new(flaw),
+        |sink| sink.clone().into_sink(),
+        |sink| sink.target.lock().unwrap().visible.clone(),
+    )
+    .writing(0..40)
+    .interrupted_by(|sink, operations| sink.target.lock().unwrap().operations = operations)
+    .run()
+}
+
+#[test]
+fn each_flaw_of_a_sink_is_found_by_its_rule() {
+    fn check(flaw: Flaw, rule: Rule, shown: &str) {
+        let violation = run(flaw).expect_err(&format!("{flaw:?} is found"));
+        assert_eq!(violation.rule(), rule, "{flaw:?}: {violation}");
+        let text = violation.to_string();
+        assert!(text.contains(&rule.to_string()) && text.contains(shown), "{flaw:?}: {text}");
+    }
+    run(Flaw::None).unwrap();
+    check(Flaw::SetsTheMarkerAfter, Rule::EpochsOnce, "with a crash at an operation of the target");
+    check(Flaw::SetsTheMarkerBefore, Rule::MarkerIsTrue, "recover answers epoch 1, and it is not there");
+    check(Flaw::ShowsRecordByRecord, Rule::EpochsInWhole, "1 record of epoch 1 can be seen, of 8");
+    check(Flaw::ShowsWhatIsWritten, Rule::NothingUncommitted, "after records of epoch 1 were written");
+    check(Flaw::ShowsWhatIsSealed, Rule::NothingUncommitted, "after epoch 1 was sealed");
+    check(Flaw::HasNoMarker, Rule::MarkerIsTrue, "was given up as delivered");
+    check(Flaw::ClaimsWhatWasCommitted, Rule::MarkerIsTrue, "before it was delivered");
+    check(Flaw::ClaimsTheNextEpoch, Rule::MarkerIsTrue, "epoch 0 is the last that was committed");
+    check(Flaw::ShowsAnEpochAgain, Rule::DeliverAgain, "after epoch 1 was delivered again");
+    check(Flaw::TakesOneInstanceOnly, Rule::NothingLost, "on 2 shards");
+    check(Flaw::ShowsWhatACrashLeft, Rule::EpochsOnce, "with a crash in epoch 1, before it was sealed");
+    check(Flaw::KeepsRecordsOverEpochs, Rule::EpochsOnce, "after epoch 2 was delivered");
+    check(Flaw::PanicsAtAnEmptyEpoch, Rule::NoPanic, "deliver panicked: an epoch has a record");
+}
+
+/// Adds up what a table that upserts would replace.
+#[derive(Clone, Default)]
+struct Sums(Arc<Mutex<std::collections::BTreeMap<u64, i64>>>);
+
+impl IdempotentSink for Sums {
+    type In = (u64, i64);
+
+    fn upsert(&mut self, (key, value): (u64, i64)) -> Result<(), OperatorError> {
+        *self.0.lock().unwrap().entry(key).or_default() += value;
+        Ok(())
+    }
+
+    fn delete(&mut self, (key, _): (u64, i64)) -> Result<(), OperatorError> {
+        self.0.lock().unwrap().remove(&key);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_target_that_counts_twice_what_it_is_told_twice_is_found() {
+    let sink = |sums: &Sums| {
+        let sums = sums.clone();
+        AtLeastOnce::new(move |_| Ok(sums.clone()))
+    };
+    let rows = |sums: &Sums| sums.0.lock().unwrap().iter().map(|(key, value)| (*key, *value)).collect();
+    let conformance = SinkConformance::of(Sums::default, sink, rows).writing((0..20).map(|n| (n, 1)));
+    let violation = conformance.keyed_by(|row| row.0).final_table((0..20).map(|n| (n, 1))).run().unwrap_err();
+    assert_eq!(violation.rule(), Rule::FinalTable, "{violation}");
+}
