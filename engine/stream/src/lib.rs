@@ -6,7 +6,7 @@
 pub mod environment;
 pub mod watermarks;
 pub mod collection;
-pub mod source;
+mod source;
 pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
@@ -26,7 +26,7 @@ pub mod owned_state;
 mod keyed_reduce;
 mod late;
 pub mod window;
-pub mod sink;
+mod sink;
 pub mod collect;
 pub mod harness;
 pub mod conformance;
@@ -47,12 +47,12 @@ pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, 
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
 pub use sink::{
-    AtLeastOnce, EpochCommitter, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed, SinkContext,
-    TransactionalSink, WriteContext,
+    AtLeastOnce, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed,
+    SinkContext, TransactionalSink, UserSink, WriteContext,
 };
 pub use source::{
-    GeneratorSource, NumberSequence, ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource, UserSource,
-    split_id,
+    GeneratorSource, IterReader, NumberSequence, ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource,
+    UserSource,
 };
 pub use tag::OutputTag;
 pub use timer_service::TimeDomain;

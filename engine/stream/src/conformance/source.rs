@@ -1,7 +1,10 @@
 //! The conformance test of sources: what is to be checked, and against what.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
+use yeoul_frame::Timestamp;
 use yeoul_operator::SourceSpec;
 
 use super::Violation;
@@ -83,6 +86,7 @@ where
             errors: self.errors,
             ends: self.ends,
             patience: self.patience,
+            clock: Rc::new(Cell::new(Timestamp(0))),
         };
         checks.run()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use yeoul_operator::MakeSource;
 
 use super::compare::{counted, is_in_order, without};
-use super::readers::{Noted, Readers, Seen};
+use super::readers::{Clock, Noted, Readers, Seen};
 use super::{Rule, Violation, garbage};
 use crate::StateRecord;
 
@@ -22,6 +22,7 @@ pub(super) struct Checks<T> {
     pub(super) errors: usize,
     pub(super) ends: bool,
     pub(super) patience: Duration,
+    pub(super) clock: Clock,
 }
 
 impl<T: StateRecord + Clone + PartialEq + std::fmt::Debug> Checks<T> {
@@ -51,7 +52,7 @@ impl<T: StateRecord + Clone + PartialEq + std::fmt::Debug> Checks<T> {
     }
 
     fn open(&self, make: &MakeSource, parallelism: u16, noted: &Noted) -> Result<Readers, Violation> {
-        Readers::open(make, self.limit, parallelism, noted, self.patience)
+        Readers::open(make, self.limit, parallelism, noted, &self.clock, self.patience)
     }
 
     /// Whether a source that never ends may be left to wait. One that gives too much is stopped, to be told so.

@@ -8,7 +8,7 @@ use yeoul_frame::{Epoch, RowKind};
 use yeoul_operator::{MakeCommitter, MakeOperator, OperatorError, Services, SinkSpec};
 use yeoul_state::Stored;
 
-use super::{EpochCommitter, EpochWriter, ExactlyOnce, Sealed, SinkContext, TransactionalSink, WriteContext};
+use super::{EpochCommitter, EpochWriter, Sealed, SinkContext, TransactionalSink, UserSink, WriteContext};
 use crate::StateRecord;
 use crate::owned_state::{put, take};
 
@@ -80,7 +80,7 @@ pub trait IdempotentSink: Send + 'static {
 }
 
 /// An [`IdempotentSink`] as a stream's sink: at least once, of committed epochs, in order.
-pub struct AtLeastOnce<F>(ExactlyOnce<Told<F>>);
+pub struct AtLeastOnce<F>(UserSink<Told<F>>);
 
 impl<F, K> AtLeastOnce<F>
 where

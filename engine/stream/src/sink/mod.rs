@@ -1,11 +1,12 @@
-//! Sinks of one's own, of two strengths: one that shows each epoch once, and one that may be told of an epoch again.
+//! Sinks of one's own, of two strengths: those that show each epoch once, and one that may be told of an epoch again.
 //!
 //! Both write on shards and show on the job's committer thread, which may block. Whether a sink keeps the contract,
 //! [`SinkConformance`](crate::conformance::SinkConformance) checks.
 //!
 //! | form | what the program gives | what its readers see |
 //! |---|---|---|
-//! | [`TransactionalSink`] | a target that takes an epoch's output and a marker in one step | each epoch once, in whole, in order: exactly once |
+//! | [`EpochTarget`] | a target that takes an epoch's records and a marker in one step | each epoch once, in whole, in order: exactly once |
+//! | [`TransactionalSink`] | the same, and the writers: what they seal is the program's (a file that is ready to be renamed, say) | as above |
 //! | [`IdempotentSink`] | a target that upserts and deletes by key | the last epoch perhaps twice, perhaps in part for a moment: at least once, and since the second time changes nothing, the table of a run without failures |
 //!
 //! # Why it is exactly once
@@ -15,6 +16,7 @@
 //! rests on how long the job was down, nor on transactions of the target that stay open over a commit.
 
 mod idempotent;
+mod epoch_target;
 mod pieces;
 mod record_writer;
 mod transactional;
@@ -25,9 +27,10 @@ use yeoul_operator::{OpenContext, OperatorError, Services, Subtask};
 
 use crate::StateRecord;
 
+pub use epoch_target::{EpochTarget, ExactlyOnce};
 pub use idempotent::{AtLeastOnce, IdempotentSink};
 pub use record_writer::RecordWriter;
-pub use transactional::ExactlyOnce;
+pub use transactional::UserSink;
 
 /// A sink that shows each epoch once (what Flink's two-phase commit and its `Sink` with a committer are).
 ///
@@ -102,11 +105,11 @@ pub trait TransactionalSink: Send + Sync + 'static {
     }
 
     /// This, as a stream's sink.
-    fn into_sink(self) -> ExactlyOnce<Self>
+    fn into_sink(self) -> UserSink<Self>
     where
         Self: Sized,
     {
-        ExactlyOnce::new(self)
+        UserSink::new(self)
     }
 }
 

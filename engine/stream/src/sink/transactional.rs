@@ -12,11 +12,11 @@ use super::{EpochCommitter, EpochWriter, SinkContext, TransactionalSink, WriteCo
 use crate::stateless::opened;
 
 /// A [`TransactionalSink`] as a stream's sink: what [`into_sink`](TransactionalSink::into_sink) gives.
-pub struct ExactlyOnce<S> {
+pub struct UserSink<S> {
     sink: Arc<S>,
 }
 
-impl<S: TransactionalSink> ExactlyOnce<S> {
+impl<S: TransactionalSink> UserSink<S> {
     /// This sink.
     #[must_use]
     pub fn new(sink: S) -> Self {
@@ -24,7 +24,7 @@ impl<S: TransactionalSink> ExactlyOnce<S> {
     }
 }
 
-impl<S: TransactionalSink> SinkSpec for ExactlyOnce<S> {
+impl<S: TransactionalSink> SinkSpec for UserSink<S> {
     type In = <S::Writer as EpochWriter>::In;
 
     fn make(&self) -> MakeOperator {

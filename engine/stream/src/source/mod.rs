@@ -14,28 +14,29 @@
 //! 3. A split that ended stays ended, restarts included, as long as it is listed.
 
 mod generator;
+mod iter_reader;
 mod output;
 mod positions;
 mod rate;
-mod split_ids;
 mod user_source;
 
 use std::time::Duration;
 
-use yeoul_frame::{Record, Timestamp};
+use yeoul_frame::{Record, Timestamp, hash_bytes};
 use yeoul_operator::{OpenContext, OperatorError, Services, SplitId, Subtask, Waker};
 
 use crate::StateRecord;
+use crate::owned_state::archive;
 
 pub use generator::{GeneratorSource, NumberSequence};
 pub use output::SplitOutput;
-pub use split_ids::split_id;
+pub use iter_reader::IterReader;
 pub use user_source::UserSource;
 
 /// A source of the program's own (what Flink's `Source` with its enumerator and readers is).
 ///
 /// ```
-/// use yeoul_operator::{OperatorError, SplitId};
+/// use yeoul_operator::OperatorError;
 /// use yeoul_stream::conformance::SourceConformance;
 /// use yeoul_stream::{ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource};
 ///
@@ -48,10 +49,6 @@ pub use user_source::UserSource;
 ///
 ///     fn splits(&self, _: &ReaderContext) -> Result<Vec<u64>, OperatorError> {
 ///         Ok(self.0.clone())
-///     }
-///
-///     fn id(&self, from: &u64) -> SplitId {
-///         SplitId(*from)
 ///     }
 ///
 ///     fn open(&self, from: &u64, at: Option<u64>, _: &ReaderContext) -> Result<Countdown, OperatorError> {
@@ -97,8 +94,10 @@ pub trait SplitSource: Send + Sync + 'static {
     /// They cannot be listed: the job fails, and asks again after a restart.
     fn splits(&self, cx: &ReaderContext) -> Result<Vec<Self::Split>, OperatorError>;
 
-    /// Names a split, the same way for ever. [`split_id`] makes one of a text.
-    fn id(&self, split: &Self::Split) -> SplitId;
+    /// Names a split, the same way for ever. By default a hash of what describes it.
+    fn id(&self, split: &Self::Split) -> SplitId {
+        SplitId(hash_bytes(&archive(split)).0)
+    }
 
     /// Opens a split at its beginning, or where a reader of it stood in an earlier run.
     ///

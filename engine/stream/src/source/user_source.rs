@@ -18,12 +18,12 @@ use crate::watermarks::millis;
 /// A [`SplitSource`] as a stream's source.
 ///
 /// ```
-/// use yeoul_stream::{NumberSequence, StreamEnvironment, WatermarkStrategy};
+/// use yeoul_stream::{SplitSource, StreamEnvironment, WatermarkStrategy};
 ///
-/// let env = StreamEnvironment::new("numbers");
-/// let numbers = NumberSequence::new(1..=1000).rate(100);
-/// let stream = env.from_source(numbers, WatermarkStrategy::no_watermarks(), "numbers");
-/// # let _ = stream;
+/// fn add(env: &StreamEnvironment, source: impl SplitSource) {
+///     let stream = env.from_source(source.into_source().rate(1_000), WatermarkStrategy::no_watermarks(), "mine");
+///     # let _ = stream;
+/// }
 /// ```
 pub struct UserSource<S> {
     source: Arc<S>,
