@@ -34,6 +34,9 @@ impl EpochTarget for Epochs {
     }
 
     fn deliver(&mut self, epoch: Epoch, lines: Vec<String>) -> Result<(), OperatorError> {
+        if epoch <= self.recover(epoch)? {
+            return Ok(());
+        }
         let unfinished = format!("{}.unfinished", epoch.0);
         let file = self.0.create(&unfinished).or_else(|_| self.0.open(&unfinished)).map_err(failed)?;
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();

@@ -4,10 +4,11 @@
 #[expect(dead_code, unreachable_pub, reason = "here it is a module, and its main is not called")]
 mod program;
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use program::{Epochs, Folder};
@@ -59,54 +60,93 @@ fn the_sink_passes_crashes_at_every_call_of_its_files_included() {
     SinkConformance::of(fresh, |to| sink(to.path()), |to| visible(to.path())).writing(expected(8)).run().unwrap();
 }
 
-/// How many lines pass before each of the failures.
-const FAILURES: [u64; 3] = [500, 3_000, 8_000];
+/// How far the job is, over its runs.
+#[derive(Default)]
+struct Stage {
+    /// The last epoch that is committed.
+    committed: AtomicU64,
+    failed: AtomicBool,
+}
+
+/// The folder, whose first file to come to its middle waits there for a checkpoint that says so, and then fails, once.
+struct Failing(Folder, Arc<Stage>);
+
+impl SplitSource for Failing {
+    type Split = String;
+    type Reader = Half;
+
+    fn splits(&self, cx: &ReaderContext) -> Result<Vec<String>, OperatorError> {
+        self.0.splits(cx)
+    }
+
+    fn open(&self, file: &String, from: Option<u64>, cx: &ReaderContext) -> Result<Half, OperatorError> {
+        let lines = self.0.open(file, from, cx)?;
+        Ok(Half { lines, stage: self.1.clone(), noted: Cell::new(None) })
+    }
+}
+
+struct Half {
+    lines: <Folder as SplitSource>::Reader,
+    stage: Arc<Stage>,
+    /// What was committed when a checkpoint was taken in the middle.
+    noted: Cell<Option<u64>>,
+}
+
+impl SplitReader for Half {
+    type Out = String;
+    type Error = ();
+    type Position = u64;
+
+    fn read(&mut self, out: &mut SplitOutput<String>) -> Result<ReadStatus, OperatorError> {
+        if self.lines.position() < LINES as u64 / 2 || self.stage.failed.load(Ordering::Relaxed) {
+            return self.lines.read(out);
+        }
+        let committed = self.stage.committed.load(Ordering::Relaxed);
+        if self.noted.get().is_some_and(|noted| committed > noted) && !self.stage.failed.swap(true, Ordering::Relaxed) {
+            return Err(OperatorError::new("a planned failure"));
+        }
+        Ok(ReadStatus::Pending { until: Some(out.now().plus(1)) })
+    }
+
+    fn position(&self) -> u64 {
+        let position = self.lines.position();
+        if position >= LINES as u64 / 2 && self.noted.get().is_none() {
+            self.noted.set(Some(self.stage.committed.load(Ordering::Relaxed)));
+        }
+        position
+    }
+}
+
+/// In each file.
+const LINES: usize = 3_000;
 
 #[test]
-fn the_job_goes_on_after_failures_in_its_middle() {
+fn the_job_goes_on_from_a_checkpoint_in_its_middle() {
     for shards in [1, 2, 3] {
-        let (from, to, state) = (files(3_000), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, to, state) = (files(LINES), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let env = Environment::new("lines").with_config(JobConfig {
             shards,
             data: Some(state.path().to_owned()),
-            checkpoint_interval: Some(Duration::from_millis(1)),
-            restart: RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(1) },
+            checkpoint_interval: Some(Duration::from_millis(2)),
+            restart: RestartStrategy::FixedDelay { attempts: 1, delay: Duration::from_millis(1) },
             frame_rows: 16,
             pin: false,
             ..JobConfig::default()
         });
-        let source = Folder(from.path().to_owned()).into_source();
-        let lines = env.from_source(source, WatermarkStrategy::no_watermarks(), "folder");
-        lines.process(Failing(Arc::default())).sink_to(sink(to.path()));
+        let stage = Arc::<Stage>::default();
+        let source = Failing(Folder(from.path().to_owned()), stage.clone()).into_source();
+        env.from_source(source, WatermarkStrategy::no_watermarks(), "folder").sink_to(sink(to.path()));
         let job = env.execute_async().unwrap();
         let watch = job.watch().clone();
+        while !job.has_ended() {
+            stage.committed.fetch_max(watch.checkpoints().epoch.0, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(1));
+        }
         job.wait().unwrap();
-        assert_eq!(watch.attempts(), 1 + FAILURES.len() as u32, "on {shards} shards: {:?}", watch.last_failure());
-        let (mut seen, mut expected) = (visible(to.path()), expected(3_000));
+        assert_eq!(watch.attempts(), 2, "on {shards} shards: {:?}", watch.last_failure());
+        let (mut seen, mut expected) = (visible(to.path()), expected(LINES));
         seen.sort();
         expected.sort();
         assert!(seen == expected, "on {shards} shards: {} lines, and not {}", seen.len(), expected.len());
-    }
-}
-
-/// Passes lines on, and fails when so many have passed in all runs.
-#[derive(Clone)]
-struct Failing(Arc<AtomicU64>);
-
-impl ProcessFunction for Failing {
-    type In = String;
-    type Out = String;
-
-    fn process(
-        &mut self,
-        line: &yeoul::rkyv::Archived<String>,
-        _: &mut ProcessContext<'_>,
-        out: &mut Collector<String>,
-    ) -> Result<(), OperatorError> {
-        if FAILURES.contains(&self.0.fetch_add(1, Ordering::Relaxed)) {
-            return Err(OperatorError::new("a planned failure"));
-        }
-        out.collect(line.to_string());
-        Ok(())
     }
 }

@@ -39,9 +39,8 @@ fn a_folder_of_files_is_read_once() {
     for split_size in [100, 1 << 20] {
         let folder = folder();
         let from = path(folder.path());
-        let source = move || {
-            FileSource::ndjson::<Reading>(&from).split_size(split_size).on_malformed(OnMalformed::SideOutput)
-        };
+        let source =
+            move || FileSource::ndjson::<Reading>(&from).split_size(split_size).on_malformed(OnMalformed::SideOutput);
         SourceConformance::of(source).expecting(readings(0..47)).expecting_errors(2).run().unwrap();
     }
 }

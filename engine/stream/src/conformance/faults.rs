@@ -1,4 +1,7 @@
-//! Files that work up to some call, and not at all after it: a crash in the middle, as the disk sees it.
+//! Files that work up to some call, and not at all after it: a crash of the process in its middle.
+//!
+//! Such a crash loses nothing that was written, so syncs are counted and not done: they would take nearly all of the time. What a power
+//! loss takes is the simulator's to find out.
 
 use std::io;
 use std::path::Path;
@@ -105,7 +108,8 @@ impl Storage for FailingStorage {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.calls.call()?;
-        self.storage.sync_dir(dir)
+        // A folder that is not there cannot be synced.
+        self.storage.list(dir).map(drop)
     }
 
     fn lock(&self, path: &str) -> io::Result<Box<dyn Send>> {
@@ -135,8 +139,7 @@ impl File for FailingFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.calls.call()?;
-        self.file.sync_data()
+        self.calls.call()
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -14,7 +14,8 @@ use crate::StateRecord;
 ///
 /// A crash in the middle of a step is a call that fails, and all after it. Calls of the job's files
 /// ([`Services`]) fail by themselves, one after another; for a target of another kind
-/// [`interrupted_by`](Self::interrupted_by) says how it fails.
+/// [`interrupted_by`](Self::interrupted_by) says how it fails. These are crashes of the process, not of the machine: what was written and
+/// not synced is still there.
 ///
 /// ```
 /// use yeoul_stream::collect;

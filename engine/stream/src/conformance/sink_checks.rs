@@ -62,9 +62,10 @@ where
     S: SinkSpec<In: StateRecord + Clone + PartialEq + std::fmt::Debug>,
 {
     pub(super) fn run(&self) -> Result<(), Violation> {
+        let services = failing_after(u64::MAX, &self.services);
         for shards in SHARDS {
             let place = format!("without a failure, on {}", counted(usize::from(shards), "shard"));
-            let job = Job { checks: self, target: (self.fresh)(), services: &self.services, log: Log::new() };
+            let job = Job { checks: self, target: (self.fresh)(), services: &services, log: Log::new() };
             job.to_the_end(&[shards], None).map_err(|stop| stop.unprovoked().at(&place))?;
         }
         for epoch in 1..=EPOCHS {
@@ -72,7 +73,7 @@ where
                 for again in [false, true] {
                     let twice = if again { ", twice" } else { "" };
                     let place = format!("with a crash in epoch {epoch}, {}{twice}", crash.place());
-                    let job = Job { checks: self, target: (self.fresh)(), services: &self.services, log: Log::new() };
+                    let job = Job { checks: self, target: (self.fresh)(), services: &services, log: Log::new() };
                     job.to_the_end(&SHARDS, Some((epoch, crash, again)))
                         .map_err(|stop| stop.unprovoked().at(&place))?;
                 }
@@ -80,7 +81,9 @@ where
         }
         self.interrupted("a call of its files", |_, _| (), |calls| failing_after(calls, &self.services))?;
         match &self.interrupt {
-            Some(interrupt) => self.interrupted("an operation of the target", interrupt, |_| self.services.clone()),
+            Some(interrupt) => {
+                self.interrupted("an operation of the target", interrupt, |_| failing_after(u64::MAX, &self.services))
+            }
             None => Ok(()),
         }
     }
@@ -158,19 +161,14 @@ where
         Ok(())
     }
 
-    /// Whether a marker can be true: not more than was committed, and not less than the log may have let go of.
+    /// Whether a marker can be true. One that is too low is: a target may know by itself what it has, if it is delivered again.
     pub(super) fn check_marker(&self, marker: Epoch, log: &Log) -> Result<(), Violation> {
-        let broken = |why: String| {
-            let what = format!("recover answers epoch {}, and {why}", marker.0);
-            Err(Violation::new(Rule::MarkerIsTrue, what))
-        };
-        if marker.0 > log.committed {
-            return broken(format!("epoch {} is the last that was committed", log.committed));
+        if marker.0 <= log.committed {
+            return Ok(());
         }
-        if self.table.is_none() && marker.0 < log.given_up() {
-            return broken(format!("what was sealed in epoch {} was given up as delivered", log.given_up()));
-        }
-        Ok(())
+        let what =
+            format!("recover answers epoch {}, and epoch {} is the last that was committed", marker.0, log.committed);
+        Err(Violation::new(Rule::MarkerIsTrue, what))
     }
 
     fn check_table(&self, target: &T) -> Result<(), Violation> {
@@ -237,8 +235,8 @@ where
         if !self.checks.settles {
             self.checks.check_visible(&self.target, self.log.delivered, self.log.committed)?;
         }
-        let services = &self.checks.services;
-        let rest = Job { checks: self.checks, target: self.target, services, log: self.log };
+        let services = failing_after(u64::MAX, &self.checks.services);
+        let rest = Job { checks: self.checks, target: self.target, services: &services, log: self.log };
         rest.to_the_end(&[shards[1], 4], None)?;
         Ok(false)
     }
@@ -262,8 +260,9 @@ where
         let committed = self.log.committed;
         // A run that crashes right after it has recovered leaves the target as it was to be.
         let marker = Run::only_recover(self.checks, &self.target, self.services, &self.log)?;
-        if self.checks.table.is_none() {
-            self.visible(marker.0.min(committed), committed, "after recover alone").map_err(|violation| {
+        self.checks.check_marker(marker, &self.log)?;
+        if !self.checks.settles {
+            self.visible(marker.0, committed, "after recover alone").map_err(|violation| {
                 if violation.rule() == Rule::NothingLost {
                     let what = format!("recover answers epoch {}, and it is not there: {violation}", marker.0);
                     return Violation::new(Rule::MarkerIsTrue, what);

@@ -42,21 +42,13 @@ pub(super) struct Log {
     outputs: BTreeMap<u64, Vec<SealedOutput>>,
     states: Vec<(Subtask, String, Vec<u8>)>,
     retained_from: u64,
-    /// Epochs with output.
-    spoken: Vec<u64>,
     /// Runs that there were.
     runs: u64,
 }
 
 impl Log {
     pub(super) fn new() -> Self {
-        let (outputs, states, spoken) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { committed: 0, delivered: 0, outputs, states, retained_from: 1, spoken, runs: 0 }
-    }
-
-    /// The last epoch with output of which nothing need be kept any more.
-    pub(super) fn given_up(&self) -> u64 {
-        self.spoken.iter().copied().filter(|epoch| *epoch < self.retained_from).max().unwrap_or(0)
+        Self { committed: 0, delivered: 0, outputs: BTreeMap::new(), states: Vec::new(), retained_from: 1, runs: 0 }
     }
 }
 
@@ -196,7 +188,6 @@ impl Snapshots {
         // What an earlier delivery let go of is gone with this commit.
         log.outputs = log.outputs.split_off(&log.retained_from);
         if !self.outputs.is_empty() {
-            log.spoken.push(log.committed);
             log.outputs.insert(log.committed, self.outputs);
         }
     }

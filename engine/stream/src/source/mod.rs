@@ -29,8 +29,8 @@ use crate::StateRecord;
 use crate::owned_state::archive;
 
 pub use generator::{GeneratorSource, NumberSequence};
-pub use output::SplitOutput;
 pub use iter_reader::IterReader;
+pub use output::SplitOutput;
 pub use user_source::UserSource;
 
 /// A source of the program's own (what Flink's `Source` with its enumerator and readers is).
