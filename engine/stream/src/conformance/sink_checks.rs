@@ -66,7 +66,7 @@ where
         for shards in SHARDS {
             let place = format!("without a failure, on {}", counted(usize::from(shards), "shard"));
             let job = Job { checks: self, target: (self.fresh)(), services: &services, log: Log::new() };
-            job.to_the_end(&[shards], None).map_err(|stop| stop.unprovoked().at(&place))?;
+            job.through(&[shards], None).map_err(|stop| stop.unprovoked().at(&place))?;
         }
         for epoch in 1..=EPOCHS {
             for crash in Crash::ALL {
@@ -74,8 +74,7 @@ where
                     let twice = if again { ", twice" } else { "" };
                     let place = format!("with a crash in epoch {epoch}, {}{twice}", crash.place());
                     let job = Job { checks: self, target: (self.fresh)(), services: &services, log: Log::new() };
-                    job.to_the_end(&SHARDS, Some((epoch, crash, again)))
-                        .map_err(|stop| stop.unprovoked().at(&place))?;
+                    job.through(&SHARDS, Some((epoch, crash, again))).map_err(|stop| stop.unprovoked().at(&place))?;
                 }
             }
         }
@@ -196,7 +195,7 @@ where
     S: SinkSpec<In: StateRecord + Clone + PartialEq + std::fmt::Debug>,
 {
     /// Runs to the end, on these shards one run after another; crashes where it is told to.
-    fn to_the_end(mut self, shards: &[u16], crash: Option<(u64, Crash, bool)>) -> Result<(), Stop> {
+    fn through(mut self, shards: &[u16], crash: Option<(u64, Crash, bool)>) -> Result<(), Stop> {
         let mut turns = shards.iter().cycle();
         let mut turn = || *turns.next().expect("there is a number of shards");
         let mut run = self.start(turn())?;
@@ -237,7 +236,7 @@ where
         }
         let services = failing_after(u64::MAX, &self.checks.services);
         let rest = Job { checks: self.checks, target: self.target, services: &services, log: self.log };
-        rest.to_the_end(&[shards[1], 4], None)?;
+        rest.through(&[shards[1], 4], None)?;
         Ok(false)
     }
 

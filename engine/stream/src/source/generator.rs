@@ -109,7 +109,6 @@ impl NumberSequence {
     /// ```
     #[must_use]
     #[expect(clippy::new_ret_no_self, reason = "the sequence is a generator of one closure, whose type has no name")]
-    #[expect(clippy::needless_pass_by_value, reason = "a range is written in place")]
     pub fn new(numbers: impl RangeBounds<u64>) -> GeneratorSource<u64, impl Fn(u64) -> u64 + Send + Sync + 'static> {
         let first = match numbers.start_bound() {
             Bound::Included(first) => *first,

@@ -19,6 +19,8 @@ mod output;
 mod positions;
 mod rate;
 mod user_source;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
