@@ -5,10 +5,11 @@
 mod program;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use program::{Epochs, Folder};
@@ -148,5 +149,63 @@ fn the_job_goes_on_from_a_checkpoint_in_its_middle() {
         seen.sort();
         expected.sort();
         assert!(seen == expected, "on {shards} shards: {} lines, and not {}", seen.len(), expected.len());
+    }
+}
+
+/// The last value of each key, by upserts.
+#[derive(Clone, Default)]
+struct Table(Arc<Mutex<BTreeMap<u64, u64>>>);
+
+impl IdempotentSink for Table {
+    type In = (u64, u64);
+
+    fn upsert(&mut self, (key, value): (u64, u64)) -> Result<(), OperatorError> {
+        self.0.lock().unwrap().insert(key, value);
+        Ok(())
+    }
+
+    fn delete(&mut self, (key, _): (u64, u64)) -> Result<(), OperatorError> {
+        self.0.lock().unwrap().remove(&key);
+        Ok(())
+    }
+}
+
+const NUMBERS: u64 = 60_000;
+const KEYS: u64 = 101;
+
+#[test]
+fn sums_that_are_upserted_are_right_after_failures() {
+    for shards in [1, 3] {
+        let state = tempfile::tempdir().unwrap();
+        let env = Environment::new("sums").with_config(JobConfig {
+            shards,
+            data: Some(state.path().to_owned()),
+            checkpoint_interval: Some(Duration::from_millis(2)),
+            restart: RestartStrategy::FixedDelay { attempts: 3, delay: Duration::from_millis(1) },
+            pin: false,
+            ..JobConfig::default()
+        });
+        let (table, passed) = (Table::default(), Arc::<AtomicU64>::default());
+        let numbers = NumberSequence::new(0..NUMBERS).rate(400_000);
+        let failing = move |n: &yeoul::rkyv::Archived<u64>| {
+            let passed = passed.fetch_add(1, Ordering::Relaxed);
+            assert!(![20_000, 50_000, 70_000].contains(&passed), "a planned failure");
+            (n.to_native() % KEYS, n.to_native())
+        };
+        env.from_source(numbers, WatermarkStrategy::no_watermarks(), "numbers")
+            .map(failing)
+            .key_by(|pair| pair.0.to_native())
+            .reduce(|sum: &mut (u64, u64), pair| sum.1 += pair.1)
+            .sink_to(AtLeastOnce::new({
+                let table = table.clone();
+                move |_| Ok(table.clone())
+            }));
+        let job = env.execute_async().unwrap();
+        let watch = job.watch().clone();
+        job.wait().unwrap();
+        assert!(watch.attempts() > 1, "on {shards} shards no failure came");
+        let sum = |key: u64| (key..NUMBERS).step_by(KEYS as usize).sum::<u64>();
+        let expected: BTreeMap<u64, u64> = (0..KEYS).map(|key| (key, sum(key))).collect();
+        assert!(*table.0.lock().unwrap() == expected, "on {shards} shards");
     }
 }

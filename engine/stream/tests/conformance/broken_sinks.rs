@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use rkyv::Archived;
+use tempfile::TempDir;
 use yeoul_frame::Epoch;
 use yeoul_operator::{OperatorError, Services};
 use yeoul_stream::conformance::{Rule, SinkConformance, Violation};
 use yeoul_stream::{
-    AtLeastOnce, EpochCommitter, EpochWriter, IdempotentSink, Sealed, SinkContext, TransactionalSink, WriteContext,
+    AtLeastOnce, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, Sealed, SinkContext,
+    TransactionalSink, WriteContext,
 };
+use yeoul_sys::Storage;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,4 +225,104 @@ fn a_target_that_counts_twice_what_it_is_told_twice_is_found() {
     let conformance = SinkConformance::of(Sums::default, sink, rows).writing((0..20).map(|n| (n, 1)));
     let violation = conformance.keyed_by(|row| row.0).final_table((0..20).map(|n| (n, 1))).run().unwrap_err();
     assert_eq!(violation.rule(), Rule::FinalTable, "{violation}");
+}
+
+/// Shows each epoch as a file of its name.
+struct EpochFiles {
+    folder: Arc<dyn Storage>,
+    flaw: FileFlaw,
+}
+
+/// What is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileFlaw {
+    None,
+    /// The file has its name before it has its lines.
+    WritesInPlace,
+    /// A second file names the epoch, and is written after the first.
+    KeepsTheMarkerApart,
+}
+
+impl EpochFiles {
+    fn write(&self, name: &str, text: &str) -> std::io::Result<()> {
+        let file = self.folder.create(name).or_else(|_| self.folder.open(name))?;
+        file.set_len(0)?;
+        file.write_at(text.as_bytes(), 0)?;
+        file.sync_data()
+    }
+
+    fn show(&self, epoch: Epoch, numbers: &[u64]) -> std::io::Result<()> {
+        let text: String = numbers.iter().map(|number| format!("{number}\n")).collect();
+        let name = match self.flaw {
+            FileFlaw::None => format!("{}", epoch.0),
+            FileFlaw::WritesInPlace => return self.write(&epoch.0.to_string(), &text),
+            // A name of its own for each delivery, as a sink that only appends would have it.
+            FileFlaw::KeepsTheMarkerApart => self.folder.list("")?.len().to_string(),
+        };
+        self.write("unfinished", &text)?;
+        self.folder.rename("unfinished", &name)?;
+        if self.flaw == FileFlaw::KeepsTheMarkerApart {
+            self.write("marker", &epoch.0.to_string())?;
+        }
+        self.folder.sync_dir("")
+    }
+
+    fn marker(&self) -> std::io::Result<Epoch> {
+        let names: Vec<String> = self.folder.list("")?.into_iter().map(|entry| entry.name).collect();
+        if self.flaw != FileFlaw::KeepsTheMarkerApart {
+            return Ok(names.iter().filter_map(|name| name.parse().ok().map(Epoch)).max().unwrap_or_default());
+        }
+        if !names.iter().any(|name| name == "marker") {
+            return Ok(Epoch(0));
+        }
+        let file = self.folder.open("marker")?;
+        let mut text = vec![0; file.len()? as usize];
+        file.read_exact_at(&mut text, 0)?;
+        Ok(Epoch(String::from_utf8_lossy(&text).parse().unwrap_or(0)))
+    }
+}
+
+impl EpochTarget for EpochFiles {
+    type In = u64;
+
+    fn recover(&mut self, _: Epoch) -> Result<Epoch, OperatorError> {
+        self.marker().map_err(|error| OperatorError::new("the marker").caused_by(error))
+    }
+
+    fn deliver(&mut self, epoch: Epoch, numbers: Vec<u64>) -> Result<(), OperatorError> {
+        if epoch <= self.recover(epoch)? {
+            return Ok(());
+        }
+        self.show(epoch, &numbers).map_err(|error| OperatorError::new("the epoch's file").caused_by(error))
+    }
+}
+
+#[test]
+fn crashes_at_calls_of_files_find_what_is_not_done_in_one_step() {
+    let run = |flaw: FileFlaw| {
+        let sink = move |folder: &TempDir| {
+            let path = folder.path().to_owned();
+            ExactlyOnce::new(move |services| {
+                let folder = services.files.results(&path);
+                Ok(EpochFiles { folder: folder.map_err(|error| OperatorError::new("open").caused_by(error))?, flaw })
+            })
+        };
+        let visible = |folder: &TempDir| {
+            let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+            let shown =
+                files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u64>().is_ok()));
+            let texts: Vec<_> = shown.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+            // Half a line is half a number, and none that was written.
+            texts.iter().flat_map(|text| text.lines()).map(|line| line.parse().unwrap_or(u64::MAX)).collect()
+        };
+        SinkConformance::of(|| tempfile::tempdir().unwrap(), sink, visible).writing(100..140).run()
+    };
+    run(FileFlaw::None).unwrap();
+    for (flaw, rule) in
+        [(FileFlaw::WritesInPlace, Rule::MarkerIsTrue), (FileFlaw::KeepsTheMarkerApart, Rule::EpochsOnce)]
+    {
+        let violation = run(flaw).expect_err(&format!("{flaw:?} is found"));
+        assert!(violation.to_string().contains("with a crash at a call of its files"), "{flaw:?}: {violation}");
+        assert_eq!(violation.rule(), rule, "{flaw:?}: {violation}");
+    }
 }
