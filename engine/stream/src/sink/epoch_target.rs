@@ -67,6 +67,14 @@ pub trait EpochTarget: Send + 'static {
 }
 
 /// An [`EpochTarget`] as a stream's sink.
+///
+/// ```
+/// use yeoul_stream::{DataStream, EpochTarget, ExactlyOnce};
+///
+/// fn end<K: EpochTarget<In = u64> + Clone + Sync>(numbers: &DataStream<u64>, target: K) {
+///     numbers.sink_to(ExactlyOnce::new(move |_| Ok(target.clone())));
+/// }
+/// ```
 pub struct ExactlyOnce<F>(UserSink<Gathered<F>>);
 
 impl<F, K> ExactlyOnce<F>

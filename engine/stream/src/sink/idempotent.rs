@@ -80,6 +80,15 @@ pub trait IdempotentSink: Send + 'static {
 }
 
 /// An [`IdempotentSink`] as a stream's sink: at least once, of committed epochs, in order.
+///
+/// ```
+/// use yeoul_stream::{AtLeastOnce, IdempotentSink, KeyedStream};
+///
+/// fn end<K: IdempotentSink<In = (u64, i64)> + Clone + Sync>(sums: &KeyedStream<u64, (u64, i64)>, table: K) {
+///     let sums = sums.reduce(|sum, next| sum.1 += next.1);
+///     sums.sink_to(AtLeastOnce::new(move |_| Ok(table.clone())));
+/// }
+/// ```
 pub struct AtLeastOnce<F>(UserSink<Told<F>>);
 
 impl<F, K> AtLeastOnce<F>

@@ -114,6 +114,33 @@ pub trait TransactionalSink: Send + Sync + 'static {
 }
 
 /// One instance's half: takes records, and says at the end of each epoch what it wrote.
+///
+/// ```
+/// use rkyv::Archived;
+/// use yeoul_frame::Epoch;
+/// use yeoul_operator::OperatorError;
+/// use yeoul_stream::{EpochWriter, WriteContext};
+///
+/// /// Seals the sum of an epoch's numbers.
+/// #[derive(Default)]
+/// struct Sum(Option<u64>);
+///
+/// impl EpochWriter for Sum {
+///     type In = u64;
+///     type Committable = u64;
+///
+///     fn write(&mut self, number: &Archived<u64>, _: &WriteContext) -> Result<(), OperatorError> {
+///         *self.0.get_or_insert(0) += number.to_native();
+///         Ok(())
+///     }
+///
+///     fn seal(&mut self, _: Epoch) -> Result<Option<u64>, OperatorError> {
+///         Ok(self.0.take())
+///     }
+/// }
+/// assert_eq!(Sum::default().seal(Epoch(1))?, None);
+/// # Ok::<_, OperatorError>(())
+/// ```
 pub trait EpochWriter: Send + 'static {
     /// What it takes.
     type In: Record;
@@ -135,6 +162,41 @@ pub trait EpochWriter: Send + 'static {
 }
 
 /// The job's half: makes committed epochs visible, each with a marker that names it.
+///
+/// ```
+/// use yeoul_frame::Epoch;
+/// use yeoul_operator::OperatorError;
+/// use yeoul_stream::{EpochCommitter, Sealed};
+///
+/// /// A total, and the last epoch in it.
+/// struct Total {
+///     marker: Epoch,
+///     total: u64,
+/// }
+///
+/// impl EpochCommitter for Total {
+///     type Committable = u64;
+///
+///     fn recover(&mut self, _: Epoch) -> Result<Epoch, OperatorError> {
+///         Ok(self.marker)
+///     }
+///
+///     fn deliver(&mut self, epoch: Epoch, sums: Vec<Sealed<u64>>) -> Result<(), OperatorError> {
+///         if epoch > self.marker {
+///             self.marker = epoch;
+///             self.total += sums.iter().map(|of| of.committable).sum::<u64>();
+///         }
+///         Ok(())
+///     }
+/// }
+/// # let mut total = Total { marker: Epoch(0), total: 0 };
+/// # let subtask = yeoul_operator::Subtask { index: 0, parallelism: 1 };
+/// # for _ in 0..2 {
+/// #     total.deliver(Epoch(1), vec![Sealed { subtask, committable: 7 }])?;
+/// # }
+/// # assert_eq!(total.total, 7);
+/// # Ok::<_, OperatorError>(())
+/// ```
 pub trait EpochCommitter: Send + 'static {
     /// What writers sealed.
     type Committable: StateRecord;
@@ -168,6 +230,17 @@ pub trait EpochCommitter: Send + 'static {
 }
 
 /// What one instance wrote in an epoch.
+///
+/// ```
+/// use yeoul_stream::Sealed;
+///
+/// /// In the order of instances.
+/// fn files(mut sealed: Vec<Sealed<String>>) -> Vec<String> {
+///     sealed.sort_by_key(|of| of.subtask.index);
+///     sealed.into_iter().map(|of| of.committable).collect()
+/// }
+/// # assert!(files(Vec::new()).is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sealed<C> {
     /// The instance.
@@ -177,6 +250,15 @@ pub struct Sealed<C> {
 }
 
 /// What a writer is made with.
+///
+/// ```
+/// use yeoul_stream::SinkContext;
+///
+/// /// A name that no other writer of the job has.
+/// fn file_name(cx: &SinkContext) -> String {
+///     format!("{}-{}", cx.name(), cx.subtask().index)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct SinkContext {
     name: String,
@@ -209,6 +291,15 @@ impl SinkContext {
 }
 
 /// What goes with a record that is written.
+///
+/// ```
+/// use yeoul_frame::RowKind;
+/// use yeoul_stream::WriteContext;
+///
+/// fn is_gone(cx: &WriteContext) -> bool {
+///     matches!(cx.kind, RowKind::Delete | RowKind::UpdateBefore)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteContext {
     /// The record's event time.

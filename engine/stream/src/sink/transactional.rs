@@ -12,6 +12,14 @@ use super::{EpochCommitter, EpochWriter, SinkContext, TransactionalSink, WriteCo
 use crate::stateless::opened;
 
 /// A [`TransactionalSink`] as a stream's sink: what [`into_sink`](TransactionalSink::into_sink) gives.
+///
+/// ```
+/// use yeoul_stream::{DataStream, EpochWriter, TransactionalSink};
+///
+/// fn end<S: TransactionalSink<Writer: EpochWriter<In = u64>>>(numbers: &DataStream<u64>, sink: S) {
+///     numbers.sink_to(sink.into_sink()).uid("numbers-out");
+/// }
+/// ```
 pub struct UserSink<S> {
     sink: Arc<S>,
 }

@@ -95,6 +95,14 @@ impl<T: Record, F: Fn(u64) -> T + Send + Sync + 'static> SourceSpec for Generato
 }
 
 /// A source of whole numbers, in order within each split.
+///
+/// ```
+/// use yeoul_stream::{NumberSequence, StreamEnvironment, WatermarkStrategy};
+///
+/// let env = StreamEnvironment::new("numbers");
+/// let numbers = env.from_source(NumberSequence::new(1..=1_000), WatermarkStrategy::no_watermarks(), "numbers");
+/// # let _ = numbers;
+/// ```
 pub struct NumberSequence;
 
 impl NumberSequence {

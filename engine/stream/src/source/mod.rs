@@ -139,6 +139,33 @@ pub trait SplitSource: Send + Sync + 'static {
 }
 
 /// Reads one split. It is dropped when the split has ended or the job has: what is to be closed is closed then.
+///
+/// ```
+/// use yeoul_operator::OperatorError;
+/// use yeoul_stream::{ReadStatus, SplitOutput, SplitReader};
+///
+/// /// A counter that never ends.
+/// struct Counter(u64);
+///
+/// impl SplitReader for Counter {
+///     type Out = u64;
+///     type Error = ();
+///     type Position = u64;
+///
+///     fn read(&mut self, out: &mut SplitOutput<u64>) -> Result<ReadStatus, OperatorError> {
+///         while out.has_room() {
+///             out.collect(self.0);
+///             self.0 += 1;
+///         }
+///         Ok(ReadStatus::More)
+///     }
+///
+///     fn position(&self) -> u64 {
+///         self.0
+///     }
+/// }
+/// assert_eq!(Counter(7).position(), 7);
+/// ```
 pub trait SplitReader: Send + 'static {
     /// What it reads.
     type Out: Record;
@@ -160,6 +187,24 @@ pub trait SplitReader: Send + 'static {
 }
 
 /// How a reader stands after [`read`](SplitReader::read).
+///
+/// ```
+/// use std::sync::mpsc::{Receiver, TryRecvError};
+///
+/// use yeoul_stream::{ReadStatus, SplitOutput};
+///
+/// /// Takes what a thread has pushed; the thread calls the waker after it.
+/// fn take(pushed: &Receiver<u64>, out: &mut SplitOutput<u64>) -> ReadStatus {
+///     while out.has_room() {
+///         match pushed.try_recv() {
+///             Ok(number) => out.collect(number),
+///             Err(TryRecvError::Empty) => return ReadStatus::Pending { until: None },
+///             Err(TryRecvError::Disconnected) => return ReadStatus::End,
+///         }
+///     }
+///     ReadStatus::More
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadStatus {
     /// There is more to read now.
