@@ -77,6 +77,13 @@ impl<T> Collected<T> {
     }
 }
 
+impl<T> Clone for CollectSink<T> {
+    /// Another sink into the same target.
+    fn clone(&self) -> Self {
+        Self { target: self.target.clone() }
+    }
+}
+
 impl<T> Clone for Collected<T> {
     fn clone(&self) -> Self {
         Self { target: self.target.clone() }

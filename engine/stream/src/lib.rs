@@ -6,6 +6,7 @@
 pub mod environment;
 pub mod watermarks;
 pub mod collection;
+mod source;
 pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
@@ -32,8 +33,10 @@ mod late;
 pub mod interval_join;
 pub mod co_group;
 pub mod window;
+mod sink;
 pub mod collect;
 pub mod harness;
+pub mod conformance;
 #[cfg(test)]
 mod golden;
 
@@ -56,6 +59,14 @@ pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
+pub use sink::{
+    AtLeastOnce, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed,
+    SinkContext, TransactionalSink, UserSink, WriteContext,
+};
+pub use source::{
+    GeneratorSource, IterReader, NumberSequence, ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource,
+    UserSource,
+};
 pub use tag::OutputTag;
 pub use timer_service::TimeDomain;
 pub use watermarks::WatermarkStrategy;

@@ -35,7 +35,8 @@ pub const GAP: Duration = Duration::from_secs(30 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn counted(windows: &WindowedStream<u64, View>) -> DataStream<Views> {
-    windows.aggregate_with(Count::new(), |of, window, views, out| out.collect(Views { of: *of, end: window.end, views }))
+    windows
+        .aggregate_with(Count::new(), |of, window, views, out| out.collect(Views { of: *of, end: window.end, views }))
 }
 
 /// Each page's views of each minute.
@@ -132,6 +133,7 @@ impl ProcessWindowFunction for Record {
 /// With each firing of a page's minute how it stands; late views of `lateness` make it fire again.
 #[must_use]
 pub fn records_of_the_day(views: &DataStream<View>, lateness: Duration) -> DataStream<Standing> {
-    let minutes = views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(MINUTE)).allowed_lateness(lateness);
+    let minutes =
+        views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(MINUTE)).allowed_lateness(lateness);
     minutes.aggregate_process(Count::new(), Record::default()).uid("records of the day")
 }

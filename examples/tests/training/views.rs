@@ -21,7 +21,11 @@ fn view(number: u64) -> View {
     let chance = |what: u64, below: u64| hash_u64(number << 8 | what).0 % below;
     // Users come in the hours of their number: most of them more than once.
     let hour = chance(1, 3) as i64 * 60 * MINUTE;
-    View { page: chance(2, 12), user: chance(3, 40), at: Timestamp(number as i64 * 200 + hour % 2 + chance(4, 100) as i64) }
+    View {
+        page: chance(2, 12),
+        user: chance(3, 40),
+        at: Timestamp(number as i64 * 200 + hour % 2 + chance(4, 100) as i64),
+    }
 }
 
 fn views() -> Vec<View> {
@@ -39,7 +43,9 @@ fn counted(of: fn(&View) -> u64, size: i64, slide: i64) -> Vec<Views> {
     let mut counts: BTreeMap<(u64, i64), u64> = BTreeMap::new();
     for view in views() {
         let first = view.at.0.div_euclid(slide) * slide + slide;
-        (first..=view.at.0 + size).step_by(slide as usize).for_each(|end| *counts.entry((of(&view), end)).or_default() += 1);
+        (first..=view.at.0 + size)
+            .step_by(slide as usize)
+            .for_each(|end| *counts.entry((of(&view), end)).or_default() += 1);
     }
     counts.into_iter().map(|((of, end), views)| Views { of, end: Timestamp(end), views }).collect()
 }
@@ -81,10 +87,7 @@ fn views_of_each_visit() {
         }
     }
     assert!(expected.len() > 80, "users come more than once");
-    check(
-        |run| page_views::a_session(&run.stream(&moved, |view| view.at.0, |view| view.at(), BOUND)),
-        expected,
-    );
+    check(|run| page_views::a_session(&run.stream(&moved, |view| view.at.0, |view| view.at(), BOUND)), expected);
 }
 
 /// S4, S9: a window that counts never ends by time.
@@ -151,7 +154,9 @@ fn the_most_views_of_any_minute_of_each_page() {
 #[test]
 fn late_records_are_dropped_go_aside_or_make_windows_fire_again() {
     let late = OutputTag::<View>::new("late");
-    let windows = |views: &DataStream<View>| views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    let windows = |views: &DataStream<View>| {
+        views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
+    };
     let count = |windows: WindowedStream<u64, View>| {
         windows.aggregate_with(Count::new(), |_, _, views, out| out.collect(views))
     };
@@ -164,7 +169,11 @@ fn late_records_are_dropped_go_aside_or_make_windows_fire_again() {
         harness.push(at(7, &[4, 5])).unwrap();
         harness.finish().unwrap();
         let aside = harness.take_side_output(&late).len();
-        (harness.take_output().into_iter().map(|(views, _)| views).collect::<Vec<_>>(), aside, harness.counters().late.get())
+        (
+            harness.take_output().into_iter().map(|(views, _)| views).collect::<Vec<_>>(),
+            aside,
+            harness.counters().late.get(),
+        )
     };
     let harness = |build: &dyn Fn(DataStream<View>) -> DataStream<u64>| OperatorHarness::of(build).unwrap();
     assert_eq!(run(harness(&|views| count(windows(&views)))), (vec![2], 0, 3));
@@ -228,14 +237,20 @@ fn windows_after_windows_are_of_the_same_time() {
 fn a_late_record_between_two_sessions_makes_them_one() {
     let mut harness: Harness<Views> = OperatorHarness::of(|views: DataStream<View>| {
         let sessions = EventTimeSessionWindows::with_gap(Duration::from_secs(10));
-        let windows = views.key_by(|view: &Archived<View>| view.page()).window(sessions).allowed_lateness(Duration::from_secs(60));
-        windows.aggregate_with(Count::new(), |of, window, views, out| out.collect(Views { of: *of, end: window.end, views }))
+        let windows = views
+            .key_by(|view: &Archived<View>| view.page())
+            .window(sessions)
+            .allowed_lateness(Duration::from_secs(60));
+        windows.aggregate_with(Count::new(), |of, window, views, out| {
+            out.collect(Views { of: *of, end: window.end, views })
+        })
     })
     .unwrap();
     harness.push(at(7, &[0, 15 * SECOND])).unwrap();
     harness.watermark(12 * SECOND).unwrap();
     harness.push(at(7, &[8 * SECOND])).unwrap();
     harness.finish().unwrap();
-    let found: Vec<_> = harness.take_output().into_iter().map(|(views, _)| (views.end.0 / SECOND, views.views)).collect();
+    let found: Vec<_> =
+        harness.take_output().into_iter().map(|(views, _)| (views.end.0 / SECOND, views.views)).collect();
     assert_eq!(found, [(10, 1), (25, 3)]);
 }
