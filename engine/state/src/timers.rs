@@ -9,6 +9,7 @@
 //! 2. Timers of one time are due in the order of the key's hash, then the namespace: the same after a restore as before.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 use yeoul_sys::Region;
@@ -121,10 +122,15 @@ impl<K: Key> Timers<K> {
 
 fn add_due<K: Key>(due: &mut BTreeMap<Due, K>, key: K, hash: KeyHash, namespace: i64, time: Timestamp) {
     let mut nth = 0;
-    while due.contains_key(&(time, hash, namespace, nth)) {
-        nth += 1;
+    loop {
+        match due.entry((time, hash, namespace, nth)) {
+            Entry::Vacant(place) => {
+                place.insert(key);
+                return;
+            }
+            Entry::Occupied(_) => nth += 1,
+        }
     }
-    due.insert((time, hash, namespace, nth), key);
 }
 
 fn remove_due<K: Key>(due: &mut BTreeMap<Due, K>, key: &K, hash: KeyHash, namespace: i64, time: Timestamp) {
