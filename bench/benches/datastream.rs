@@ -162,7 +162,7 @@ fn sliding(c: &mut Criterion) {
         ("sliding by 1 s", SlidingEventTimeWindows::of(minute, Duration::from_secs(1)).into()),
     ] {
         group.bench_function(name, |b| {
-            b.iter_custom(|n| (0..n).map(|_| drive(build(assigner), &records, 1).0).sum());
+            b.iter_custom(|n| (0..n).map(|_| drive(build(assigner.clone()), &records, 1).0).sum());
         });
     }
     group.finish();
