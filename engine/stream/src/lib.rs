@@ -26,6 +26,7 @@ mod keyed_reduce;
 mod late;
 pub mod window;
 pub mod collect;
+pub mod savepoint;
 pub mod harness;
 #[cfg(test)]
 mod golden;
@@ -43,6 +44,10 @@ pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
+pub use savepoint::{
+    Bootstrap, BootstrapContext, KeyedReadContext, KeyedStateBootstrapFunction, KeyedStateReaderFunction,
+    OperatorReader, SavepointError, SavepointReader, SavepointWriter,
+};
 pub use tag::OutputTag;
 pub use timer_service::TimeDomain;
 pub use watermarks::WatermarkStrategy;

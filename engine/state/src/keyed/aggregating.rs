@@ -1,7 +1,5 @@
 //! One accumulator a key.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -73,7 +71,7 @@ pub(super) struct AggregatingTable<K, A: AggregateFunction> {
 
 impl<K: Key, A: AggregateFunction> AggregatingTable<K, A> {
     pub(super) fn new(id: TableId, state: &StateDescriptor, function: A) -> Self {
-        Self { accumulators: TtlTable::new(id, &state.name, state.ttl), function }
+        Self { accumulators: TtlTable::new(id, state), function }
     }
 }
 
@@ -116,13 +114,13 @@ impl<K: Key, A: AggregateFunction> AggregatingState<'_, K, A> {
     }
 }
 
-impl<K: Key, A: AggregateFunction> KeyedTable for AggregatingTable<K, A> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, A: AggregateFunction> KeyedTable<K> for AggregatingTable<K, A> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.accumulators.for_each_key(visit);
     }
 
     fn prefetch(&self, hash: KeyHash) {

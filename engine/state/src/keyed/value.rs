@@ -1,7 +1,5 @@
 //! One value a key.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -66,13 +64,13 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     }
 }
 
-impl<K: Key, V: Value> KeyedTable for TtlTable<K, V> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, V: Value> KeyedTable<K> for TtlTable<K, V> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.for_each_key(visit);
     }
 
     fn prefetch(&self, hash: KeyHash) {
