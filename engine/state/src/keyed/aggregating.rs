@@ -89,6 +89,11 @@ impl<K: Key, A: AggregateFunction> StateHandle<K> for AggregatingHandle<A> {
         let (table, at) = states.table(self.index);
         AggregatingState { table, at }
     }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<AggregatingState<'a, K, A>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(AggregatingState { table: table.as_any()?.downcast_mut()?, at })
+    }
 }
 
 impl<K: Key, A: AggregateFunction> AggregatingState<'_, K, A> {

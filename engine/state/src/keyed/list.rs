@@ -73,6 +73,11 @@ impl<K: Key, T: Value> StateHandle<K> for ListHandle<T> {
         let (table, at) = states.table(self.index);
         ListState { table, at }
     }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ListState<'a, K, T>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ListState { table: table.as_any()?.downcast_mut()?, at })
+    }
 }
 
 impl<K: Key, T: Value> ListState<'_, K, T> {

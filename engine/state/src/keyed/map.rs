@@ -62,6 +62,11 @@ impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
         let (table, at) = states.table(self.index);
         MapState { table, at }
     }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<MapState<'a, K, N, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(MapState { table: table.as_any()?.downcast_mut()?, at })
+    }
 }
 
 impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {

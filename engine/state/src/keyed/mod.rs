@@ -57,6 +57,22 @@ pub trait StateHandle<K: Key> {
 
     /// Opens it for the current key.
     fn open<'a>(&self, states: &'a mut States<K>) -> Self::State<'a>;
+
+    /// Opens the state of a key in a table that was found by name, at processing time `now`: for tests, which look into operators from outside.
+    /// None if the table is of another kind, or its types are others.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{States, StateHandle, ValueHandle};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("count"));
+    /// let counts: ValueHandle<u64> = states.value("counts");
+    /// let table = states.tables().next().unwrap();
+    /// ValueHandle::<u64>::open_in(table, &7, Timestamp(0)).unwrap().update(1);
+    /// assert!(<ValueHandle<String> as StateHandle<u64>>::open_in(table, &7, Timestamp(0)).is_none());
+    /// # let _ = counts;
+    /// ```
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<Self::State<'a>>;
 }
 
 /// An operator's keyed states.

@@ -62,6 +62,11 @@ impl<K: Key, V: Value> StateHandle<K> for ReducingHandle<V> {
         let (table, at) = states.table(self.index);
         ReducingState { table, at }
     }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ReducingState<'a, K, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ReducingState { table: table.as_any()?.downcast_mut()?, at })
+    }
 }
 
 impl<'a, K: Key, V: Value> ReducingState<'a, K, V> {

@@ -27,6 +27,11 @@ impl<K: Key, V: Value> StateHandle<K> for ValueHandle<V> {
         let (table, at) = states.table(self.index);
         ValueState { table, at }
     }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ValueState<'a, K, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ValueState { table: table.as_any()?.downcast_mut()?, at })
+    }
 }
 
 impl<'a, K: Key, V: Value> ValueState<'a, K, V> {

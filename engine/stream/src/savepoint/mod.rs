@@ -11,8 +11,6 @@ mod keyed;
 mod reader;
 mod windows;
 mod writer;
-#[cfg(test)]
-mod tests;
 
 pub use bootstrap::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction};
 pub use description::{SavedOperator, SavedOperatorState, SavedTable, StateKind};
