@@ -101,7 +101,8 @@ impl SavepointReader {
         if self.saved.catalog().operators.contains_key(&reader.id) || reader.has_state() {
             return Ok(reader);
         }
-        let there = self.saved.catalog().operators.values().map(|uid| format!("'{uid}'")).collect();
+        let mut there: Vec<String> = self.saved.catalog().operators.values().map(|uid| format!("'{uid}'")).collect();
+        there.sort();
         Err(SavepointError::Unknown { what: format!("operator '{uid}'"), there })
     }
 }

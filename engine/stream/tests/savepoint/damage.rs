@@ -52,13 +52,15 @@ fn damage_is_found() {
     };
     for name in &names {
         let bytes = fs::read(whole.join(name)).unwrap();
-        for at in (0..bytes.len()).step_by(bytes.len() / 400 + 1) {
+        // Behind what was written there are zeros, which nobody reads.
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        for at in (0..end).step_by(end / 400 + 1).chain([bytes.len() - 1]) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << (at % 8);
             fs::write(copy.join(name), &damaged).unwrap();
             check(&format!("{name:?} with a flipped bit in byte {at}"));
         }
-        for len in (0..bytes.len()).step_by(bytes.len() / 60 + 1) {
+        for len in (0..end).step_by(end / 60 + 1) {
             fs::write(copy.join(name), &bytes[..len]).unwrap();
             check(&format!("{name:?} cut to {len} bytes"));
         }
