@@ -60,11 +60,12 @@ impl From<Misfit> for SavedError {
 /// A savepoint or a store, to read.
 ///
 /// ```no_run
+/// use std::path::PathBuf;
 /// use std::sync::Arc;
 /// use yeoul_state::SavedState;
 /// use yeoul_sys::DiskStorage;
 ///
-/// let folder = DiskStorage::existing("savepoints/flights".into())?;
+/// let folder = DiskStorage::existing(PathBuf::from("savepoints/flights"))?;
 /// let saved = SavedState::open(Arc::new(folder), "")?;
 /// for (table, entry) in &saved.catalog().tables {
 ///     println!("{}: {:?}", entry.name, saved.count_entries()?.get(table));

@@ -68,7 +68,7 @@ pub trait StateHandle<K: Key> {
     /// let mut states = States::<u64>::new(OperatorId::of("count"));
     /// let counts: ValueHandle<u64> = states.value("counts");
     /// let table = states.tables().next().unwrap();
-    /// ValueHandle::<u64>::open_in(table, &7, Timestamp(0)).unwrap().update(1);
+    /// ValueHandle::<u64>::open_in(table, &7_u64, Timestamp(0)).unwrap().update(1);
     /// assert!(<ValueHandle<String> as StateHandle<u64>>::open_in(table, &7, Timestamp(0)).is_none());
     /// # let _ = counts;
     /// ```
