@@ -268,9 +268,8 @@ fn counting<V>(state: StateDescriptor) -> OperatorHarness<u64, u64>
 where
     V: yeoul_state::Value + Copy + From<u8> + std::ops::AddAssign + Into<u64>,
 {
-    let function = || Counting::<V> { state: state.clone(), count: ValueHandle::default() };
-    // The harness makes its instances in threads of its caller: the descriptor is cloned, not shared.
-    OperatorHarness::of(|keys: DataStream<u64>| keys.key_by(|key| key.to_native()).process(function())).unwrap()
+    let function = Counting::<V> { state, count: ValueHandle::default() };
+    OperatorHarness::of(|keys: DataStream<u64>| keys.key_by(|key| key.to_native()).process(function)).unwrap()
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn at<K: Key>(states: &mut States<K>, key: &K) {
 }
 
 /// Saves by one version, restores by the next with its migrations, changes some keys, saves, and restores by `after`, which has none.
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 fn check<H1, H2, H3, T: PartialEq + Debug>(
     old: Version<impl Fn(&mut States<u64>) -> H1, impl Fn(&mut States<u64>, &H1, u64), ()>,
     new: Version<
@@ -133,7 +134,7 @@ fn values_migrate() {
             Version {
                 declare: |states: &mut States<u64>| states.value::<Row<Old>>(with("x".into())),
                 write: |states: &mut States<u64>, handle: &ValueHandle<Row<Old>>, key| {
-                    states.of(handle).update(old_row(key))
+                    states.of(handle).update(old_row(key));
                 },
                 read: (),
             },

@@ -99,7 +99,7 @@ pub(super) fn describe(saved: &SavedState) -> std::io::Result<Vec<SavedOperator>
             match states.iter_mut().find(|known| known.name == state.name) {
                 Some(known) => (known.subtasks, known.bytes) = (known.subtasks + 1, known.bytes + state.bytes.len()),
                 None => {
-                    states.push(SavedOperatorState { name: state.name.clone(), subtasks: 1, bytes: state.bytes.len() })
+                    states.push(SavedOperatorState { name: state.name.clone(), subtasks: 1, bytes: state.bytes.len() });
                 }
             }
         }

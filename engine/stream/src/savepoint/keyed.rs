@@ -175,7 +175,18 @@ impl<K: Key> TimersByKey<K> {
 impl<'a> OperatorReader<'a> {
     /// Shows each key's states to a function, in the order of the keys' hashes within each part.
     ///
-    /// The rows may become a stream: `env.from_collection(rows.collect::<Result<Vec<_>, _>>()?, …)`.
+    /// The rows may become a stream:
+    ///
+    /// ```
+    /// # use yeoul_stream::{DataStream, KeyedStateReaderFunction, OperatorReader, SavepointError, StreamEnvironment, WatermarkStrategy};
+    /// # fn f(
+    /// #     operator: OperatorReader<'_>, users: impl KeyedStateReaderFunction<Out = (u64, u64)>, env: &StreamEnvironment,
+    /// # ) -> Result<DataStream<(u64, u64)>, SavepointError> {
+    /// let rows = operator.read(users).collect::<Result<Vec<_>, _>>()?;
+    /// let clicks = env.from_collection(rows, WatermarkStrategy::no_watermarks());
+    /// # Ok(clicks)
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The iterator ends with the first error: a state that there is not, or not of these types, a file that is damaged, what the function
@@ -212,6 +223,14 @@ impl<'a> OperatorReader<'a> {
 
     /// A list state: key and elements, in their order.
     ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let delays: Vec<(u64, Vec<i32>)> = operator.lists("delays")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn lists<K: Key, T: Value + Clone>(
@@ -229,6 +248,14 @@ impl<'a> OperatorReader<'a> {
     }
 
     /// A map state: key and entries, in the order of their keys.
+    ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let pages: Vec<(u64, Vec<(String, u32)>)> = operator.maps("pages")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -250,6 +277,14 @@ impl<'a> OperatorReader<'a> {
 
     /// A reducing state: key and reduction.
     ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let highest: Vec<(u64, i64)> = operator.reductions("highest")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn reductions<K: Key, V: Value + Clone>(
@@ -264,6 +299,14 @@ impl<'a> OperatorReader<'a> {
     }
 
     /// The timers of a keyed function, of both kinds of time.
+    ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let due: i64 = operator.timers::<u64>()?.iter().map(|timer| timer.time.0).min().unwrap_or(0);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`read`](Self::read); also if the operator has no timers because it is no keyed function.

@@ -86,13 +86,25 @@ impl SavepointReader {
 
     /// What there is, by name. Reads the whole log to count entries.
     ///
+    /// ```
+    /// # use yeoul_stream::{SavepointError, SavepointReader};
+    /// # fn f(savepoint: &SavepointReader) -> Result<(), SavepointError> {
+    /// for operator in savepoint.operators()? {
+    ///     for table in &operator.tables {
+    ///         println!("{:?} {}: {:?}, {} entries of {:?}", operator.uid, table.name, table.kind, table.entries, table.types);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If a file is damaged.
     pub fn operators(&self) -> Result<Vec<SavedOperator>, SavepointError> {
         describe(&self.saved).map_err(|cause| SavepointError::Storage { folder: self.folder.clone(), cause })
     }
 
-    /// The state of an operator, by its uid.
+    /// The state of an operator, by its uid. An example stands above.
     ///
     /// # Errors
     /// Names the operators that there are, if it is none of them.
@@ -123,6 +135,14 @@ impl OperatorReader<'_> {
 
     /// The elements of a list of the operator's own, of all subtasks in their order.
     ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let seen: Vec<u64> = operator.list("seen")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If there is no such list, or its elements are no `T`s.
     pub fn list<T: StateRecord>(&self, name: &str) -> Result<Vec<T>, SavepointError> {
@@ -131,6 +151,14 @@ impl OperatorReader<'_> {
 
     /// The elements of a union list, of all subtasks in their order.
     ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let splits: Vec<(String, u64)> = operator.union_list("splits")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If there is no such list, or its elements are no `T`s.
     pub fn union_list<T: StateRecord>(&self, name: &str) -> Result<Vec<T>, SavepointError> {
@@ -138,6 +166,14 @@ impl OperatorReader<'_> {
     }
 
     /// A map of broadcast state.
+    ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let limits = operator.broadcast_state::<u64, i64>("limits")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If there is no such map, or its entries have other types.
@@ -159,6 +195,14 @@ impl OperatorReader<'_> {
 
     /// The bytes that each subtask noted under a name, in the order of subtasks: what sources and built-in operators keep beside their tables.
     /// [`SavepointReader::operators`] tells the names.
+    ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// let positions: Vec<Vec<u8>> = operator.raw_state("positions")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If nothing was noted under it.

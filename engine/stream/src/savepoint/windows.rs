@@ -121,6 +121,16 @@ impl OperatorReader<'_> {
 
     /// The sessions of session windows; those of a key in the order of time.
     ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # use yeoul_stream::savepoint::{Records, SavedSession};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// // Windows with a `process` function: all records of each session.
+    /// let sessions: Vec<SavedSession<u64, Vec<(u64, String)>>> = operator.sessions::<u64, Records<(u64, String)>>()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// If the operator has no such windows, their keys or contents are others, or a file is damaged.
     pub fn sessions<K: Key, C: SavedContent<Held: Clone>>(

@@ -80,6 +80,27 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// Of all that another savepoint has, which is not changed.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-change-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// let (first, second) = (folder.join("first"), folder.join("second"));
+    /// let writer = SavepointWriter::new().with_operator("rules", Bootstrap::broadcast("limits", [(7u64, 100i64)]));
+    /// writer.with_operator("seen", Bootstrap::list("planes", [1u64, 2])).write(&first)?;
+    ///
+    /// let savepoint = SavepointReader::open(&first)?;
+    /// SavepointWriter::from_existing(&savepoint)
+    ///     .remove_operator("rules")
+    ///     .with_operator("rules", Bootstrap::broadcast("limits", [(8u64, 50i64)]))
+    ///     .write(&second)?;
+    /// let changed = SavepointReader::open(&second)?;
+    /// assert_eq!(changed.operator("rules")?.broadcast_state::<u64, i64>("limits")?.into_iter().collect::<Vec<_>>(), [(8, 50)]);
+    /// assert_eq!(changed.operator("seen")?.list::<u64>("planes")?, [1, 2]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn from_existing(savepoint: &'a SavepointReader) -> Self {
         Self { base: Some(savepoint), key_groups: savepoint.saved.commit().job.key_groups, ..Self::new() }

@@ -195,6 +195,61 @@ fn a_savepoint_goes_from_version_to_version_and_parallelism_to_parallelism() {
     );
 }
 
+/// What a restore leaves behind stays behind: later ones need not be told, and the state is not there again when its name is.
+#[test]
+fn what_was_left_behind_stays_behind() {
+    /// Version 1 without one of its states.
+    #[derive(Clone, Default)]
+    struct Without(First);
+
+    impl KeyedProcessFunction for Without {
+        type Key = u64;
+        type In = Event;
+        type Out = Event;
+
+        fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+            self.0.sums = states.value("sums");
+            Ok(())
+        }
+
+        fn process(
+            &mut self,
+            _: &rkyv::Archived<Event>,
+            _: &mut KeyedContext<'_, u64>,
+            _: &mut Collector<Event>,
+        ) -> Result<(), OperatorError> {
+            Ok(())
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let from = |shards: u16, savepoint: &str, data: &str| yeoul_runtime::JobConfig {
+        from_savepoint: Some(at(savepoint)),
+        ..config(shards, Some(&at(data)))
+    };
+    let feed = Feed::that_waits(events());
+    savepoint(graph(&feed, First::default()).0, &feed, config(2, Some(&at("first"))), &at("whole")).unwrap();
+    let none = Feed::that_waits(Vec::new());
+    let refused = yeoul_runtime::spawn(
+        graph(&Feed::that_ends(Vec::new()), Without::default()).0,
+        from(2, "whole", "refused"),
+        yeoul_operator::Services::default(),
+    );
+    let error = refused.wait().unwrap_err().to_string();
+    assert!(error.contains("table 'rests' of operator 'everything'"), "{error}");
+    let allowing = yeoul_runtime::JobConfig { allow_non_restored_state: true, ..from(2, "whole", "second") };
+    savepoint(graph(&none, Without::default()).0, &none, allowing, &at("less")).unwrap();
+    let none = Feed::that_waits(Vec::new());
+    savepoint(graph(&none, Without::default()).0, &none, from(3, "less", "third"), &at("lesser")).unwrap();
+    let none = Feed::that_waits(Vec::new());
+    savepoint(graph(&none, First::default()).0, &none, from(1, "lesser", "fourth"), &at("again")).unwrap();
+    let reader = SavepointReader::open(at("again")).unwrap();
+    let states = reader.operator("everything").unwrap();
+    assert_eq!(states.maps::<u64, i64, u16>("rests").unwrap(), []);
+    assert_eq!(states.values::<u64, Row<Old>>("sums").unwrap().len(), sums(&events()).len());
+}
+
 /// A migration is the user's code: its panic fails the job by the operator's name.
 #[test]
 fn a_migration_that_panics_fails_the_job() {
