@@ -36,23 +36,16 @@ pub(crate) fn events() -> Vec<Event> {
 pub(crate) struct Feed {
     records: Arc<[Event]>,
     waits: bool,
-    /// Between two frames.
-    pause: Duration,
     given: Arc<AtomicBool>,
 }
 
 impl Feed {
     pub(crate) fn that_ends(records: Vec<Event>) -> Self {
-        Self { records: records.into(), waits: false, pause: Duration::ZERO, given: Arc::default() }
+        Self { records: records.into(), waits: false, given: Arc::default() }
     }
 
     pub(crate) fn that_waits(records: Vec<Event>) -> Self {
         Self { waits: true, ..Self::that_ends(records) }
-    }
-
-    /// The same, taking its time, so that there are many checkpoints.
-    pub(crate) fn slowly(self) -> Self {
-        Self { pause: Duration::from_millis(4), ..self }
     }
 
     /// Waits until every record has left the source: what is asked for after it comes behind them.
@@ -99,7 +92,6 @@ impl Source for Feeding {
             self.at += 1;
         }
         cx.emit(SplitId(0), rows.finish());
-        std::thread::sleep(self.feed.pause);
         Ok(SourcePoll::Ready)
     }
 
