@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use yeoul_frame::{Epoch, KeyGroups, OperatorId, Pool, ShardId};
 use yeoul_operator::{JobGraph, NodeKind, Partitioning, Services, Waker};
 use yeoul_ring::{Bell, Doorbell, Parker};
+use yeoul_state::catalog::Catalog;
 use yeoul_state::commit::JobMeta;
 use yeoul_state::log::{Chunk, LogBuffer, LogOptions, RunId};
 use yeoul_sys::planted::{Bug, is_planted};
@@ -21,7 +22,6 @@ use yeoul_sys::{Clock, Storage};
 use crate::attention::Attention;
 use crate::bells::ring;
 use crate::build::{Built, build};
-use crate::catalog::Catalog;
 use crate::chain::guard;
 use crate::compact::Compactor;
 use crate::config::{JobConfig, LOG_CHUNKS};
@@ -228,7 +228,7 @@ pub fn prepare(
         store,
         outlets,
         committed: epoch,
-        catalog: Catalog::of(graph),
+        catalog: Catalog::of(graph.nodes.iter().map(|node| node.uid.as_str())),
         attention,
         files: services.files.clone(),
     });

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use yeoul_frame::{Epoch, OperatorId, Pool, RowBuilder, RowKind, Timestamp};
 use yeoul_operator::{SplitId, Strategy, WatermarkSpec};
+use yeoul_state::catalog::{Catalog, TableEntry};
 use yeoul_state::log::Layout;
 
-use crate::catalog::{Catalog, TableEntry};
 use crate::event_time::EventTime;
 
 fn payload(name: &str) -> Vec<u8> {
@@ -37,14 +37,15 @@ fn the_catalog_is_as_printed() {
     let entry = |name: &str, layout| {
         // The types of one of them are known.
         let types = (name == "a").then(|| ("u64".to_owned(), "()".to_owned()));
-        (count.table(name), TableEntry { operator: count, name: name.to_owned(), layout, types })
+        let (version, since) = if name == "b" { (2, Epoch(9)) } else { (0, Epoch(0)) };
+        (count.table(name), TableEntry { operator: count, name: name.to_owned(), layout, types, version, since })
     };
     let catalog = Catalog {
         operators: BTreeMap::from([(count, "count".to_owned()), (sink, "sink".to_owned())]),
         tables: BTreeMap::from([entry("a", Layout::Fixed { key: 8, value: 0 }), entry("b", Layout::Variable)]),
         sinks: BTreeMap::from([(sink, Epoch(7))]),
     };
-    let printed = ["operators", "tables", "types", "sinks"].map(|name| (name.to_owned(), payload(name)));
+    let printed = ["operators", "tables", "types", "revisions", "sinks"].map(|name| (name.to_owned(), payload(name)));
     assert_eq!(catalog.encode(), BTreeMap::from(printed));
     assert_eq!(Catalog::decode(&catalog.encode()).unwrap(), catalog);
 }

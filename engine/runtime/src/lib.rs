@@ -22,7 +22,6 @@ pub mod drain;
 pub mod compact;
 pub mod memory;
 pub mod writer;
-pub mod catalog;
 pub mod attention;
 pub mod request;
 pub mod coordinator;

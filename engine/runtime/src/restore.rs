@@ -13,14 +13,13 @@ use std::sync::Arc;
 
 use yeoul_frame::{Epoch, KeyGroups, KeyHash, OperatorId, Pool, ShardId, TableId, Timestamp};
 use yeoul_operator::{JobGraph, OpenContext, SealedOutput, Services, SplitId, Subtask, Waker};
+use yeoul_state::catalog::{Catalog, TableEntry};
 use yeoul_state::commit::{Commit, JobMeta, ShardLog};
 use yeoul_state::log::{BlockView, Corrupt, LogAddress, LogBuffer, Segment, SegmentId};
 use yeoul_state::recovery::{Replay, RestoredState, operator_states};
 use yeoul_state::sealed::SealedEpochs;
-use yeoul_state::state_table::TableDescription;
 use yeoul_sys::Storage;
 
-use crate::catalog::{Catalog, TableEntry};
 use crate::chain::{WATERMARK_STATE, guard};
 use crate::error::JobError;
 use crate::memory::{MemoryLimits, evict_restored};
@@ -62,7 +61,7 @@ impl Restored {
         let failed = |cause| JobError::reading("reading the state log", cause);
         let states = operator_states(&*storage, "", &commit).map_err(failed)?;
         let logs = commit.assign(job.shards);
-        let catalog = Catalog::decode(&commit.blobs)?;
+        let catalog = Catalog::decode(&commit.blobs).map_err(|error| JobError::Corrupt(error.what.into_owned()))?;
         Ok(Self { from: Some(From { storage, commit, logs, states, catalog }) })
     }
 
@@ -180,16 +179,23 @@ pub fn open_and_restore(
         open_task(open, task)?;
         for slot in &mut task.chain.slots {
             slot.operator.tables(&mut |table| {
-                let TableDescription { id, name, layout, types: (key, value) } = table.describe();
-                let types = Some((key.to_owned(), value.to_owned()));
-                declared.insert(id, TableEntry { operator: slot.id, name, layout, types });
+                declared.insert(table.id(), TableEntry::of(slot.id, table));
             });
         }
     }
     let Some(from) = &restored.from else {
         return Ok(Opened { segments: Vec::new(), tables: declared, evicted: false });
     };
-    from.catalog.check(&declared)?;
+    let misfit = |misfit: yeoul_state::catalog::Misfit| JobError::Settings(misfit.to_string());
+    from.catalog.check(&declared).map_err(misfit)?;
+    for slot in tasks.iter_mut().flat_map(|task| &mut task.chain.slots) {
+        let mut refused = None;
+        slot.operator.tables(&mut |table| match from.catalog.migrate(slot.id, table, from.commit.epoch) {
+            Ok(entry) => drop(declared.insert(table.id(), entry)),
+            Err(error) => refused = refused.take().or(Some(error)),
+        });
+        refused.map_or(Ok(()), |error| Err(misfit(error)))?;
+    }
     for task in tasks.iter_mut() {
         restore_notes(task, from)?;
     }
@@ -297,10 +303,15 @@ fn restore_tables(
     let mut replay = Replay::new(from.storage.clone(), "", shard_log, open.key_groups);
     let failed = |cause| JobError::reading("restoring state", cause);
     let (mut whole, mut evicted) = (0, false);
+    let mut failed_user = None;
     loop {
         let visit = &mut |block: &BlockView<'_>,
                           owned: &dyn Fn(KeyHash) -> bool,
                           retired: &mut dyn FnMut(LogAddress, usize)| {
+            if !from.catalog.has(block.table()) {
+                block.retire(retired);
+                return Ok(());
+            }
             let Some((task, slot)) = places.get(&block.table()) else {
                 if open.allow_non_restored {
                     return Ok(());
@@ -312,14 +323,27 @@ fn restore_tables(
                 )));
             };
             let mut result = Ok(());
-            tasks[*task].chain.slots[*slot].operator.tables(&mut |table| {
-                if table.id() == block.table() {
-                    result = table.restore(block, owned, retired);
-                }
+            let slot = &mut tasks[*task].chain.slots[*slot];
+            // A migration is the user's, and may panic.
+            let guarded = guard(&slot.name, || {
+                slot.operator.tables(&mut |table| {
+                    if table.id() == block.table() {
+                        result = table.restore(block, owned, retired);
+                    }
+                });
+                Ok(())
             });
-            result
+            failed_user = guarded.err();
+            if failed_user.is_some() { Err(Corrupt::new("a migration failed")) } else { result }
         };
-        if !replay.step(log.liveness_mut(), visit).map_err(failed)? {
+        let step = replay.step(log.liveness_mut(), visit);
+        if let Some(error) = failed_user.take() {
+            return Err(error);
+        }
+        if !step.map_err(failed)? {
+            for slot in tasks.iter_mut().flat_map(|task| &mut task.chain.slots) {
+                slot.operator.tables(&mut |table| table.restored());
+            }
             return Ok((replay.into_segments(), evicted));
         }
         if let Some(segment) = replay.done().get(whole) {

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use yeoul_frame::signal::Barrier;
 use yeoul_frame::{Epoch, OperatorId, Pool, ShardId, TableId, Timestamp};
+use yeoul_state::catalog::TableEntry;
 use yeoul_state::log::{Chunk, LogBuffer, SegmentRef};
 use yeoul_sys::Clock;
 
 use crate::attention::Attention;
-use crate::catalog::TableEntry;
 use crate::chain::{Env, Noted};
 use crate::compact::Compactor;
 use crate::config::OUTPUT_SLICE;

@@ -10,11 +10,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use yeoul_frame::{KeyHash, TableId};
+use yeoul_frame::{Epoch, KeyHash, TableId};
 use yeoul_sys::Region;
 
 use crate::key::Key;
 use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer};
+use crate::migration::NotMigrated;
 use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::Value;
 use crate::table::Table;
@@ -50,6 +51,8 @@ pub struct Panes<K, V> {
     /// Dropped panes whose records in the log are to be counted as dead.
     retiring: VecDeque<Table<K, V>>,
     expected_keys: usize,
+    /// Blocks of earlier epochs mean nothing.
+    since: Epoch,
 }
 
 impl<K: Key, V: Value> Panes<K, V> {
@@ -65,6 +68,7 @@ impl<K: Key, V: Value> Panes<K, V> {
             dying: VecDeque::new(),
             retiring: VecDeque::new(),
             expected_keys: 0,
+            since: Epoch(0),
         }
     }
 
@@ -127,6 +131,7 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
             name: self.name.clone(),
             layout: Layout::of(K::WIDTH, V::WIDTH),
             types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+            version: 0,
         }
     }
 
@@ -173,6 +178,10 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
         retired: &mut dyn FnMut(LogAddress, usize),
     ) -> Result<(), Corrupt> {
         let namespace = block.namespace();
+        if block.epoch() < self.since {
+            block.retire(retired);
+            return Ok(());
+        }
         if block.kind() == BlockKind::Put || self.panes.contains_key(&namespace) {
             self.pane(namespace).restore(block, owned, retired)?;
         }
@@ -182,11 +191,26 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
         Ok(())
     }
 
+    fn migrate(&mut self, saved: u32, since: Epoch) -> Result<(), NotMigrated> {
+        self.since = since;
+        if saved == 0 { Ok(()) } else { Err(NotMigrated::of(saved, 0)) }
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
+    }
+
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
+        if block.epoch() < self.since {
+            return Ok(0);
+        }
         self.panes.get_mut(&block.namespace()).map_or(Ok(0), |pane| pane.relocate(block))
     }
 
     fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
+        if block.epoch() < self.since {
+            return Ok(0);
+        }
         self.panes.get_mut(&block.namespace()).map_or(Ok(0), |pane| pane.evict(block, segment, target_bytes))
     }
 

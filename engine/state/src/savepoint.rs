@@ -167,12 +167,30 @@ pub fn copy_savepoint(
     to_dir: &str,
     id: u64,
 ) -> io::Result<Commit> {
+    begin_savepoint(to, to_dir)?;
+    copy_segments(from, from_dir, commit, to, to_dir)?;
+    finish_savepoint(to, to_dir, id, commit.clone())
+}
+
+/// Makes the folder of a savepoint, or takes an empty one.
+pub(crate) fn begin_savepoint(to: &dyn Storage, to_dir: &str) -> io::Result<()> {
     make_durable_folder(to, to_dir)?;
     if let Some(entry) = to.list(to_dir).map_err(|error| named(to_dir, "cannot be listed", &error))?.first() {
         let message =
             format!("{to_dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
+    Ok(())
+}
+
+/// Copies the segments that a commit names, checking every block.
+pub(crate) fn copy_segments(
+    from: &dyn Storage,
+    from_dir: &str,
+    commit: &Commit,
+    to: &dyn Storage,
+    to_dir: &str,
+) -> io::Result<()> {
     let mut copied = std::collections::BTreeSet::new();
     for of in commit.shards.iter().flat_map(|log| &log.segments) {
         if !copied.insert(of.segment) {
@@ -194,9 +212,14 @@ pub fn copy_savepoint(
         file.write_at(&bytes, 0).map_err(|error| named(&path, "cannot be written", &error))?;
         file.sync_data().map_err(|error| named(&path, "cannot be made durable", &error))?;
     }
+    Ok(())
+}
+
+/// Gives a savepoint its name, once all that the commit names is written.
+pub(crate) fn finish_savepoint(to: &dyn Storage, to_dir: &str, id: u64, commit: Commit) -> io::Result<Commit> {
     to.sync_dir(to_dir).map_err(|error| named(to_dir, "cannot make the names of segments durable", &error))?;
     let header = FileHeader { store: id, number: 0, run: 0, first_segment: SegmentId(1), entries: 0 };
     failpoint!("savepoint.before-finish-copy")?;
     rewrite(to, to_dir, SAVEPOINT, 0, header, &mut VecDeque::from([commit.clone()]))?;
-    Ok(commit.clone())
+    Ok(commit)
 }

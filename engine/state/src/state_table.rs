@@ -6,10 +6,13 @@
 //! The life of a snapshot: [`freeze`](StateTable::freeze) at the barrier, [`drain`](StateTable::drain) in slices until
 //! [`Drained::Done`], then the log is sealed. The next freeze may come only after that.
 
-use yeoul_frame::{KeyHash, TableId};
+use std::any::Any;
+
+use yeoul_frame::{Epoch, KeyHash, TableId};
 use yeoul_sys::Region;
 
 use crate::log::{BlockView, Corrupt, Layout, LogAddress, LogBuffer};
+use crate::migration::NotMigrated;
 
 /// Whether a drain has come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct TableDescription {
     pub layout: Layout,
     /// What its keys and values are called in the program. For messages only: another build may call the same types otherwise.
     pub types: (&'static str, &'static str),
+    /// Of which version its values are, if its program counts them.
+    pub version: u32,
 }
 
 /// A table of keyed state, as the engine sees it.
@@ -49,6 +54,21 @@ pub trait StateTable: Send {
 
     /// Encodes up to about `max_records` frozen records into the log.
     fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained;
+
+    /// Readies a table that no one has written to yet: the blocks of `since` and later epochs hold values of the version `saved`; those of
+    /// earlier ones are superseded, and mean nothing.
+    ///
+    /// # Errors
+    /// If it has another version and does not know how to make its values of those.
+    fn migrate(&mut self, saved: u32, since: Epoch) -> Result<(), NotMigrated>;
+
+    /// All blocks have been applied. What was [migrated](Self::migrate) is on the dirty list after it.
+    fn restored(&mut self) {}
+
+    /// The table by its own type, if it can be looked into by those who know that type: tests and readers of savepoints.
+    fn as_any(&mut self) -> Option<&mut dyn Any> {
+        None
+    }
 
     /// Applies a block of this table, in the order of the log, to a table that no one has written to yet.
     ///

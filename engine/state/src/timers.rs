@@ -11,12 +11,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use yeoul_frame::{KeyHash, TableId, Timestamp};
+use yeoul_frame::{Epoch, KeyHash, TableId, Timestamp};
 use yeoul_sys::Region;
 use yeoul_sys::planted::{Bug, is_planted};
 
 use crate::key::{Compound, Key};
 use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};
+use crate::migration::NotMigrated;
 use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::tree_bytes;
 use crate::table::{Restored, Table};
@@ -107,6 +108,22 @@ impl<K: Key> Timers<K> {
         Some(Timer { key: saved.key, hash, namespace, time })
     }
 
+    /// The timers that are set, in the order in which they are due.
+    ///
+    /// ```
+    /// use yeoul_frame::{TableId, Timestamp};
+    /// use yeoul_state::{Key, Timers};
+    ///
+    /// let mut timers = Timers::<u64>::new(TableId(1), "event timers");
+    /// timers.register(&7, 7_u64.hash(), 0, Timestamp(2_000));
+    /// timers.register(&8, 8_u64.hash(), 0, Timestamp(1_000));
+    /// assert_eq!(timers.iter().map(|timer| timer.key).collect::<Vec<_>>(), [8, 7]);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Timer<K>> + '_ {
+        let timer = |(&(time, hash, namespace, _), key): (&Due, &K)| Timer { key: key.clone(), hash, namespace, time };
+        self.due.iter().map(timer)
+    }
+
     /// How many timers are set.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -168,6 +185,14 @@ impl<K: Key> StateTable for Timers<K> {
             Restored::Added(timer) => add_due(due, timer.key.clone(), timer.key.hash(), timer.sub.0, timer.sub.1),
             Restored::Removed(timer) => remove_due(due, &timer.key, timer.key.hash(), timer.sub.0, timer.sub.1),
         })
+    }
+
+    fn migrate(&mut self, saved: u32, since: Epoch) -> Result<(), NotMigrated> {
+        self.table.migrate(saved, since)
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {

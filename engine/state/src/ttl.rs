@@ -116,6 +116,7 @@ impl<V: Stored> Stored for Timed<V> {
     const SPILLS: bool = V::SPILLS;
 
     fn evict(&mut self, bytes: Region) -> usize {
-        self.value.evict(bytes.slice(0..bytes.len() - 8))
+        // A record of before a migration may be of any length.
+        bytes.len().checked_sub(8).map_or(0, |value| self.value.evict(bytes.slice(0..value)))
     }
 }

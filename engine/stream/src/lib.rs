@@ -35,6 +35,7 @@ pub mod co_group;
 pub mod window;
 mod sink;
 pub mod collect;
+pub mod savepoint;
 pub mod harness;
 pub mod conformance;
 #[cfg(test)]
@@ -59,6 +60,10 @@ pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
 pub use process::{ProcessContext, ProcessFunction};
+pub use savepoint::{
+    Bootstrap, BootstrapContext, KeyedReadContext, KeyedStateBootstrapFunction, KeyedStateReaderFunction,
+    OperatorReader, SavepointError, SavepointReader, SavepointWriter,
+};
 pub use sink::{
     AtLeastOnce, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed,
     SinkContext, TransactionalSink, UserSink, WriteContext,

@@ -50,7 +50,7 @@ pub(crate) fn unarchive<T: StateRecord>(bytes: &[u8]) -> Result<T, Corrupt> {
 
 /// A record in a table's slot.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Owned<T>(Option<T>);
+pub struct Owned<T>(Option<T>);
 
 impl<T> Owned<T> {
     pub(crate) fn new(record: T) -> Self {
@@ -64,6 +64,11 @@ impl<T> Owned<T> {
     /// The record, if there is one.
     pub(crate) fn get(&self) -> Option<&T> {
         self.0.as_ref()
+    }
+
+    /// The record, if there is one.
+    pub(crate) fn into_inner(self) -> Option<T> {
+        self.0
     }
 
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
@@ -92,7 +97,7 @@ impl<T: StateRecord> Stored for Owned<T> {
 
 /// Records in a table's slot, in the order in which they came.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OwnedList<T>(pub(crate) Vec<T>);
+pub struct OwnedList<T>(pub(crate) Vec<T>);
 
 impl<T: StateRecord> Stored for OwnedList<T> {
     const WIDTH: Option<usize> = None;

@@ -1,6 +1,6 @@
 //! The timers of one keyed operator, for both kinds of time.
 
-use yeoul_frame::Timestamp;
+use yeoul_frame::{OperatorId, Timestamp};
 use yeoul_operator::OpenContext;
 use yeoul_state::{Key, StateTable, Timer, Timers};
 
@@ -13,6 +13,11 @@ pub enum TimeDomain {
     Processing,
 }
 
+/// The table of a keyed function's timers for event time.
+pub(crate) const EVENT_TIMERS: &str = "@event-timers";
+/// The table of a keyed function's timers for processing time.
+pub(crate) const PROCESSING_TIMERS: &str = "@processing-timers";
+
 pub(crate) struct TimerService<K: Key> {
     pub(crate) event: Timers<K>,
     pub(crate) processing: Timers<K>,
@@ -20,8 +25,13 @@ pub(crate) struct TimerService<K: Key> {
 
 impl<K: Key> TimerService<K> {
     pub(crate) fn open(cx: &OpenContext<'_>) -> Self {
-        let timers = |name: &str| Timers::new(cx.operator.table(name), name);
-        Self { event: timers("@event-timers"), processing: timers("@processing-timers") }
+        Self::of(cx.operator)
+    }
+
+    /// No timers, of this operator.
+    pub(crate) fn of(operator: OperatorId) -> Self {
+        let timers = |name: &str| Timers::new(operator.table(name), name);
+        Self { event: timers(EVENT_TIMERS), processing: timers(PROCESSING_TIMERS) }
     }
 
     pub(crate) fn pop_due(&mut self, domain: TimeDomain, now: Timestamp) -> Option<Timer<K>> {

@@ -1,7 +1,5 @@
 //! One accumulator a key.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -73,7 +71,7 @@ pub(super) struct AggregatingTable<K, A: AggregateFunction> {
 
 impl<K: Key, A: AggregateFunction> AggregatingTable<K, A> {
     pub(super) fn new(id: TableId, state: &StateDescriptor, function: A) -> Self {
-        Self { accumulators: TtlTable::new(id, &state.name, state.ttl), function }
+        Self { accumulators: TtlTable::new(id, state), function }
     }
 }
 
@@ -90,6 +88,11 @@ impl<K: Key, A: AggregateFunction> StateHandle<K> for AggregatingHandle<A> {
     fn open<'a>(&self, states: &'a mut States<K>) -> AggregatingState<'a, K, A> {
         let (table, at) = states.table(self.index);
         AggregatingState { table, at }
+    }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<AggregatingState<'a, K, A>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(AggregatingState { table: table.as_any()?.downcast_mut()?, at })
     }
 }
 
@@ -116,13 +119,13 @@ impl<K: Key, A: AggregateFunction> AggregatingState<'_, K, A> {
     }
 }
 
-impl<K: Key, A: AggregateFunction> KeyedTable for AggregatingTable<K, A> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, A: AggregateFunction> KeyedTable<K> for AggregatingTable<K, A> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.accumulators.for_each_key(visit);
     }
 
     fn prefetch(&self, hash: KeyHash) {

@@ -4,8 +4,6 @@
 //! 1. An element's place is a number; elements stand in the order of their numbers, and gaps are skipped.
 //! 2. `spans` (which is not saved, but built up by a restore) covers the numbers of each key that has elements.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -57,7 +55,7 @@ impl<K: Key> Spans<K> {
 
 impl<K: Key, T: Value> ListTable<K, T> {
     pub(super) fn new(id: TableId, state: &StateDescriptor) -> Self {
-        Self { elements: TtlTable::new(id, &state.name, state.ttl), spans: Spans(Table::new(id, &state.name)) }
+        Self { elements: TtlTable::new(id, state), spans: Spans(Table::new(id, &state.name)) }
     }
 }
 
@@ -74,6 +72,11 @@ impl<K: Key, T: Value> StateHandle<K> for ListHandle<T> {
     fn open<'a>(&self, states: &'a mut States<K>) -> ListState<'a, K, T> {
         let (table, at) = states.table(self.index);
         ListState { table, at }
+    }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ListState<'a, K, T>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ListState { table: table.as_any()?.downcast_mut()?, at })
     }
 }
 
@@ -167,13 +170,13 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 }
 
-impl<K: Key, T: Value> KeyedTable for ListTable<K, T> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, T: Value> KeyedTable<K> for ListTable<K, T> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.spans.0.iter().for_each(|(key, _)| visit(key));
     }
 
     fn prefetch(&self, hash: KeyHash) {

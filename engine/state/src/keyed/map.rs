@@ -3,7 +3,6 @@
 //! Invariant: `subs` (which is not saved, but built up by a restore) names the entries of each key, in order. So a walk
 //! over a map goes in the order of its keys, after a restore as before.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
@@ -45,7 +44,7 @@ impl<K: Key, N: Key + Ord> Subs<K, N> {
 
 impl<K: Key, N: Key + Ord, V: Value> MapTable<K, N, V> {
     pub(super) fn new(id: TableId, state: &StateDescriptor) -> Self {
-        Self { entries: TtlTable::new(id, &state.name, state.ttl), subs: Subs(Table::new(id, &state.name)) }
+        Self { entries: TtlTable::new(id, state), subs: Subs(Table::new(id, &state.name)) }
     }
 }
 
@@ -62,6 +61,11 @@ impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
     fn open<'a>(&self, states: &'a mut States<K>) -> MapState<'a, K, N, V> {
         let (table, at) = states.table(self.index);
         MapState { table, at }
+    }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<MapState<'a, K, N, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(MapState { table: table.as_any()?.downcast_mut()?, at })
     }
 }
 
@@ -162,13 +166,13 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 }
 
-impl<K: Key, N: Key + Ord, V: Value> KeyedTable for MapTable<K, N, V> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, N: Key + Ord, V: Value> KeyedTable<K> for MapTable<K, N, V> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.subs.0.iter().for_each(|(key, _)| visit(key));
     }
 
     /// Where an entry is depends on its own key too, so there is nothing to ask for.

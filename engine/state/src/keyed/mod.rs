@@ -15,6 +15,8 @@ mod map;
 mod reducing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod migrations;
 mod ttl_table;
 mod value;
 
@@ -40,9 +42,10 @@ use reducing::ReducingTable;
 use ttl_table::TtlTable;
 
 /// One state of an operator, for all its keys.
-trait KeyedTable: StateTable {
-    fn as_any(&mut self) -> &mut dyn Any;
+trait KeyedTable<K>: StateTable {
     fn as_state_table(&mut self) -> &mut dyn StateTable;
+    /// Calls `visit` for each key that has anything, be it expired.
+    fn keys(&self, visit: &mut dyn FnMut(&K));
     fn prefetch(&self, hash: KeyHash);
     fn sweep(&mut self, buckets: usize, now: Timestamp);
 }
@@ -54,6 +57,22 @@ pub trait StateHandle<K: Key> {
 
     /// Opens it for the current key.
     fn open<'a>(&self, states: &'a mut States<K>) -> Self::State<'a>;
+
+    /// Opens the state of a key in a table that was found by name, at processing time `now`: for tests, which look into operators from outside.
+    /// None if the table is of another kind, or its types are others.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{States, StateHandle, ValueHandle};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("count"));
+    /// let counts: ValueHandle<u64> = states.value("counts");
+    /// let table = states.tables().next().unwrap();
+    /// ValueHandle::<u64>::open_in(table, &7_u64, Timestamp(0)).unwrap().update(1);
+    /// assert!(<ValueHandle<String> as StateHandle<u64>>::open_in(table, &7, Timestamp(0)).is_none());
+    /// # let _ = counts;
+    /// ```
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<Self::State<'a>>;
 }
 
 /// An operator's keyed states.
@@ -80,7 +99,7 @@ pub trait StateHandle<K: Key> {
 /// ```
 pub struct States<K> {
     operator: OperatorId,
-    tables: Vec<Box<dyn KeyedTable>>,
+    tables: Vec<Box<dyn KeyedTable<K>>>,
     key: K,
     hash: KeyHash,
     now: Timestamp,
@@ -111,19 +130,20 @@ impl<K: Key> States<K> {
 
     /// Declares a state with one value a key.
     pub fn value<V: Value>(&mut self, state: impl Into<StateDescriptor>) -> ValueHandle<V> {
-        ValueHandle::new(
-            self.declare(&state.into(), |id, state| Box::new(TtlTable::<K, V>::new(id, &state.name, state.ttl))),
-        )
+        let state = state.into().leading_to::<V>();
+        ValueHandle::new(self.declare(&state, |id, state| Box::new(TtlTable::<K, V>::new(id, state))))
     }
 
     /// Declares a state with a list for each key; appending does not read.
     pub fn list<T: Value>(&mut self, state: impl Into<StateDescriptor>) -> ListHandle<T> {
-        ListHandle::new(self.declare(&state.into(), |id, state| Box::new(ListTable::<K, T>::new(id, state))))
+        let state = state.into().leading_to::<T>();
+        ListHandle::new(self.declare(&state, |id, state| Box::new(ListTable::<K, T>::new(id, state))))
     }
 
     /// Declares a state with a map for each key, each entry of which is read and written by itself.
     pub fn map<N: Key + Ord, V: Value>(&mut self, state: impl Into<StateDescriptor>) -> MapHandle<N, V> {
-        MapHandle::new(self.declare(&state.into(), |id, state| Box::new(MapTable::<K, N, V>::new(id, state))))
+        let state = state.into().leading_to::<V>();
+        MapHandle::new(self.declare(&state, |id, state| Box::new(MapTable::<K, N, V>::new(id, state))))
     }
 
     /// Declares a state with one value a key, into which others are folded.
@@ -132,9 +152,8 @@ impl<K: Key> States<K> {
         state: impl Into<StateDescriptor>,
         reduce: impl Fn(&V, V) -> V + Send + 'static,
     ) -> ReducingHandle<V> {
-        ReducingHandle::new(
-            self.declare(&state.into(), |id, state| Box::new(ReducingTable::<K, V>::new(id, state, reduce))),
-        )
+        let state = state.into().leading_to::<V>();
+        ReducingHandle::new(self.declare(&state, |id, state| Box::new(ReducingTable::<K, V>::new(id, state, reduce))))
     }
 
     /// Declares a state with one accumulator a key.
@@ -143,17 +162,18 @@ impl<K: Key> States<K> {
         state: impl Into<StateDescriptor>,
         function: A,
     ) -> AggregatingHandle<A> {
+        let state = state.into().leading_to::<A::Acc>();
         AggregatingHandle::new(
-            self.declare(&state.into(), |id, state| Box::new(AggregatingTable::<K, A>::new(id, state, function))),
+            self.declare(&state, |id, state| Box::new(AggregatingTable::<K, A>::new(id, state, function))),
         )
     }
 
     fn declare(
         &mut self,
         state: &StateDescriptor,
-        table: impl FnOnce(yeoul_frame::TableId, &StateDescriptor) -> Box<dyn KeyedTable>,
+        table: impl FnOnce(yeoul_frame::TableId, &StateDescriptor) -> Box<dyn KeyedTable<K>>,
     ) -> usize {
-        let state = &StateDescriptor { name: format!("{}{}", self.prefix, state.name), ttl: state.ttl };
+        let state = &StateDescriptor { name: format!("{}{}", self.prefix, state.name), ..state.clone() };
         let id = self.operator.table(&state.name);
         let twice = self.tables.iter().any(|table| table.id() == id);
         assert!(!twice, "the state {:?} is declared twice in one operator; give each a name of its own", state.name);
@@ -202,6 +222,24 @@ impl<K: Key> States<K> {
         }
     }
 
+    /// Calls `visit` for each key that any state holds something of, be it expired: once for each such state. Walks all of them.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{Key, States};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("count"));
+    /// let counts = states.value::<u64>("counts");
+    /// states.set_key(&7, 7_u64.hash(), Timestamp(0));
+    /// states.of(&counts).update(1);
+    /// let mut keys = Vec::new();
+    /// states.for_each_key(|key| keys.push(*key));
+    /// assert_eq!(keys, [7]);
+    /// ```
+    pub fn for_each_key(&self, mut visit: impl FnMut(&K)) {
+        self.tables.iter().for_each(|table| table.keys(&mut visit));
+    }
+
     /// The tables, for snapshots and restores.
     pub fn tables(&mut self) -> impl Iterator<Item = &mut dyn StateTable> {
         self.tables.iter_mut().map(|table| table.as_state_table())
@@ -211,7 +249,7 @@ impl<K: Key> States<K> {
     #[inline]
     fn table<T: Any>(&mut self, index: usize) -> (&mut T, Current<'_, K>) {
         let current = Current { key: &self.key, hash: self.hash, now: self.now };
-        let table = self.tables.get_mut(index).and_then(|table| table.as_any().downcast_mut());
+        let table = self.tables.get_mut(index).and_then(|table| table.as_any()?.downcast_mut());
         (table.expect("a handle opens states of the operator that gave it: declare the state in `open`"), current)
     }
 }
@@ -275,6 +313,18 @@ macro_rules! state_table_by {
 
         fn freeze(&mut self) {
             self.$field.freeze();
+        }
+
+        fn migrate(&mut self, saved: u32, since: yeoul_frame::Epoch) -> Result<(), crate::migration::NotMigrated> {
+            self.$field.migrate(saved, since)
+        }
+
+        fn restored(&mut self) {
+            self.$field.restored();
+        }
+
+        fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
+            Some(self)
         }
 
         fn drain(&mut self, max_records: usize, log: &mut crate::log::LogBuffer) -> crate::state_table::Drained {

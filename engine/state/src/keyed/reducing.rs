@@ -1,7 +1,5 @@
 //! One value a key, into which others are folded.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -46,7 +44,7 @@ impl<V: Stored> Stored for Folded<V> {
 
 impl<K: Key, V: Value> ReducingTable<K, V> {
     pub(super) fn new(id: TableId, state: &StateDescriptor, reduce: impl Fn(&V, V) -> V + Send + 'static) -> Self {
-        Self { values: TtlTable::new(id, &state.name, state.ttl), reduce: Box::new(reduce) }
+        Self { values: TtlTable::new(id, state), reduce: Box::new(reduce) }
     }
 }
 
@@ -63,6 +61,11 @@ impl<K: Key, V: Value> StateHandle<K> for ReducingHandle<V> {
     fn open<'a>(&self, states: &'a mut States<K>) -> ReducingState<'a, K, V> {
         let (table, at) = states.table(self.index);
         ReducingState { table, at }
+    }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ReducingState<'a, K, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ReducingState { table: table.as_any()?.downcast_mut()?, at })
     }
 }
 
@@ -90,13 +93,13 @@ impl<'a, K: Key, V: Value> ReducingState<'a, K, V> {
     }
 }
 
-impl<K: Key, V: Value> KeyedTable for ReducingTable<K, V> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, V: Value> KeyedTable<K> for ReducingTable<K, V> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.values.for_each_key(visit);
     }
 
     fn prefetch(&self, hash: KeyHash) {

@@ -2,15 +2,18 @@
 //!
 //! Without one it is the plain table, at its cost and its width in the log.
 
-use yeoul_frame::{KeyHash, TableId, Timestamp};
+use yeoul_frame::{Epoch, KeyHash, TableId, Timestamp};
 use yeoul_sys::Region;
 
 use crate::key::Key;
 use crate::log::{BlockView, Corrupt, LogAddress, LogBuffer};
+use crate::migration::NotMigrated;
 use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::Value;
 use crate::table::{Restored, Table};
 use crate::ttl::{Timed, Ttl};
+
+use super::StateDescriptor;
 
 pub(super) enum TtlTable<K, V> {
     Plain(Table<K, V>),
@@ -28,11 +31,17 @@ macro_rules! either {
 }
 
 impl<K: Key, V: Value> TtlTable<K, V> {
-    pub(super) fn new(id: TableId, name: &str, ttl: Option<Ttl>) -> Self {
-        match ttl {
-            None => Self::Plain(Table::new(id, name)),
-            Some(ttl) => Self::Timed(Table::new(id, name), ttl),
+    pub(super) fn new(id: TableId, state: &StateDescriptor) -> Self {
+        let (name, migrations) = (&state.name, &state.migrations);
+        match state.ttl {
+            None => Self::Plain(Table::new(id, name).migrated_by(migrations)),
+            Some(ttl) => Self::Timed(Table::new(id, name).migrated_by(migrations), ttl),
         }
+    }
+
+    /// Calls `visit` for each key, be its value expired.
+    pub(super) fn for_each_key(&self, mut visit: impl FnMut(&K)) {
+        either!(self, table => table.iter().for_each(|(key, _)| visit(key)));
     }
 
     /// The value of a key. Reading renews its life where that was asked for, which is a write.
@@ -148,6 +157,21 @@ impl<K: Key, V: Value> StateTable for TtlTable<K, V> {
         retired: &mut dyn FnMut(LogAddress, usize),
     ) -> Result<(), Corrupt> {
         either!(self, table => table.restore(block, owned, retired))
+    }
+
+    fn migrate(&mut self, saved: u32, since: Epoch) -> Result<(), NotMigrated> {
+        match self {
+            Self::Plain(table) => table.upgrade_from(saved, since, false),
+            Self::Timed(table, _) => table.upgrade_from(saved, since, true),
+        }
+    }
+
+    fn restored(&mut self) {
+        either!(self, table => table.restored());
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 
     fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {

@@ -1,7 +1,5 @@
 //! One value a key.
 
-use std::any::Any;
-
 use yeoul_frame::{KeyHash, Timestamp};
 
 use super::ttl_table::TtlTable;
@@ -28,6 +26,11 @@ impl<K: Key, V: Value> StateHandle<K> for ValueHandle<V> {
     fn open<'a>(&self, states: &'a mut States<K>) -> ValueState<'a, K, V> {
         let (table, at) = states.table(self.index);
         ValueState { table, at }
+    }
+
+    fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ValueState<'a, K, V>> {
+        let at = Current { key, hash: key.hash(), now };
+        Some(ValueState { table: table.as_any()?.downcast_mut()?, at })
     }
 }
 
@@ -66,13 +69,13 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     }
 }
 
-impl<K: Key, V: Value> KeyedTable for TtlTable<K, V> {
-    fn as_any(&mut self) -> &mut dyn Any {
+impl<K: Key, V: Value> KeyedTable<K> for TtlTable<K, V> {
+    fn as_state_table(&mut self) -> &mut dyn StateTable {
         self
     }
 
-    fn as_state_table(&mut self) -> &mut dyn StateTable {
-        self
+    fn keys(&self, visit: &mut dyn FnMut(&K)) {
+        self.for_each_key(visit);
     }
 
     fn prefetch(&self, hash: KeyHash) {

@@ -151,6 +151,13 @@ impl<'a> BlockView<'a> {
         Records { payload, at: 0, layout: self.layout(), start: self.header.address }
     }
 
+    /// Tells `retired` of each record that puts something: none of them counts.
+    pub fn retire(&self, retired: &mut dyn FnMut(LogAddress, usize)) {
+        if self.kind() == BlockKind::Put {
+            self.records().for_each(|record| retired(record.address, record.bytes as usize));
+        }
+    }
+
     /// The piece of operator state that a [`BlockKind::OperatorState`] block holds.
     #[must_use]
     pub fn operator_state(&self) -> Option<OperatorState<'a>> {

@@ -11,7 +11,7 @@
 //!    leaves no trace.
 //! 4. An evicted value is read as any other, and comes back into its slot when it is written. What is read from the log stays in memory
 //!    until the next eviction.
-//! 5. No call takes time in proportion to the table, but those that walk it by name (`iter`).
+//! 5. No call takes time in proportion to the table, but those that walk it by name (`iter`), and `restored` after a migration.
 
 mod batch;
 mod bucket;
@@ -27,10 +27,13 @@ mod snapshot;
 mod tests;
 mod writes;
 
-use yeoul_frame::{KeyHash, TableId};
+use std::sync::Arc;
+
+use yeoul_frame::{Epoch, KeyHash, TableId};
 
 use crate::key::Key;
 use crate::log::{Layout, SegmentId};
+use crate::migration::{Migrations, Upgrade};
 use crate::stored::Value;
 use buckets::{Buckets, Place};
 use cold::Cold;
@@ -74,6 +77,12 @@ pub struct Table<K, V> {
     sweep: usize,
     /// Every shard logs all keys, so a key's newest record may stand in several segments.
     replicated: bool,
+    /// What makes the values of earlier versions, if there were any.
+    migrations: Option<Box<Migrations>>,
+    /// While values of an earlier version are restored: what makes them.
+    upgrade: Option<Arc<Upgrade>>,
+    /// Blocks of earlier epochs mean nothing.
+    since: Epoch,
 }
 
 impl<K: Key, V: Value> Table<K, V> {
@@ -95,6 +104,9 @@ impl<K: Key, V: Value> Table<K, V> {
             logged: (0, 0),
             sweep: 0,
             replicated: false,
+            migrations: None,
+            upgrade: None,
+            since: Epoch(0),
         }
     }
 
@@ -102,6 +114,13 @@ impl<K: Key, V: Value> Table<K, V> {
     #[must_use]
     pub(crate) fn replicated(mut self) -> Self {
         self.replicated = true;
+        self
+    }
+
+    /// The same table, of values of which there were earlier versions.
+    #[must_use]
+    pub(crate) fn migrated_by(mut self, migrations: &Migrations) -> Self {
+        self.migrations = (*migrations != Migrations::default()).then(|| Box::new(migrations.clone()));
         self
     }
 

@@ -1,6 +1,6 @@
-//! From the log back into the table, and from one segment of it to another: restore, relocation, savepoints, eviction.
+//! From the log back into the table, and from one segment of it to another: restore, migration, relocation, savepoints, eviction.
 
-use yeoul_frame::{KeyHash, TableId};
+use yeoul_frame::{Epoch, KeyHash, TableId};
 use yeoul_sys::Region;
 use yeoul_sys::planted::{Bug, is_planted};
 
@@ -10,6 +10,7 @@ use super::buckets::{Place, position};
 use super::cold::WORTHWHILE;
 use crate::key::Key;
 use crate::log::{BlockKind, BlockView, Corrupt, Layout, LogAddress, LogBuffer};
+use crate::migration::{Migrations, NotMigrated};
 use crate::state_table::{Drained, StateTable, TableDescription};
 use crate::stored::{Value, decode_all};
 
@@ -39,6 +40,10 @@ impl<K: Key, V: Value> Table<K, V> {
         retired: &mut dyn FnMut(LogAddress, usize),
         mut restored: impl FnMut(Restored<'_, K>),
     ) -> Result<(), Corrupt> {
+        if block.epoch() < self.since {
+            block.retire(retired);
+            return Ok(());
+        }
         match block.kind() {
             BlockKind::Put => {
                 self.check_layout(block)?;
@@ -50,20 +55,25 @@ impl<K: Key, V: Value> Table<K, V> {
                 let taken_before = self.buckets.taken();
                 let mut records = block.records();
                 let mut fault = None;
+                let upgrade = self.upgrade.clone();
                 self.ahead(&hashes, |table, i| {
                     let record = records.next().expect("a record for each key");
                     if !owned(keys[i].routing()) {
                         retired(record.address, record.bytes as usize);
                         return;
                     }
-                    match decode_all::<V>(record.value) {
+                    let value = match &upgrade {
+                        None => decode_all::<V>(record.value),
+                        Some(upgrade) => upgrade.value::<V>(record.value),
+                    };
+                    match value {
                         Ok(value) => {
                             if table.restore_one(&keys[i], hashes[i], value, record.address, retired) {
                                 restored(Restored::Added(&keys[i]));
                             }
                             table.count(record.address, record.bytes as usize);
                         }
-                        Err(error) => fault = Some(error),
+                        Err(error) => fault = Some(table.unreadable(error)),
                     }
                 });
                 self.reserve(outlook.still_to_come(self.buckets.taken() - taken_before));
@@ -98,7 +108,7 @@ impl<K: Key, V: Value> Table<K, V> {
     /// # Errors
     /// If a key does not decode.
     pub fn relocate(&mut self, block: &BlockView<'_>) -> Result<usize, Corrupt> {
-        if block.kind() != BlockKind::Put || is_planted(Bug::CompactionDropsLive) {
+        if block.kind() != BlockKind::Put || block.epoch() < self.since || is_planted(Bug::CompactionDropsLive) {
             return Ok(0);
         }
         let (keys, hashes) = self.keys_of(block)?;
@@ -121,7 +131,11 @@ impl<K: Key, V: Value> Table<K, V> {
     /// If a key does not decode.
     pub fn evict(&mut self, block: &BlockView<'_>, segment: &Region, target_bytes: usize) -> Result<usize, Corrupt> {
         let evictable = V::SPILLS || V::WIDTH.is_none();
-        if !evictable || block.kind() != BlockKind::Put || block.layout() != Layout::Variable {
+        if !evictable
+            || block.kind() != BlockKind::Put
+            || block.epoch() < self.since
+            || block.layout() != Layout::Variable
+        {
             return Ok(0);
         }
         let (keys, hashes) = self.keys_of(block)?;
@@ -176,8 +190,47 @@ impl<K: Key, V: Value> Table<K, V> {
         self.cold.read_bytes()
     }
 
+    /// Readies the empty table for values of an earlier version, with or without the time to live that those of the present one have.
+    pub(crate) fn upgrade_from(&mut self, saved: u32, since: Epoch, timed: bool) -> Result<(), NotMigrated> {
+        self.since = since;
+        let none = Migrations::default();
+        self.upgrade = self.migrations.as_deref().unwrap_or(&none).from(saved, timed)?;
+        Ok(())
+    }
+
+    /// All has been restored: what was migrated is to be written anew.
+    pub(crate) fn restored(&mut self) {
+        if self.upgrade.take().is_none() {
+            return;
+        }
+        for bucket in 0..self.buckets.count() {
+            for lane in 0..LANES {
+                let meta = &mut self.buckets.at(bucket).meta[lane];
+                if meta.is_live() && meta.is_clean() {
+                    self.writes.written(bucket, meta);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn unreadable(&self, error: Corrupt) -> Corrupt {
+        let Corrupt { file, offset, what } = error;
+        let (name, value) = (&self.name, std::any::type_name::<V>());
+        let hint = "if the type has changed since, give the state a new version and a migration (StateDescriptor::migrate_from)";
+        Corrupt {
+            file,
+            offset,
+            what: format!("a value of the state {name:?} does not read as {value}: {what}; {hint}").into(),
+        }
+    }
+
     fn check_layout(&self, block: &BlockView<'_>) -> Result<(), Corrupt> {
-        let expected = match (self.layout, block.kind()) {
+        let layout = match &self.upgrade {
+            None => self.layout,
+            Some(upgrade) => Layout::of(K::WIDTH, upgrade.width),
+        };
+        let expected = match (layout, block.kind()) {
             (Layout::Fixed { key, .. }, BlockKind::Delete) => Layout::Fixed { key, value: 0 },
             (layout, _) => layout,
         };
@@ -330,11 +383,24 @@ impl<K: Key, V: Value> StateTable for Table<K, V> {
             name: self.name.clone(),
             layout: self.layout,
             types: (std::any::type_name::<K>(), std::any::type_name::<V>()),
+            version: self.migrations.as_ref().map_or(0, |migrations| migrations.version()),
         }
     }
 
     fn freeze(&mut self) {
         Table::freeze(self);
+    }
+
+    fn migrate(&mut self, saved: u32, since: Epoch) -> Result<(), NotMigrated> {
+        self.upgrade_from(saved, since, false)
+    }
+
+    fn restored(&mut self) {
+        Table::restored(self);
+    }
+
+    fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 
     fn drain(&mut self, max_records: usize, log: &mut LogBuffer) -> Drained {

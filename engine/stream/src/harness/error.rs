@@ -15,6 +15,8 @@ pub enum HarnessError {
     Operator(OperatorError),
     /// A snapshot does not restore.
     Corrupt(yeoul_state::log::Corrupt),
+    /// A state, or a table of timers, is not there, or not of the types that it was asked for with.
+    State(String),
 }
 
 impl fmt::Display for HarnessError {
@@ -23,6 +25,7 @@ impl fmt::Display for HarnessError {
             Self::Graph(error) => error.fmt(f),
             Self::Operator(error) => error.fmt(f),
             Self::Corrupt(error) => error.fmt(f),
+            Self::State(what) => f.write_str(what),
         }
     }
 }

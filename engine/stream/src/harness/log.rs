@@ -1,10 +1,12 @@
 //! The harness's state log: what a shard's log holds, in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yeoul_frame::{Epoch, KeyGroups, KeyHash, OperatorId, ShardId, Timestamp};
+use yeoul_frame::{Epoch, KeyGroups, KeyHash, OperatorId, ShardId, TableId, Timestamp};
 use yeoul_operator::{Operator, OperatorError, Snapshot, Subtask};
 use yeoul_state::log::{BlockView, Chunk, LogBuffer, LogOptions, Origin, RunId, SegmentId};
+use yeoul_state::state_table::TableDescription;
 use yeoul_state::{Drained, StateTable};
 
 use super::HarnessError;
@@ -20,6 +22,7 @@ pub struct HarnessSnapshot {
     subtask: Subtask,
     epoch: Epoch,
     history: Vec<Piece>,
+    tables: Versions,
     states: Vec<(String, Vec<u8>)>,
     sealed: Vec<Arc<[u8]>>,
 }
@@ -37,6 +40,9 @@ impl HarnessSnapshot {
         self.history.iter().filter(|piece| piece.epoch == self.epoch).map(|piece| piece.chunk.bytes.len()).sum()
     }
 }
+
+/// Of each table the version of its values, and the first epoch that counts: what a job's catalog says.
+type Versions = BTreeMap<TableId, (u32, Epoch)>;
 
 /// A piece of the log, and which of its keys count.
 #[derive(Clone)]
@@ -59,6 +65,7 @@ pub(crate) struct HarnessLog {
     run: RunId,
     subtask: Subtask,
     history: Vec<Piece>,
+    tables: Versions,
     /// The snapshot that is frozen and not drained yet.
     frozen: Option<HarnessSnapshot>,
 }
@@ -84,7 +91,7 @@ impl HarnessLog {
             epoch: epoch.next(),
             ..LogOptions::single(run)
         };
-        Self { buffer: LogBuffer::new(options), run, subtask, history, frozen: None }
+        Self { buffer: LogBuffer::new(options), run, subtask, history, tables: Versions::new(), frozen: None }
     }
 
     pub(crate) fn owns(&self, hash: KeyHash) -> bool {
@@ -92,7 +99,12 @@ impl HarnessLog {
     }
 
     /// Gives an opened operator what the snapshots hold of it.
-    pub(crate) fn restore(&self, operator: &mut dyn Operator, from: &[&HarnessSnapshot]) -> Result<(), HarnessError> {
+    pub(crate) fn restore(
+        &mut self,
+        operator: &mut dyn Operator,
+        from: &[&HarnessSnapshot],
+    ) -> Result<(), HarnessError> {
+        self.migrate(operator, from)?;
         for snapshot in from {
             for (name, bytes) in &snapshot.states {
                 operator.restore(name, snapshot.subtask, bytes)?;
@@ -118,7 +130,31 @@ impl HarnessLog {
                 result.map_err(HarnessError::Corrupt)?;
             }
         }
+        operator.tables(&mut |table| table.restored());
         Ok(())
+    }
+
+    /// Readies the tables for what was saved of them, be it of an earlier version.
+    fn migrate(&mut self, operator: &mut dyn Operator, from: &[&HarnessSnapshot]) -> Result<(), HarnessError> {
+        let (tables, next) = (&mut self.tables, self.buffer.epoch());
+        let mut refused = None;
+        operator.tables(&mut |table| {
+            let TableDescription { id, name, version, .. } = table.describe();
+            let saved = from.iter().find_map(|snapshot| snapshot.tables.get(&id).copied());
+            let since = match (saved, from.is_empty()) {
+                (Some((of, since)), _) if of == version => since,
+                (None, true) => Epoch(0),
+                _ => next,
+            };
+            tables.insert(id, (version, since));
+            let (saved, since) = saved.unwrap_or((version, since));
+            if let Err(error) = table.migrate(saved, since) {
+                refused = Some(HarnessError::State(format!(
+                    "state '{name}' was saved with values of version {saved}: {error}"
+                )));
+            }
+        });
+        refused.map_or(Ok(()), Err)
     }
 
     pub(crate) fn freeze(
@@ -139,6 +175,7 @@ impl HarnessLog {
             subtask: self.subtask,
             epoch,
             history: Vec::new(),
+            tables: self.tables.clone(),
             states: states.into_iter().map(|(_, name, bytes)| (name, bytes)).collect(),
             sealed: sealed.into_iter().map(|(_, bytes)| bytes).collect(),
         });

@@ -4,7 +4,11 @@
 
 mod error;
 mod log;
+mod operator_states;
 mod recipe;
+mod state;
+mod timers;
+mod times;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -24,6 +28,9 @@ pub use log::HarnessSnapshot;
 
 /// One operator, driven by hand. `I` is what its first input takes, `J` its second, `O` what it gives.
 ///
+/// Any operator of one or two inputs can be driven so, keyed or not, with broadcast state or windows: what `build` returns is taken out of its
+/// graph. Records go through its key selectors as they would through the exchange.
+///
 /// ```
 /// use yeoul_stream::OperatorHarness;
 ///
@@ -39,6 +46,10 @@ pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
     pool: Pool,
     counters: Arc<Counters>,
     watermark: Timestamp,
+    /// Of each input.
+    watermarks: [Timestamp; 2],
+    /// The last one that left, and those that no one has taken.
+    left: (Timestamp, Vec<i64>),
     now: Timestamp,
     emitted: Vec<(OutputId, Frame)>,
     outputs: BTreeMap<OutputId, Vec<Frame>>,
@@ -89,12 +100,15 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     fn open(recipe: Recipe, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {
+        let watermark = from.iter().map(|snapshot| snapshot.watermark).min().unwrap_or(Timestamp::MIN);
         let mut harness = Self {
             operator: (recipe.make)(),
             subtask,
             pool: Pool::new(),
             counters: Arc::new(Counters::default()),
-            watermark: from.iter().map(|snapshot| snapshot.watermark).min().unwrap_or(Timestamp::MIN),
+            watermark,
+            watermarks: [watermark; 2],
+            left: (Timestamp::MIN, Vec::new()),
             now: from.iter().map(|snapshot| snapshot.now).max().unwrap_or(Timestamp(0)),
             emitted: Vec::new(),
             outputs: BTreeMap::new(),
@@ -180,40 +194,6 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
         self.call(|operator, cx| operator.process(input, &frame, cx).map(|()| Progress::Done))
     }
 
-    /// Raises the watermark. One that is not higher is ignored.
-    ///
-    /// # Errors
-    /// The operator failed.
-    pub fn watermark(&mut self, watermark: i64) -> Result<(), HarnessError> {
-        let watermark = Timestamp(watermark);
-        if watermark <= self.watermark {
-            return Ok(());
-        }
-        self.watermark = watermark;
-        self.counters.set_watermark(watermark);
-        self.call(|operator, cx| operator.on_watermark(watermark, cx))
-    }
-
-    /// Sets the processing time, and lets the operator do what is due.
-    ///
-    /// # Errors
-    /// The operator failed.
-    pub fn processing_time(&mut self, now: i64) -> Result<(), HarnessError> {
-        self.now = Timestamp(now);
-        while self.operator.next_processing_time().is_some_and(|due| due <= self.now) {
-            self.call(|operator, cx| operator.on_processing_time(cx.now(), cx))?;
-        }
-        Ok(())
-    }
-
-    /// Ends the input: event time runs to its end.
-    ///
-    /// # Errors
-    /// The operator failed.
-    pub fn finish(&mut self) -> Result<(), HarnessError> {
-        self.watermark(i64::MAX)
-    }
-
     fn call(
         &mut self,
         mut f: impl FnMut(&mut dyn Operator, &mut Context<'_>) -> Result<Progress, OperatorError>,
@@ -259,6 +239,30 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
         O: OwnedRecord,
     {
         owned(&self.take_frames(OutputId::MAIN))
+    }
+
+    /// Takes what came out of the main output as a changelog: kinds, records and event times.
+    ///
+    /// ```
+    /// use yeoul_frame::RowKind;
+    /// use yeoul_stream::OperatorHarness;
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers| numbers.map(|n: &rkyv::Archived<u64>| n.to_native() * 2))?;
+    /// harness.push([(1u64, 10)])?;
+    /// assert_eq!(harness.take_changes(), [(RowKind::Insert, 2u64, 10)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    pub fn take_changes(&mut self) -> Vec<(RowKind, O, i64)>
+    where
+        O: OwnedRecord,
+    {
+        let frames = self.take_frames(OutputId::MAIN);
+        let of = |frame: &Frame| {
+            let rows = frame.rows::<O>();
+            let change = |(row, record)| (rows.kind(row), O::from_archived(record), rows.time(row).0);
+            rows.iter().map(change).collect::<Vec<_>>()
+        };
+        frames.iter().flat_map(of).collect()
     }
 
     /// Takes what came out of a side output, with event times. Empty if no stream was made of it.

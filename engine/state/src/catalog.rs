@@ -5,14 +5,16 @@
 //!
 //! Invariants:
 //! 1. Entries stand in the order of their ids, each id once.
+//! 2. All tables of the job are listed. What the log holds of others is nobody's: their operator was left behind by an earlier restore.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use yeoul_frame::{Epoch, OperatorId, TableId};
-use yeoul_operator::JobGraph;
-use yeoul_state::log::Layout;
 
-use crate::error::JobError;
+use crate::log::{Corrupt, Layout};
+use crate::migration::NotMigrated;
+use crate::state_table::{StateTable, TableDescription};
 
 /// The blob that names operators.
 const OPERATORS: &str = "operators";
@@ -20,6 +22,8 @@ const OPERATORS: &str = "operators";
 const TABLES: &str = "tables";
 /// The blob that names the types of tables. For messages only: two builds may call one type by two names.
 const TYPES: &str = "types";
+/// The blob that says of which version the values of tables are, and since when, for those that were ever migrated or replaced.
+const REVISIONS: &str = "revisions";
 /// The blob that says from which epoch on sinks' output is in the log.
 const SINKS: &str = "sinks";
 
@@ -34,7 +38,41 @@ pub struct TableEntry {
     pub layout: Layout,
     /// What its keys and values were called in the program that declared it, if that is known.
     pub types: Option<(String, String)>,
+    /// Of which version its values are: what the program says, 0 if it says nothing.
+    pub version: u32,
+    /// The first epoch whose records count. Earlier ones are of an earlier version, or of another table of this name, and superseded.
+    pub since: Epoch,
 }
+
+impl TableEntry {
+    /// What a table says of itself, for the catalog. Its records have always counted.
+    #[must_use]
+    pub fn of(operator: OperatorId, table: &dyn StateTable) -> Self {
+        let TableDescription { name, layout, types: (key, value), version, .. } = table.describe();
+        let types = Some((key.to_owned(), value.to_owned()));
+        Self { operator, name, layout, types, version, since: Epoch(0) }
+    }
+}
+
+/// Why what was saved of a table is not for the table that a program declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit(String);
+
+impl Misfit {
+    /// What does not fit, with both sides' names, and a hint.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misfit {}
 
 /// What a checkpoint says of its job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,10 +86,10 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Of a job whose tables are not known yet.
+    /// Of a job with operators of these uids, whose tables are not known yet.
     #[must_use]
-    pub fn of(graph: &JobGraph) -> Self {
-        let operators = graph.nodes.iter().map(|node| (node.id(), node.uid.clone())).collect();
+    pub fn of<'a>(uids: impl IntoIterator<Item = &'a str>) -> Self {
+        let operators = uids.into_iter().map(|uid| (OperatorId::of(uid), uid.to_owned())).collect();
         Self { operators, ..Self::default() }
     }
 
@@ -70,18 +108,19 @@ impl Catalog {
         }
     }
 
-    /// Whether tables that a job declares can take what was saved of those of the same name.
+    /// Whether tables that a job declares can take what was saved of those of the same name. Values of another version are a
+    /// [migration](Self::migrate)'s matter.
     ///
     /// # Errors
     /// The first that cannot, by its names, with both layouts.
-    pub fn check(&self, declared: &BTreeMap<TableId, TableEntry>) -> Result<(), JobError> {
+    pub fn check(&self, declared: &BTreeMap<TableId, TableEntry>) -> Result<(), Misfit> {
         for (id, now) in declared {
-            if let Some(saved) = self.tables.get(id)
-                && saved.layout != now.layout
-            {
-                return Err(JobError::Settings(format!(
-                    "{} was saved with {} and is declared with {}\n  hint: give it the types that it had, or another name, or the operator \
-                     another uid and allow non-restored state",
+            let Some(saved) = self.tables.get(id) else { continue };
+            if saved.version == now.version && saved.layout != now.layout {
+                return Err(Misfit(format!(
+                    "{} was saved with {} and is declared with {}\n  hint: give it the types that it had, or a new version and a migration of \
+                     its values (StateDescriptor::migrate_from; keys cannot be migrated), or another name, or the operator another uid and \
+                     allow non-restored state",
                     self.name_of_table(*id),
                     shown(saved),
                     shown(now)
@@ -91,10 +130,48 @@ impl Catalog {
         Ok(())
     }
 
+    /// Readies a declared table, which is empty, for what was saved of it: values of another version are migrated as they are restored.
+    /// Returns the table's entry in the next commit, if the restore is of a commit of `epoch`.
+    ///
+    /// # Errors
+    /// No migration leads from the version that was saved to the one that is declared; named with both types.
+    pub fn migrate(
+        &self,
+        operator: OperatorId,
+        table: &mut dyn StateTable,
+        epoch: Epoch,
+    ) -> Result<TableEntry, Misfit> {
+        let mut now = TableEntry::of(operator, table);
+        let Some(saved) = self.tables.get(&table.id()) else {
+            if !self.tables.is_empty() {
+                // What the log may hold of a table that the job did not have is of an operator that was left behind.
+                now.since = epoch.next();
+                table.migrate(now.version, now.since).map_err(|NotMigrated(why)| Misfit(why))?;
+            }
+            return Ok(now);
+        };
+        now.since = if saved.version == now.version { saved.since } else { epoch.next() };
+        table.migrate(saved.version, saved.since).map_err(|NotMigrated(why)| {
+                let name = self.name_of_table(table.id());
+                let (saved_as, declared_as) = (shown(saved), shown(&now));
+                let (old, new) = (saved.version, now.version);
+                Misfit(format!(
+                    "{name} was saved with values of version {old}, {saved_as}, and is declared with version {new}, {declared_as}: {why}"
+                ))
+        })?;
+        Ok(now)
+    }
+
+    /// Whether a table that the log names is one of the job's, as far as that is known: a commit without a catalog tells nothing.
+    #[must_use]
+    pub fn has(&self, table: TableId) -> bool {
+        self.tables.is_empty() || self.tables.contains_key(&table)
+    }
+
     /// As a commit's blobs.
     #[must_use]
     pub fn encode(&self) -> BTreeMap<String, Vec<u8>> {
-        let [mut operators, mut tables, mut types, mut sinks] = [const { Vec::new() }; 4];
+        let [mut operators, mut tables, mut types, mut versions, mut sinks] = [const { Vec::new() }; 5];
         for (id, uid) in &self.operators {
             operators.extend(id.0.to_le_bytes());
             put(&mut operators, uid);
@@ -114,13 +191,19 @@ impl Catalog {
                 put(&mut types, key);
                 put(&mut types, value);
             }
+            if (entry.version, entry.since) != (0, Epoch(0)) {
+                versions.extend(id.0.to_le_bytes());
+                versions.extend(entry.version.to_le_bytes());
+                versions.extend(entry.since.0.to_le_bytes());
+            }
         }
         for (id, from) in &self.sinks {
             sinks.extend(id.0.to_le_bytes());
             sinks.extend(from.0.to_le_bytes());
         }
-        [(OPERATORS, operators), (TABLES, tables), (TYPES, types), (SINKS, sinks)]
+        [(OPERATORS, operators), (TABLES, tables), (TYPES, types), (REVISIONS, versions), (SINKS, sinks)]
             .into_iter()
+            .filter(|(name, bytes)| *name != REVISIONS || !bytes.is_empty())
             .map(|(name, bytes)| (name.to_owned(), bytes))
             .collect()
     }
@@ -129,19 +212,19 @@ impl Catalog {
     ///
     /// # Errors
     /// Names the blob that does not read.
-    pub fn decode(blobs: &BTreeMap<String, Vec<u8>>) -> Result<Self, JobError> {
+    pub fn decode(blobs: &BTreeMap<String, Vec<u8>>) -> Result<Self, Corrupt> {
         let mut catalog = Self::default();
         let read = |name: &str, each: &mut dyn FnMut(&mut &[u8]) -> Option<()>| {
             let mut rest = blobs.get(name).map_or(&[][..], Vec::as_slice);
             while !rest.is_empty() {
                 each(&mut rest).ok_or_else(|| {
-                    JobError::Corrupt(format!(
+                    Corrupt::new(format!(
                         "the checkpoint's list of {name} does not read, {} bytes before its end",
                         rest.len()
                     ))
                 })?;
             }
-            Ok::<_, JobError>(())
+            Ok::<_, Corrupt>(())
         };
         read(OPERATORS, &mut |bytes| {
             catalog.operators.insert(OperatorId(long(bytes)?), text(bytes)?);
@@ -153,12 +236,21 @@ impl Catalog {
                 (0, _) => Layout::Variable,
                 (key, value) => Layout::Fixed { key, value },
             };
-            catalog.tables.insert(id, TableEntry { operator, name: text(bytes)?, layout, types: None });
+            catalog.tables.insert(
+                id,
+                TableEntry { operator, name: text(bytes)?, layout, types: None, version: 0, since: Epoch(0) },
+            );
             Some(())
         })?;
         read(TYPES, &mut |bytes| {
             let (id, types) = (TableId(long(bytes)?), (text(bytes)?, text(bytes)?));
             catalog.tables.get_mut(&id)?.types = Some(types);
+            Some(())
+        })?;
+        read(REVISIONS, &mut |bytes| {
+            let (id, version, since) = (TableId(long(bytes)?), int(bytes)?, Epoch(long(bytes)?));
+            let entry = catalog.tables.get_mut(&id)?;
+            (entry.version, entry.since) = (version, since);
             Some(())
         })?;
         read(SINKS, &mut |bytes| {
@@ -212,13 +304,19 @@ mod tests {
     fn a_catalog_comes_back_whole_or_not_at_all() {
         let (count, sink) = (OperatorId::of("count"), OperatorId::of("sink"));
         let types = |value: &str| Some(("u64".to_owned(), value.to_owned()));
-        let entry =
-            |name: &str, layout| TableEntry { operator: count, name: name.to_owned(), layout, types: types("()") };
+        let entry = |name: &str, layout| TableEntry {
+            operator: count,
+            name: name.to_owned(),
+            layout,
+            types: types("()"),
+            version: 0,
+            since: Epoch(0),
+        };
         let catalog = Catalog {
             operators: BTreeMap::from([(count, "count".to_owned()), (sink, "sink".to_owned())]),
             tables: BTreeMap::from([
                 (count.table("a"), entry("a", Layout::Fixed { key: 8, value: 0 })),
-                (count.table("b"), entry("b", Layout::Variable)),
+                (count.table("b"), TableEntry { version: 2, since: Epoch(9), ..entry("b", Layout::Variable) }),
             ]),
             sinks: BTreeMap::from([(sink, Epoch(7))]),
         };
@@ -239,6 +337,13 @@ mod tests {
         let expected = "table 'a' of operator 'count' was saved with keys of 8 and values of 0 bytes (u64 to ()) and is declared with keys of 8 and values of 4 \
                         bytes (u64 to u32)";
         assert!(error.starts_with(expected), "{error}");
+        // Of another version: a migration's matter.
+        declared.get_mut(&count.table("a")).unwrap().version = 1;
+        catalog.check(&declared).unwrap();
+        declared.get_mut(&count.table("a")).unwrap().version = 0;
+        // What counts.
+        assert!(catalog.has(count.table("a")) && !catalog.has(count.table("c")));
+        assert!(Catalog::default().has(count.table("c")));
         // A checkpoint of before types were named.
         let mut older = blobs.clone();
         older.remove(TYPES);

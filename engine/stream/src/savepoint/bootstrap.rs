@@ -1,0 +1,194 @@
+//! What fills an operator's state from data before any job has run.
+
+use yeoul_frame::{OperatorId, Timestamp};
+use yeoul_operator::{OperatorError, Snapshot};
+use yeoul_state::{Key, NewSavepoint, StateHandle, States};
+
+use super::error::SavepointError;
+use crate::StateRecord;
+use crate::operator_state::OperatorStates;
+use crate::timer_service::TimerService;
+
+/// Writes the states and timers of each record's key (Flink's `KeyedStateBootstrapFunction`).
+///
+/// See [`SavepointWriter`](crate::SavepointWriter) for a whole program.
+pub trait KeyedStateBootstrapFunction {
+    /// The key of the operator's stream.
+    type Key: Key;
+    /// A record of the data.
+    type In;
+
+    /// Declares the states, as the operator's function will: the same names, types, times to live and versions.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible to write; writing ends with it.
+    fn open(&mut self, states: &mut States<Self::Key>) -> Result<(), OperatorError>;
+
+    /// Takes a record.
+    ///
+    /// # Errors
+    /// A failure that ends the writing.
+    fn process(&mut self, record: Self::In, cx: &mut BootstrapContext<'_, Self::Key>) -> Result<(), OperatorError>;
+}
+
+/// The key of a record that state is made of, its states and timers.
+pub struct BootstrapContext<'a, K: Key> {
+    states: &'a mut States<K>,
+    timers: &'a mut TimerService<K>,
+    now: Timestamp,
+}
+
+impl<K: Key> BootstrapContext<'_, K> {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &K {
+        self.states.key()
+    }
+
+    /// A state of the key.
+    pub fn state<H: StateHandle<K>>(&mut self, handle: &H) -> H::State<'_> {
+        self.states.of(handle)
+    }
+
+    /// The processing time from which the life of what is written counts.
+    #[must_use]
+    pub fn processing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Sets a timer of the key: due when the job's watermark reaches `time`.
+    pub fn register_event_time_timer(&mut self, time: Timestamp) {
+        self.timers.event.register(self.states.key(), self.states.key_hash(), 0, time);
+    }
+
+    /// Sets a timer of the key: due when the clock reaches `time`.
+    pub fn register_processing_time_timer(&mut self, time: Timestamp) {
+        self.timers.processing.register(self.states.key(), self.states.key_hash(), 0, time);
+    }
+}
+
+/// Where a bootstrap writes.
+pub(super) struct Target<'a> {
+    pub(super) savepoint: &'a mut NewSavepoint,
+    pub(super) operator: OperatorId,
+    pub(super) now: Timestamp,
+}
+
+type Write<'a> = Box<dyn FnOnce(&mut Target<'_>) -> Result<(), Failed> + 'a>;
+
+/// Why a bootstrap failed.
+pub(super) enum Failed {
+    Disk(std::io::Error),
+    Function(OperatorError),
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<OperatorError> for Failed {
+    fn from(error: OperatorError) -> Self {
+        Self::Function(error)
+    }
+}
+
+impl Failed {
+    pub(super) fn at(self, folder: &std::path::Path) -> SavepointError {
+        match self {
+            Self::Disk(cause) => SavepointError::Storage { folder: folder.to_owned(), cause },
+            Self::Function(error) => SavepointError::Function(error),
+        }
+    }
+}
+
+/// Data from which an operator's state is made. An operator may be given several, of different states.
+pub struct Bootstrap<'a> {
+    pub(super) write: Write<'a>,
+    /// Which of the operator's states it is, if it is known; of keyed state there can be one only.
+    pub(super) state: String,
+}
+
+impl<'a> Bootstrap<'a> {
+    /// Keyed state and timers: each record is given to the function with its key's state. All of the operator's state is in memory until it is
+    /// written.
+    pub fn keyed<F: KeyedStateBootstrapFunction + 'a>(
+        records: impl IntoIterator<Item = F::In> + 'a,
+        key: impl Fn(&F::In) -> F::Key + 'a,
+        mut function: F,
+    ) -> Self {
+        let write = move |target: &mut Target<'_>| {
+            let (operator, now) = (target.operator, target.now);
+            let mut states = States::<F::Key>::new(operator);
+            function.open(&mut states)?;
+            let mut timers = TimerService::of(operator);
+            for record in records {
+                let key = key(&record);
+                states.set_key(&key, key.hash(), now);
+                let mut cx = BootstrapContext { states: &mut states, timers: &mut timers, now };
+                function.process(record, &mut cx)?;
+            }
+            for table in states.tables() {
+                target.savepoint.table(operator, table)?;
+            }
+            // An operator without timers need not have the tables.
+            for timers in [&mut timers.event, &mut timers.processing] {
+                if !timers.is_empty() {
+                    target.savepoint.table(operator, timers)?;
+                }
+            }
+            Ok(())
+        };
+        Self { write: Box::new(write), state: "keyed state".to_owned() }
+    }
+
+    /// A list of the operator's own, which its subtasks will share.
+    #[must_use]
+    pub fn list<T: StateRecord>(name: &str, elements: impl IntoIterator<Item = T>) -> Self {
+        let elements: Vec<T> = elements.into_iter().collect();
+        Self::noted(name, "list", move |name, states| {
+            let list = states.list::<T>(name);
+            *states.elements(&list) = elements;
+        })
+    }
+
+    /// A union list, which each of the operator's subtasks will see whole.
+    #[must_use]
+    pub fn union_list<T: StateRecord>(name: &str, elements: impl IntoIterator<Item = T>) -> Self {
+        let elements: Vec<T> = elements.into_iter().collect();
+        Self::noted(name, "union", move |name, states| {
+            let list = states.union_list::<T>(name);
+            *states.union(&list).own() = elements;
+        })
+    }
+
+    /// A map of broadcast state, which each of the operator's subtasks will have.
+    #[must_use]
+    pub fn broadcast<K: StateRecord + Ord, V: StateRecord>(
+        name: &str,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let entries: Vec<(K, V)> = entries.into_iter().collect();
+        Self::noted(name, "broadcast", move |name, states| {
+            let map = states.broadcast::<K, V>(name);
+            states.entries_mut(&map).extend(entries);
+        })
+    }
+
+    fn noted(name: &str, kind: &str, fill: impl FnOnce(&str, &mut OperatorStates) + 'static) -> Self {
+        let state = format!("{kind} {name}");
+        let name = name.to_owned();
+        let write = move |target: &mut Target<'_>| {
+            let mut states = OperatorStates::default();
+            fill(&name, &mut states);
+            let (mut noted, mut sealed) = (Vec::new(), Vec::new());
+            states.snapshot(&mut Snapshot::new(target.savepoint.epoch(), target.operator, &mut noted, &mut sealed));
+            for (operator, name, bytes) in noted {
+                target.savepoint.state(operator, &name, &bytes)?;
+            }
+            Ok(())
+        };
+        Self { write: Box::new(write), state }
+    }
+}
