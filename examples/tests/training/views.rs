@@ -242,7 +242,7 @@ fn a_late_record_between_two_sessions_makes_them_one() {
             .window(sessions)
             .allowed_lateness(Duration::from_secs(60));
         windows.aggregate_with(Count::new(), |of, window, views, out| {
-            out.collect(Views { of: *of, end: window.end, views })
+            out.collect(Views { of: *of, end: window.end, views });
         })
     })
     .unwrap();
