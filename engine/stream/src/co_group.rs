@@ -54,12 +54,13 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWin
     ///
     /// ```
     /// use std::time::Duration;
-    /// use yeoul_stream::{DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::{DataStream, TumblingEventTimeWindows};
     ///
     /// // Clicks and purchases of each user, an hour at a time.
     /// let env = yeoul_stream::StreamEnvironment::new("funnel");
-    /// # let none = yeoul_stream::WatermarkStrategy::no_watermarks;
-    /// # let (clicks, purchases) = (env.from_collection(vec![7u64], none()), env.from_collection(vec![(7u64, 100i64)], none()));
+    /// # use yeoul_stream::WatermarkStrategy;
+    /// # let clicks = env.from_collection(vec![7u64], WatermarkStrategy::no_watermarks());
+    /// # let purchases = env.from_collection(vec![(7u64, 100i64)], WatermarkStrategy::no_watermarks());
     /// let funnel = clicks
     ///     .key_by(|user| user.to_native())
     ///     .co_group(&purchases.key_by(|purchase| purchase.0.to_native()))
@@ -102,8 +103,9 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindow
     /// use std::time::Duration;
     /// # use yeoul_stream::{DataStream, TumblingEventTimeWindows};
     /// # let env = yeoul_stream::StreamEnvironment::new("joined");
-    /// # let none = yeoul_stream::WatermarkStrategy::no_watermarks;
-    /// # let (clicks, purchases) = (env.from_collection(vec![7u64], none()), env.from_collection(vec![(7u64, 100i64)], none()));
+    /// # use yeoul_stream::WatermarkStrategy;
+    /// # let clicks = env.from_collection(vec![7u64], WatermarkStrategy::no_watermarks());
+    /// # let purchases = env.from_collection(vec![(7u64, 100i64)], WatermarkStrategy::no_watermarks());
     /// let pairs = clicks
     ///     .key_by(|user| user.to_native())
     ///     .join(&purchases.key_by(|purchase| purchase.0.to_native()))
