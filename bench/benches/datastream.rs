@@ -12,7 +12,7 @@ use yeoul::operator::{InputId, OpenContext, Operator, OperatorError};
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul::state::{MapHandle, States};
-use yeoul_bench::driven::{drive, last_operator};
+use yeoul_bench::driven::{drive, drive_after, last_operator};
 use yeoul_examples::training::hourly_tips;
 use yeoul_examples::training::records::TaxiFare;
 
@@ -97,11 +97,11 @@ fn interval_join(c: &mut Criterion) {
     group.finish();
 }
 
-/// Adds to one entry of its key's map.
+/// Adds to one entry of its key's map. `AHEAD`: names the entry ahead.
 #[derive(Clone, Default)]
-struct Entries(MapHandle<u64, u64>);
+struct Entries<const AHEAD: bool>(MapHandle<u64, u64>);
 
-impl KeyedProcessFunction for Entries {
+impl<const AHEAD: bool> KeyedProcessFunction for Entries<AHEAD> {
     type Key = u64;
     type In = (u64, u64);
     type Out = u64;
@@ -109,6 +109,12 @@ impl KeyedProcessFunction for Entries {
     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.0 = states.map("entries");
         Ok(())
+    }
+
+    fn prefetch(&self, record: &Archived<(u64, u64)>, ahead: &mut Prefetch<'_, u64>) {
+        if AHEAD {
+            ahead.entry(&self.0, &record.1.to_native());
+        }
     }
 
     fn process(
@@ -123,25 +129,32 @@ impl KeyedProcessFunction for Entries {
 }
 
 fn map_state(c: &mut Criterion) {
+    const ENTRIES: u64 = 1_000_000;
     const RECORDS: u64 = 8_000_000;
-    let mut group = group(c, "map state", RECORDS);
-    for keys in [1_000u64, 1_000_000] {
-        let make = move |number: u64, _: Timestamp| {
-            let entry = hash_u64(number).0 % 1_000_000;
-            (entry % keys, entry / keys)
-        };
-        let records = frames(RECORDS, 1, InputId(0), make, |record: &Archived<(u64, u64)>| record.0.to_native());
-        let name = BenchmarkId::new("an entry updated, 1 M entries", format!("{keys} keys"));
-        group.bench_function(name, |b| {
-            let build = || {
-                operator(|records: &DataStream<(u64, u64)>| {
-                    records.key_by(|record| record.0.to_native()).process(Entries::default())
-                })
-            };
-            b.iter_custom(|n| (0..n).map(|_| drive(build(), &records, 1).0).sum());
-        });
+    let key = |record: &Archived<(u64, u64)>| record.0.to_native();
+    fn build<const AHEAD: bool>() -> Box<dyn Operator> {
+        operator(|records: &DataStream<(u64, u64)>| {
+            records.key_by(|record| record.0.to_native()).process(Entries::<AHEAD>::default())
+        })
     }
-    group.finish();
+    for keys in [1_000u64, ENTRIES] {
+        let entry = move |entry: u64| (entry % keys, entry / keys);
+        let all = frames(ENTRIES, 1, InputId(0), move |number, _| entry(number), key);
+        let records = frames(RECORDS, 1, InputId(0), move |number, _| entry(hash_u64(number).0 % ENTRIES), key);
+        let mut group = group(c, "map state", RECORDS);
+        for (name, build) in
+            [("an entry updated", build::<false> as fn() -> _), ("an entry named ahead", build::<true>)]
+        {
+            group.bench_function(BenchmarkId::new(name, format!("1 M of {keys} keys")), |b| {
+                b.iter_custom(|n| (0..n).map(|_| drive_after(build(), &all, &records, 1).0).sum());
+            });
+        }
+        group.throughput(Throughput::Elements(ENTRIES));
+        group.bench_function(BenchmarkId::new("an entry added", format!("1 M of {keys} keys")), |b| {
+            b.iter_custom(|n| (0..n).map(|_| drive(build::<false>(), &all, 1).0).sum());
+        });
+        group.finish();
+    }
 }
 
 fn sliding(c: &mut Criterion) {

@@ -27,7 +27,20 @@ pub fn last_operator(env: &StreamEnvironment) -> Box<dyn Operator> {
 ///
 /// # Panics
 /// If the operator fails.
-pub fn drive(mut operator: Box<dyn Operator>, frames: &[(InputId, Frame)], bound: i64) -> (Duration, u64) {
+pub fn drive(operator: Box<dyn Operator>, frames: &[(InputId, Frame)], bound: i64) -> (Duration, u64) {
+    drive_after(operator, &[], frames, bound)
+}
+
+/// As [`drive`], after frames that build up state and whose time does not count.
+///
+/// # Panics
+/// If the operator fails.
+pub fn drive_after(
+    mut operator: Box<dyn Operator>,
+    before: &[(InputId, Frame)],
+    frames: &[(InputId, Frame)],
+    bound: i64,
+) -> (Duration, u64) {
     let (pool, counters) = (Pool::new(), Arc::new(Counters::default()));
     let mut cx = OpenContext {
         operator: OperatorId(1),
@@ -42,8 +55,11 @@ pub fn drive(mut operator: Box<dyn Operator>, frames: &[(InputId, Frame)], bound
     operator.open(&mut cx).expect("it opens");
     let mut emitted: Vec<(OutputId, Frame)> = Vec::new();
     let (mut results, mut watermark) = (0, Timestamp::MIN);
-    let start = Instant::now();
-    for (input, frame) in frames {
+    let mut start = Instant::now();
+    for (at, (input, frame)) in before.iter().chain(frames).enumerate() {
+        if at == before.len() {
+            (start, results) = (Instant::now(), 0);
+        }
         let mut cx = Context::new(&mut emitted, watermark, Timestamp(0), &pool, &counters);
         operator.process(*input, frame, &mut cx).expect("it works");
         results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();

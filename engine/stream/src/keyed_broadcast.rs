@@ -13,6 +13,7 @@ use crate::broadcast::BroadcastContext;
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
 use crate::keyed_operator::{KeyedFunction, KeyedOperator, Opened};
+use crate::keyed_process::Prefetch;
 use crate::operator_state::{BroadcastStateHandle, OperatorStates};
 use crate::process::ProcessContext;
 use crate::tag::Sides;
@@ -232,9 +233,17 @@ impl<P: KeyedBroadcastProcessFunction> KeyedFunction for Broadcasting<P> {
     ) -> Result<(), OperatorError> {
         let Self { function, states } = self;
         if input == InputId(0) {
-            return opened.each::<P::In>(frame, &mut keys[0], cx, |record, keyed, out| {
-                function.process(record, &mut KeyedBroadcastContext { keyed, states }, out)
-            });
+            let prefetch = |_: &P, _: &<P::In as Archive>::Archived, _: &mut Prefetch<'_, P::Key>| {};
+            return opened.each::<P::In, P>(
+                frame,
+                &mut keys[0],
+                cx,
+                function,
+                prefetch,
+                |function, record, keyed, out| {
+                    function.process(record, &mut KeyedBroadcastContext { keyed, states }, out)
+                },
+            );
         }
         let (sides, out, subtask) = opened.without_key();
         ProcessContext::each::<P::Broadcast, _>(frame, cx, (states, sides, subtask), out, |record, pcx, out| {

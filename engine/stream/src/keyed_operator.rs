@@ -5,7 +5,6 @@
 
 use std::marker::PhantomData;
 
-use rkyv::Archive;
 use yeoul_frame::{Frame, Record, RowKind, Timestamp};
 use yeoul_operator::{
     Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Snapshot, Subtask, unknown_state,
@@ -14,7 +13,7 @@ use yeoul_state::{Key, StateTable, States};
 
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
-use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
+use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
@@ -77,30 +76,42 @@ impl<K: Key, O: Record> Opened<K, O> {
         (&mut self.sides, &mut self.out, self.subtask)
     }
 
-    /// Calls `f` for each selected record of a frame.
+    /// Calls `process` for each selected record of a frame, and `prefetch` some records before.
     #[inline]
-    pub(crate) fn each<T: Record>(
+    pub(crate) fn each<T: Record, P>(
         &mut self,
         frame: &Frame,
         keys: &mut FrameKeys<K>,
         cx: &Context<'_>,
-        mut f: impl FnMut(&T::Archived, &mut KeyedContext<'_, K>, &mut Collector<O>) -> Result<(), OperatorError>,
+        function: &mut P,
+        prefetch: impl Fn(&P, &T::Archived, &mut Prefetch<'_, K>),
+        mut process: impl FnMut(
+            &mut P,
+            &T::Archived,
+            &mut KeyedContext<'_, K>,
+            &mut Collector<O>,
+        ) -> Result<(), OperatorError>,
     ) -> Result<(), OperatorError> {
         let Self { states, timers, sides, out, subtask } = self;
         let (keys, hashes) = keys.read(frame);
-        hashes.iter().take(AHEAD).for_each(|&hash| states.prefetch(hash));
         let rows = frame.rows::<T>();
+        let mut ahead = rows.iter().zip(hashes);
+        let mut ask = |function: &P, states: &mut States<K>, timers: &TimerService<K>| {
+            if let Some(((_, record), &hash)) = ahead.next() {
+                states.prefetch(hash);
+                prefetch(function, record, &mut Prefetch { states, timers, hash });
+            }
+        };
+        (0..AHEAD).for_each(|_| ask(function, states, timers));
         let (watermark, now, subtask) = (cx.watermark(), cx.now(), *subtask);
         for (i, (row, record)) in rows.iter().enumerate() {
-            if let Some(&hash) = hashes.get(i + AHEAD) {
-                states.prefetch(hash);
-            }
+            ask(function, states, timers);
             states.set_key(&keys[i], hashes[i], now);
             let (time, kind) = (rows.time(row), rows.kind(row));
             out.stamp(time, kind);
             let domain = TimeDomain::Event;
             let mut kcx = KeyedContext { states, timers, sides, time, kind, domain, watermark, now, subtask };
-            f(record, &mut kcx, out)?;
+            process(function, record, &mut kcx, out)?;
         }
         states.sweep(SWEPT_A_FRAME, now);
         Ok(())
@@ -126,9 +137,7 @@ impl<P: KeyedProcessFunction> KeyedFunction for OneInput<P> {
         opened: &mut Opened<P::Key, P::Out>,
         cx: &Context<'_>,
     ) -> Result<(), OperatorError> {
-        opened.each::<P::In>(frame, &mut keys[0], cx, |record: &<P::In as Archive>::Archived, kcx, out| {
-            self.0.process(record, kcx, out)
-        })
+        opened.each::<P::In, _>(frame, &mut keys[0], cx, &mut self.0, P::prefetch, P::process)
     }
 
     fn on_timer(
@@ -166,12 +175,8 @@ impl<P: KeyedCoProcessFunction> KeyedFunction for TwoInputs<P> {
     ) -> Result<(), OperatorError> {
         let keys = &mut keys[usize::from(input.0)];
         match input {
-            InputId(0) => opened.each::<P::In1>(frame, keys, cx, |record: &<P::In1 as Archive>::Archived, kcx, out| {
-                self.0.process1(record, kcx, out)
-            }),
-            _ => opened.each::<P::In2>(frame, keys, cx, |record: &<P::In2 as Archive>::Archived, kcx, out| {
-                self.0.process2(record, kcx, out)
-            }),
+            InputId(0) => opened.each::<P::In1, _>(frame, keys, cx, &mut self.0, P::prefetch1, P::process1),
+            _ => opened.each::<P::In2, _>(frame, keys, cx, &mut self.0, P::prefetch2, P::process2),
         }
     }
 

@@ -55,7 +55,7 @@ pub use environment::{GraphError, StreamEnvironment};
 pub use harness::{HarnessError, HarnessSnapshot, OperatorHarness};
 pub use interval_join::{IntervalJoined, JoinContext, ProcessJoinFunction};
 pub use keyed_broadcast::{KeyedBroadcastConnectedStreams, KeyedBroadcastContext, KeyedBroadcastProcessFunction};
-pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
+pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
 pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;

@@ -91,8 +91,14 @@ impl KeyedProcessFunction for PseudoWindow {
             cx.output(&self.late, <TaxiFare as yeoul::frame::OwnedRecord>::from_archived(fare));
             return Ok(());
         }
-        cx.register_event_time_timer(end);
-        *cx.state(&self.sums).get_or_else(&end, || 0) += u64::from(fare.tip());
+        let mut is_first = false;
+        *cx.state(&self.sums).get_or_else(&end, || {
+            is_first = true;
+            0
+        }) += u64::from(fare.tip());
+        if is_first {
+            cx.register_event_time_timer(end);
+        }
         Ok(())
     }
 

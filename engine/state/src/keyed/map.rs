@@ -69,6 +69,16 @@ impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
     }
 }
 
+impl<N: Key + Ord, V: Value> MapHandle<N, V> {
+    /// Asks for the memory of an entry of a key with this hash, which will be reached for soon; some tens of records ahead is best. Where an
+    /// entry lies depends on its own key too, so [`States::prefetch`] cannot ask for it.
+    #[inline]
+    pub fn prefetch<K: Key>(&self, states: &mut States<K>, hash: KeyHash, sub: &N) {
+        let (table, _) = states.table::<MapTable<K, N, V>>(self.index);
+        table.entries.prefetch(Compound::<K, N>::hash_of(hash, sub));
+    }
+}
+
 impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     fn entry(&self, sub: &N) -> (Compound<K, N>, KeyHash) {
         let hash = Compound::<K, N>::hash_of(self.at.hash, sub);

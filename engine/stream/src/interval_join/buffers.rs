@@ -8,55 +8,110 @@ use yeoul_state::log::Corrupt;
 use crate::StateRecord;
 use crate::owned_state::{put, take};
 
-/// Records of one side, by event time; those of one time in the order in which they came.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Queue<T>(pub(super) VecDeque<(i64, T)>);
+/// Records of one side, by event time; those of one time in the order in which they came. Most keys of most joins hold one, which lies in the
+/// table's slot itself.
+#[derive(Debug, Clone)]
+pub(super) enum Queue<T> {
+    Empty,
+    One((i64, T)),
+    Many(VecDeque<(i64, T)>),
+}
 
-/// Both sides of a key, and when its timer comes.
+/// Both sides of a key, and when it was noted to be looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Buffers<A, B> {
-    pub(super) timer: i64,
+    pub(super) noted: i64,
     pub(super) left: Queue<A>,
     pub(super) right: Queue<B>,
 }
 
+/// Of a key that is not noted.
+pub(super) const NOT_NOTED: i64 = i64::MIN;
+
 impl<T> Queue<T> {
     /// Adds a record. Most come in the order of time, and go to the end.
     pub(super) fn insert(&mut self, time: i64, record: T) {
-        if self.0.back().is_none_or(|(last, _)| *last <= time) {
-            self.0.push_back((time, record));
-        } else {
-            let at = self.0.partition_point(|(before, _)| *before <= time);
-            self.0.insert(at, (time, record));
+        match std::mem::replace(self, Self::Empty) {
+            Self::Empty => *self = Self::One((time, record)),
+            Self::One(held) => {
+                let mut many = VecDeque::with_capacity(4);
+                let (first, second) = if held.0 <= time { (held, (time, record)) } else { ((time, record), held) };
+                many.push_back(first);
+                many.push_back(second);
+                *self = Self::Many(many);
+            }
+            Self::Many(mut many) => {
+                if many.back().is_none_or(|(last, _)| *last <= time) {
+                    many.push_back((time, record));
+                } else {
+                    let at = many.partition_point(|(before, _)| *before <= time);
+                    many.insert(at, (time, record));
+                }
+                *self = Self::Many(many);
+            }
         }
+    }
+
+    fn as_slices(&self) -> (&[(i64, T)], &[(i64, T)]) {
+        match self {
+            Self::Empty => (&[], &[]),
+            Self::One(held) => (std::slice::from_ref(held), &[]),
+            Self::Many(many) => many.as_slices(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(i64, T)> {
+        let (front, back) = self.as_slices();
+        front.iter().chain(back)
     }
 
     /// The records from `from` to `to`, both included.
     pub(super) fn within(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &T)> {
-        let start = match self.0.front() {
-            Some((first, _)) if *first >= from => 0,
-            _ => self.0.partition_point(|(time, _)| *time < from),
+        let not_before = |held: &[(i64, T)]| match held.first() {
+            Some((first, _)) if *first < from => held.partition_point(|(time, _)| *time < from),
+            _ => 0,
         };
-        self.0.iter().skip(start).take_while(move |(time, _)| *time <= to).map(|(time, record)| (*time, record))
+        let (front, back) = self.as_slices();
+        let held = front[not_before(front)..].iter().chain(&back[not_before(back)..]);
+        held.take_while(move |(time, _)| *time <= to).map(|(time, record)| (*time, record))
     }
 
     /// Drops the records before `time`.
     pub(super) fn forget(&mut self, time: i64) {
-        while self.0.front().is_some_and(|(first, _)| *first < time) {
-            self.0.pop_front();
+        match self {
+            Self::Empty => return,
+            Self::One((held, _)) if *held >= time => return,
+            Self::One(_) => {}
+            Self::Many(many) => {
+                while many.front().is_some_and(|(first, _)| *first < time) {
+                    many.pop_front();
+                }
+                if !many.is_empty() {
+                    return;
+                }
+            }
         }
+        *self = Self::Empty;
     }
 
     /// The last record's event time.
     pub(super) fn last(&self) -> Option<i64> {
-        self.0.back().map(|(time, _)| *time)
+        let (front, back) = self.as_slices();
+        back.last().or(front.last()).map(|(time, _)| *time)
+    }
+}
+
+impl<T: PartialEq> PartialEq for Queue<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
 impl<T: StateRecord> Queue<T> {
     fn encode(&self, out: &mut Vec<u8>) {
-        u32::try_from(self.0.len()).expect("a key holds fewer than 2³² records").encode(out);
-        for (time, record) in &self.0 {
+        let (front, back) = self.as_slices();
+        u32::try_from(front.len() + back.len()).expect("a key holds fewer than 2³² records").encode(out);
+        for (time, record) in self.iter() {
             time.encode(out);
             put(record, out);
         }
@@ -64,21 +119,26 @@ impl<T: StateRecord> Queue<T> {
 
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         let count = u32::decode(bytes)?;
-        let mut queue = VecDeque::new();
+        let mut queue = Self::Empty;
         for _ in 0..count {
             let time = i64::decode(bytes)?;
-            if queue.back().is_some_and(|(last, _)| *last > time) {
+            if queue.last().is_some_and(|last| last > time) {
                 return Err(Corrupt::new(format!("a record of {time} stands behind a later one")));
             }
-            queue.push_back((time, take(bytes)?));
+            queue.insert(time, take(bytes)?);
         }
-        Ok(Self(queue))
+        Ok(queue)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        // What the records own is not counted: it is not known without walking them.
+        if let Self::Many(many) = self { many.capacity() * size_of::<(i64, T)>() } else { 0 }
     }
 }
 
 impl<A, B> Buffers<A, B> {
     pub(super) fn empty() -> Self {
-        Self { timer: i64::MAX, left: Queue(VecDeque::new()), right: Queue(VecDeque::new()) }
+        Self { noted: NOT_NOTED, left: Queue::Empty, right: Queue::Empty }
     }
 }
 
@@ -90,18 +150,17 @@ impl<A: StateRecord, B: StateRecord> Stored for Buffers<A, B> {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        self.timer.encode(out);
+        self.noted.encode(out);
         self.left.encode(out);
         self.right.encode(out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
-        Ok(Self { timer: i64::decode(bytes)?, left: Queue::decode(bytes)?, right: Queue::decode(bytes)? })
+        Ok(Self { noted: i64::decode(bytes)?, left: Queue::decode(bytes)?, right: Queue::decode(bytes)? })
     }
 
     fn heap_bytes(&self) -> usize {
-        // What the records own is not counted: it is not known without walking them.
-        self.left.0.capacity() * size_of::<(i64, A)>() + self.right.0.capacity() * size_of::<(i64, B)>()
+        self.left.heap_bytes() + self.right.heap_bytes()
     }
 }
 
@@ -116,8 +175,9 @@ mod tests {
             buffers.left.insert(time, record);
         }
         buffers.right.insert(7, "swift".to_owned());
-        buffers.timer = 12;
-        assert_eq!(buffers.left.0, [(3, 2), (4, 5), (5, 1), (5, 3), (9, 4)]);
+        buffers.noted = 12;
+        let held = |buffers: &Buffers<u64, String>| buffers.left.iter().copied().collect::<Vec<_>>();
+        assert_eq!(held(&buffers), [(3, 2), (4, 5), (5, 1), (5, 3), (9, 4)]);
         let within = |from, to| buffers.left.within(from, to).map(|(_, record)| *record).collect::<Vec<_>>();
         assert_eq!(within(4, 5), [5, 1, 3]);
         assert_eq!(within(i64::MIN, i64::MAX).len(), 5);
@@ -129,6 +189,10 @@ mod tests {
             assert!(<Buffers<u64, String> as Stored>::decode(&mut &bytes[..len]).is_err(), "{len} bytes");
         }
         buffers.left.forget(5);
-        assert_eq!(buffers.left.0, [(5, 1), (5, 3), (9, 4)]);
+        assert_eq!(held(&buffers), [(5, 1), (5, 3), (9, 4)]);
+        buffers.left.forget(9);
+        assert_eq!((held(&buffers), buffers.left.last()), (vec![(9, 4)], Some(9)));
+        buffers.left.forget(10);
+        assert_eq!((held(&buffers), buffers.left.last()), (vec![], None));
     }
 }

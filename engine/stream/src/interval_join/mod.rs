@@ -1,6 +1,7 @@
 //! Joins of two keyed streams by how far their event times lie apart.
 
 mod buffers;
+mod notes;
 mod operator;
 
 use std::marker::PhantomData;

@@ -1,18 +1,20 @@
 //! The operator of interval joins.
 //!
-//! A record is held as long as one may come that it joins. What has expired is dropped when its key's next record comes, and at last by
-//! the key's one timer, which is set for the time at which all that the key holds has expired.
+//! A record is held as long as one may come that it joins. What has expired is dropped when its key's next record comes, or a little after
+//! all that the key holds has expired. Nothing that the join gives depends on when that is; so it takes no timer, which would be state too:
+//! [`Notes`] are made anew after a restore.
 //!
 //! Invariants:
 //! 1. A record is joined with each record of the other side that lies within the bounds and came before it, once.
 //! 2. A record behind the watermark is in the side output of late records or counted as late; it is neither joined nor held.
-//! 3. The timer of each key that holds records is set, at or before the time at which they have expired.
+//! 3. Each key that holds records is noted once, for a time at or before a sixteenth of the bounds after they have expired.
 
 use yeoul_frame::{Frame, Record, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress};
-use yeoul_state::{Key, StateTable, Table, Timers};
+use yeoul_state::{Key, StateTable, Table};
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, NOT_NOTED};
+use super::notes::Notes;
 use super::{JoinContext, ProcessJoinFunction};
 use crate::StateRecord;
 use crate::collector::Collector;
@@ -25,8 +27,8 @@ use crate::window::aligned::no_event_time;
 
 /// Keys ahead for which the table is asked to bring the entry.
 const AHEAD: usize = 24;
-/// Timers that come in one call.
-const TIMERS_A_CALL: usize = 1024;
+/// Keys that are looked at in one call.
+const NOTES_A_CALL: usize = 1024;
 
 /// A right record of event time r joins a left one of l if l + `lower` ≤ r ≤ l + `upper`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +68,25 @@ where
     P::Right: StateRecord,
 {
     table: Table<K, Buffers<P::Left, P::Right>>,
-    timers: Timers<K>,
+    /// None until the keys that a restore brought are noted.
+    notes: Option<Notes<K>>,
     sides: SideOutputs,
     out: Collector<P::Out>,
+}
+
+impl<K: Key, P: ProcessJoinFunction> Opened<K, P>
+where
+    P::Left: StateRecord,
+    P::Right: StateRecord,
+{
+    /// Notes the keys of a table that was restored. This walks all of it, once.
+    fn note_restored(&mut self, bounds: Bounds) {
+        if self.notes.is_none() {
+            let mut notes = Notes::new(bounds.lower, bounds.upper);
+            self.table.iter().for_each(|(key, held)| notes.put(held.noted, key, key.hash()));
+            self.notes = Some(notes);
+        }
+    }
 }
 
 impl<K: Key, P: ProcessJoinFunction> IntervalJoin<K, P>
@@ -102,7 +120,9 @@ where
         ) -> Result<(), OperatorError>,
     ) -> Result<(), OperatorError> {
         let Self { bounds, keys, late, function, .. } = self;
-        let Opened { table, timers, sides, out } = opened(&mut self.opened);
+        let opened = opened(&mut self.opened);
+        opened.note_restored(*bounds);
+        let Opened { table, notes: Some(notes), sides, out } = opened else { unreachable!("noted above") };
         let (keys, hashes) = keys[side].read(frame);
         hashes.iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
         let rows = frame.rows::<T>();
@@ -122,9 +142,8 @@ where
             let held = table.upsert(&keys[i], hashes[i], Buffers::empty);
             forget(*bounds, held, watermark);
             add(function, record, time, held, sides, out)?;
-            if held.timer == i64::MAX {
-                held.timer = expiry(*bounds, held);
-                timers.register(&keys[i], hashes[i], 0, Timestamp(held.timer));
+            if held.noted == NOT_NOTED {
+                held.noted = notes.add(expiry(*bounds, held), &keys[i], hashes[i]);
             }
         }
         late[side].emit(frame, cx);
@@ -143,8 +162,7 @@ fn forget<A, B>(bounds: Bounds, held: &mut Buffers<A, B>, watermark: i64) {
 fn expiry<A, B>(bounds: Bounds, held: &Buffers<A, B>) -> i64 {
     let left = held.left.last().map(|time| bounds.left_until(time));
     let right = held.right.last().map(|time| bounds.right_until(time));
-    // One that expires at the end of time has its timer there, which is told from none.
-    left.max(right).unwrap_or(i64::MIN).saturating_add(1).min(i64::MAX - 1)
+    left.max(right).unwrap_or(i64::MIN).saturating_add(1)
 }
 
 /// Calls the function with a pair.
@@ -168,7 +186,7 @@ where
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
         self.opened = Some(Opened {
             table: Table::new(cx.operator.table("joined"), "joined"),
-            timers: Timers::new(cx.operator.table("join timers"), "join timers"),
+            notes: None,
             sides: SideOutputs::open(&self.declared, cx.pool),
             out: Collector::new(cx.pool),
         });
@@ -201,17 +219,23 @@ where
 
     fn on_watermark(&mut self, watermark: Timestamp, _: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let bounds = self.bounds;
-        let Opened { table, timers, .. } = opened(&mut self.opened);
-        for _ in 0..TIMERS_A_CALL {
-            let Some(timer) = timers.pop_due(watermark) else { return Ok(Progress::Done) };
-            let Some(held) = table.get_mut(&timer.key, timer.hash) else { continue };
+        let opened = opened(&mut self.opened);
+        opened.note_restored(bounds);
+        let Opened { table, notes: Some(notes), .. } = opened else { unreachable!("noted above") };
+        let Some((noted, due)) = notes.due(watermark.0, NOTES_A_CALL) else { return Ok(Progress::Done) };
+        due.iter().take(AHEAD).for_each(|(_, hash)| table.prefetch(*hash));
+        for (i, (key, hash)) in due.iter().enumerate() {
+            if let Some((_, hash)) = due.get(i + AHEAD) {
+                table.prefetch(*hash);
+            }
+            let Some(held) = table.get_mut(key, *hash) else { continue };
             forget(bounds, held, watermark.0);
             if watermark == Timestamp::MAX || held.left.last().max(held.right.last()).is_none() {
-                table.remove(&timer.key, timer.hash);
+                table.remove(key, *hash);
             } else {
-                // Later records have come since it was set.
-                held.timer = expiry(bounds, held);
-                timers.register(&timer.key, timer.hash, 0, Timestamp(held.timer));
+                // Later records have come since it was noted.
+                debug_assert_eq!(held.noted, noted, "a key is noted once");
+                held.noted = notes.add(expiry(bounds, held), key, *hash);
             }
         }
         Ok(Progress::More)
@@ -220,7 +244,6 @@ where
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
         if let Some(opened) = &mut self.opened {
             visit(&mut opened.table);
-            visit(&mut opened.timers);
         }
     }
 
