@@ -4,7 +4,8 @@
 //! 1. A channel that is held by the alignment is not read.
 //! 2. Nothing leaves before every channel has started: so which records are late does not depend on which source is up first.
 //! 3. What leaves is in the order of each channel; a signal leaves after all that its channel delivered before it.
-//! 4. While the task has no room, records stay in their rings; signals that stand before them leave.
+//! 4. What an earlier run had said of event time is said again behind the start: whoever reads this task and others waits for its word.
+//! 5. While the task has no room, records stay in their rings; signals that stand before them leave.
 
 use std::collections::VecDeque;
 
@@ -61,7 +62,8 @@ pub struct Inbox {
     silent: Vec<usize>,
     /// Whether the task's own start has left.
     started: bool,
-    /// What channels said before they started, as far as it means something for the task.
+    /// What leaves behind the start: the watermark of an earlier run, and what channels said before they started, as far as it means something
+    /// for the task.
     owed: VecDeque<Signal>,
 }
 
@@ -70,15 +72,17 @@ impl Inbox {
     #[must_use]
     pub fn new(channels: Vec<Channel>, epoch: Epoch, mode: CheckpointingMode, watermark: Timestamp) -> Self {
         let count = channels.len();
-        Self {
+        let mut inbox = Self {
             channels,
             align: Align::new(count, epoch, mode),
-            merge: Merge::new(count, watermark),
+            merge: Merge::new(count, Timestamp::MIN),
             next: 0,
             silent: (0..count).collect(),
             started: false,
             owed: VecDeque::new(),
-        }
+        };
+        inbox.restore_watermark(watermark);
+        inbox
     }
 
     /// The task's watermark.
@@ -87,9 +91,13 @@ impl Inbox {
         self.merge.watermark()
     }
 
-    /// Sets the watermark to which an earlier run had come.
+    /// Sets the watermark to which an earlier run had come. Called before anything is taken.
     pub fn restore_watermark(&mut self, watermark: Timestamp) {
         self.merge = Merge::new(self.channels.len(), watermark);
+        self.owed.clear();
+        if watermark > Timestamp::MIN {
+            self.owed.push_back(Signal::Watermark(watermark));
+        }
     }
 
     /// The next thing to work on, if any channel that may be read holds one; no records unless there is `room`. Channels take turns.
@@ -205,7 +213,8 @@ mod tests {
         while let Some(Arrival::Signal(signal)) = inbox.take(true) {
             taken.push(signal);
         }
-        assert_eq!(taken, [Signal::Start, Signal::Watermark(Timestamp::MAX)]);
+        let restored = Signal::Watermark(Timestamp(5));
+        assert_eq!(taken, [Signal::Start, restored, Signal::Watermark(Timestamp::MAX)]);
     }
 
     #[test]
