@@ -118,7 +118,7 @@ pub trait Operator: Send {
         let _ = visit;
     }
 
-    /// Called once the operator's last epoch is committed, or the job is cancelled.
+    /// Called once, if it was opened: when its last epoch is committed, the job is cancelled, or the attempt has failed, in it or elsewhere.
     fn close(&mut self) {}
 }
 

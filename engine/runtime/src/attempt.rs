@@ -108,7 +108,11 @@ impl Seed {
                 move || ring(&bell)
             }),
         };
-        let Opened { segments, tables, evicted } = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored)?;
+        let opened = open_and_restore(&open, &mut self.tasks, &mut log, &self.restored);
+        if opened.is_err() {
+            self.tasks.iter_mut().for_each(|task| task.chain.close());
+        }
+        let Opened { segments, tables, evicted } = opened?;
         let newest = segments.iter().map(|of| of.reference().segment).max().unwrap_or_default();
         let memory = StateMemory::new(self.id, self.memory, newest, evicted);
         let compactor = Compactor::new(self.storage, segments, memory);

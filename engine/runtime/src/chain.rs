@@ -46,6 +46,8 @@ pub struct Slot {
     pub targets: Vec<(OutputId, Target)>,
     /// The watermark that it has been told.
     pub watermark: Timestamp,
+    /// Whether it was opened, and is to be closed.
+    pub is_open: bool,
     /// The processing time that it has been told and has not done all of: nothing, a barrier least of all, comes in between.
     timing: Option<Timestamp>,
     /// Whether its start has gone on to all that it sends to.
@@ -73,6 +75,7 @@ impl Slot {
             counters,
             targets,
             watermark,
+            is_open: false,
             timing: None,
             started: false,
             idle_unsaid: false,
@@ -365,9 +368,12 @@ impl Chain {
         }
     }
 
-    /// Lets go of what the operators hold outside.
+    /// Lets go of what the operators hold outside: those that were opened, once.
     pub fn close(&mut self) {
         for slot in &mut self.slots {
+            if !std::mem::take(&mut slot.is_open) {
+                continue;
+            }
             // A panic while closing changes nothing: the job's fate is decided already.
             let _ = guard(&slot.name, || {
                 slot.operator.close();

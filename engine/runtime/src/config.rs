@@ -89,7 +89,8 @@ impl Default for JobConfig {
 /// Bytes that state may hold where the system does not say how much memory there is.
 const STATE_MEMORY: usize = 2 << 30;
 
-/// Messages that a ring holds by default. A frame holds at most 1,024 records, so this bounds what is in flight between two shards.
+/// Messages that a ring holds by default. A frame of rows holds at most 1,024 records and one of columns 4,096, so this bounds what is in flight
+/// between two shards.
 pub const RING_CAPACITY: usize = 16;
 
 /// Calls of operators in one step of a task.

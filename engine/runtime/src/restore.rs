@@ -118,21 +118,24 @@ impl Restored {
     }
 }
 
-/// Whether every operator that noted something in the commit is still in the graph.
+/// Whether every operator that has state in the commit is still in the graph.
 ///
 /// # Errors
 /// Names the first one that is not, unless such state may be left behind.
 pub fn check_operators(restored: &Restored, graph: &JobGraph, allow_non_restored: bool) -> Result<(), JobError> {
-    let Some(from) = &restored.from else { return Ok(()) };
+    let Some(from) = restored.from.as_ref().filter(|_| !allow_non_restored) else { return Ok(()) };
     let known: HashSet<OperatorId> = graph.nodes.iter().map(yeoul_operator::Node::id).collect();
-    match from.states.iter().find(|state| !known.contains(&state.operator)) {
-        Some(state) if !allow_non_restored => Err(JobError::Settings(format!(
-            "the checkpoint holds state '{}' of {}, which this job does not have\n  hint: give the operator that wrote it its old uid, or allow \
-             non-restored state to leave it behind",
-            state.name,
-            from.catalog.name_of(state.operator)
+    // Each operator notes how far event time had come; who noted nothing else had no state, and is missed by nobody.
+    let mut noted = from.states.iter().filter(|state| state.name != WATERMARK_STATE);
+    let noted = noted.find(|state| !known.contains(&state.operator));
+    let noted = noted.map(|state| format!("state '{}' of {}", state.name, from.catalog.name_of(state.operator)));
+    let table = || from.catalog.tables.iter().find(|(_, table)| !known.contains(&table.operator));
+    match noted.or_else(|| table().map(|(id, _)| from.catalog.name_of_table(*id))) {
+        None => Ok(()),
+        Some(state) => Err(JobError::Settings(format!(
+            "the checkpoint holds {state}, which this job does not have\n  hint: give the operator that wrote it its old uid, or allow non-restored \
+             state to leave it behind"
         ))),
-        _ => Ok(()),
     }
 }
 
@@ -222,6 +225,7 @@ fn open_task(open: &Open<'_>, task: &mut Task) -> Result<(), JobError> {
     for slot in &mut task.chain.slots {
         let mut cx = cx(slot.id, &slot.name, slot.counters.clone());
         guard(&slot.name, || slot.operator.open(&mut cx))?;
+        slot.is_open = true;
     }
     Ok(())
 }

@@ -199,13 +199,18 @@ impl Shard {
     /// Does a bounded piece of everything that is due.
     ///
     /// # Errors
-    /// The failure of an operator, which fails the attempt. The shard is not to be stepped again.
+    /// The failure of an operator, which fails the attempt: all operators are closed. The shard is not to be stepped again.
     pub fn step(&mut self) -> Result<Progress, JobError> {
+        let progress = self.work();
+        if matches!(progress, Ok(Progress::Ended) | Err(_)) {
+            self.tasks.iter_mut().for_each(|task| task.chain.close());
+        }
+        progress
+    }
+
+    fn work(&mut self) -> Result<Progress, JobError> {
         let mut worked = self.obey()?;
         if self.quit {
-            for task in &mut self.tasks {
-                task.chain.close();
-            }
             return Ok(Progress::Ended);
         }
         let now = Timestamp(self.clock.wall_millis());

@@ -8,7 +8,7 @@ use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, NodeKind, Operator, OperatorError, Partitioning, Services, Snapshot};
 use yeoul_runtime::{CheckpointingMode, JobConfig, Outcome, spawn};
 
-use crate::parts::{Deliver, Lines, Outside, config, delivered, expected, graph};
+use crate::parts::{Deliver, Lines, Outside, config, delivered, expected, graph, graph_with_pass};
 
 #[test]
 fn the_result_does_not_depend_on_the_number_of_shards() {
@@ -133,6 +133,41 @@ fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
         assert!(watch.source_records() < 70_000, "it read {} records anew", watch.source_records());
         assert_eq!(delivered(&outside), expected(), "{before} shards, then {after}");
     }
+}
+
+#[test]
+fn an_operator_without_state_may_leave_or_join_a_job_that_goes_on() {
+    let folder = |name: &str, of: &tempfile::TempDir| of.path().join(name);
+    let (work, outside) = (tempfile::tempdir().unwrap(), Outside::default());
+    let slow = Arc::new(|_| {
+        std::thread::sleep(Duration::from_micros(200));
+        Ok(())
+    });
+    let mut from_savepoint = None;
+    for (run, with_pass) in [true, false, true].into_iter().enumerate() {
+        let config = JobConfig {
+            data: Some(folder(&format!("run-{run}"), &work)),
+            from_savepoint: from_savepoint.take(),
+            ..config(2)
+        };
+        let graph = match with_pass {
+            true => graph_with_pass(&outside, slow.clone(), &Arc::default()),
+            false => graph(&outside, slow.clone()),
+        };
+        let job = spawn(graph, config, Services::default());
+        if run == 2 {
+            assert_eq!(job.wait().unwrap(), Outcome::Finished);
+            break;
+        }
+        while job.watch().source_records() < 10_000 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let savepoint = folder(&format!("savepoint-{run}"), &work);
+        job.stop(Some(savepoint.to_str().unwrap()), false).unwrap();
+        assert!(matches!(job.wait().unwrap(), Outcome::Stopped(_)));
+        from_savepoint = Some(savepoint);
+    }
+    assert_eq!(delivered(&outside), expected());
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use yeoul_operator::{NodeKind, OperatorError, Services};
+use yeoul_frame::Frame;
+use yeoul_operator::{Context, InputId, NodeKind, OpenContext, Operator, OperatorError, Services};
 use yeoul_runtime::{JobConfig, JobError, RestartStrategy, spawn};
 
-use crate::parts::{Outside, config, graph};
+use crate::parts::{Outside, config, graph, graph_with_pass};
 
 #[test]
 fn a_panic_in_user_code_fails_the_job_with_the_operators_name() {
@@ -42,6 +43,36 @@ fn a_job_gives_up_when_its_restarts_are_used_up() {
     let error = job.wait().unwrap_err();
     assert_eq!(watch.attempts(), 4);
     assert_eq!(error.to_string(), "operator 'count (1/1)' failed: no such plane 'N0'\n  hint: look at the planes file");
+}
+
+#[test]
+fn operators_are_closed_where_they_were_opened_whatever_failed() {
+    use std::sync::atomic::Ordering;
+    let config = JobConfig { restart: RestartStrategy::None, ..config(2) };
+    let fails = Arc::new(|seen| if seen > 500 { Err(OperatorError::new("enough")) } else { Ok(()) });
+    let open = Arc::default();
+    let graph = graph_with_pass(&Outside::default(), fails, &open);
+    spawn(graph, config.clone(), Services::default()).wait().unwrap_err();
+    assert_eq!(open.load(Ordering::Relaxed), 0);
+
+    // One that is opened after it cannot open.
+    struct Refuses;
+    impl Operator for Refuses {
+        fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+            Err(OperatorError::new("no room"))
+        }
+        fn process(&mut self, _: InputId, _: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
+            Ok(())
+        }
+        fn close(&mut self) {
+            panic!("what was not opened is not closed");
+        }
+    }
+    let mut graph = graph_with_pass(&Outside::default(), Arc::new(|_| Ok(())), &open);
+    graph.nodes[1].kind = NodeKind::Operator { make: Arc::new(|| Box::new(Refuses)) };
+    let error = spawn(graph, config, Services::default()).wait().unwrap_err();
+    assert!(error.to_string().contains("no room"), "{error}");
+    assert_eq!(open.load(Ordering::Relaxed), 0);
 }
 
 #[test]

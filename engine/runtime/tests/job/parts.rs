@@ -1,7 +1,7 @@
 //! A small job: numbers, counted by key, delivered as lines of text.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -197,6 +197,35 @@ pub(crate) fn graph(outside: &Outside, meddle: Meddle) -> JobGraph {
     ));
     graph.connect(numbers, OutputId::MAIN, count, InputId(0), Partitioning::Hash(Arc::new(ByKey)));
     graph.connect(count, OutputId::MAIN, sink, InputId(0), Partitioning::Forward);
+    graph
+}
+
+/// Gives on what comes; counts its instances that are open.
+pub(crate) struct Pass(pub(crate) Arc<AtomicI64>);
+
+impl Operator for Pass {
+    fn open(&mut self, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn process(&mut self, _: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        cx.emit(OutputId::MAIN, frame.clone());
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// As [`graph`], with a [`Pass`] between the source and the counts.
+pub(crate) fn graph_with_pass(outside: &Outside, meddle: Meddle, open: &Arc<AtomicI64>) -> JobGraph {
+    let mut graph = graph(outside, meddle);
+    let open = open.clone();
+    let pass = graph.add(node("pass", NodeKind::Operator { make: Arc::new(move || Box::new(Pass(open.clone()))) }));
+    let numbers = std::mem::replace(&mut graph.edges[0].from, pass);
+    graph.connect(numbers, OutputId::MAIN, pass, InputId(0), Partitioning::Forward);
     graph
 }
 
