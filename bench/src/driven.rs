@@ -62,6 +62,11 @@ pub fn drive_after(
         }
         let mut cx = Context::new(&mut emitted, watermark, Timestamp(0), &pool, &counters);
         operator.process(*input, frame, &mut cx).expect("it works");
+        while operator.has_more() {
+            results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();
+            let mut cx = Context::new(&mut emitted, watermark, Timestamp(0), &pool, &counters);
+            operator.go_on(&mut cx).expect("it works");
+        }
         results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();
         let risen = frame.times()[frame.len() - 1].minus(bound);
         if risen >= watermark.plus(200) {

@@ -28,11 +28,26 @@ pub trait Operator: Send {
         Ok(())
     }
 
-    /// Takes one frame that came by `input`.
+    /// Takes one frame that came by `input`. An operator that may make far more of it than it was given goes on only while `cx.has_room()`,
+    /// keeps the rest of its work, and says so by [`has_more`](Self::has_more).
     ///
     /// # Errors
     /// A failure that fails the job; nothing of this frame is then committed.
     fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError>;
+
+    /// Whether work is left of the frame that came last. Then [`go_on`](Self::go_on) is called when there is room, before anything else.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// Goes on with the work that [`process`](Self::process), or the last call of this, left.
+    ///
+    /// # Errors
+    /// As for [`process`](Self::process).
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let _ = cx;
+        Ok(())
+    }
 
     /// The task's watermark has risen to `watermark`. Emits what it sets free, as far as `cx.has_room()`.
     ///

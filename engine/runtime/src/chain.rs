@@ -50,6 +50,8 @@ pub struct Slot {
     pub is_open: bool,
     /// The processing time that it has been told and has not done all of: nothing, a barrier least of all, comes in between.
     timing: Option<Timestamp>,
+    /// Work is left of the frame that came last: as with a time, nothing comes in between.
+    has_more: bool,
     /// Whether its start has gone on to all that it sends to.
     started: bool,
     /// Its input is idle, which those after it have not been told: it has results in flight.
@@ -77,6 +79,7 @@ impl Slot {
             watermark,
             is_open: false,
             timing: None,
+            has_more: false,
             started: false,
             idle_unsaid: false,
             queue,
@@ -85,7 +88,7 @@ impl Slot {
 
     /// Whether there is something to work on now.
     fn is_due(&self) -> bool {
-        self.timing.is_some() || self.queue.front().is_some_and(|item| !self.waits(item))
+        self.timing.is_some() || self.has_more || self.queue.front().is_some_and(|item| !self.waits(item))
     }
 
     /// Whether this waits for what is in flight. After a drain's barrier nothing is committed: what came back then would be lost.
@@ -301,12 +304,18 @@ impl Chain {
         if let Some(now) = self.slots[at].timing {
             return self.time(at, now, env);
         }
+        if self.slots[at].has_more {
+            self.call(at, env, |operator, cx| operator.go_on(cx))?;
+            self.slots[at].has_more = self.slots[at].operator.has_more();
+            return self.distribute(at);
+        }
         let arrival = self.slots[at].queue.pop_front().expect("the caller saw an item");
         match arrival {
             Arrival::Frame(input, frame) => {
                 self.slots[at].idle_unsaid = false;
                 self.slots[at].counters.records_in.add(frame.len() as u64);
                 self.call(at, env, |operator, cx| operator.process(input, &frame, cx))?;
+                self.slots[at].has_more = self.slots[at].operator.has_more();
                 self.distribute(at)?;
             }
             Arrival::Signal(signal) => {

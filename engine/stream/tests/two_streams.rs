@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use yeoul_frame::Timestamp;
 use yeoul_operator::Subtask;
 use yeoul_stream::{
     DataStream, HarnessError, OperatorHarness, OutputTag, SlidingEventTimeWindows, StreamEnvironment,
@@ -119,13 +120,43 @@ fn bounds_may_be_left_out_and_late_records_go_aside() {
     let mut harness = OperatorHarness::of_two(|left: DataStream<Side>, right: DataStream<Side>| {
         let join =
             left.key_by(|record| record.0.to_native()).interval_join(&right.key_by(|record| record.0.to_native()));
-        let join = join.between(-2, 2).lower_bound_exclusive().upper_bound_exclusive();
+        let join = join.lower_bound_exclusive().between(-2, 2).upper_bound_exclusive().upper_bound_exclusive();
         join.apply(|left, right, out| out.collect((left.0, left.1, right.1)))
     })
     .unwrap();
     harness.push([((1, 0), 10)]).unwrap();
     harness.push_second([8, 9, 11, 12].map(|time| ((1, time as u64), time))).unwrap();
     assert_eq!(harness.take_output(), [((1, 0, 9), 10), ((1, 0, 11), 11)]);
+}
+
+#[test]
+fn the_pairs_of_a_frame_that_are_more_than_there_is_room_for_come_in_several_calls() {
+    const HELD: u64 = 20_000;
+    let number = |n: u64| ((1, n), n as i64);
+    let mut harness = joined(0, HELD as i64, None).unwrap();
+    harness.push_second((0..HELD).map(number)).unwrap();
+    harness.push([((1, 0), 0), ((2, 1), 1), ((1, 2), 2), ((1, 3), HELD as i64 + 1), ((1, 4), 4)]).unwrap();
+    let of = |left: u64| (left..HELD).map(move |right| ((1, left, right), right as i64));
+    assert!(harness.take_output().into_iter().eq([0, 2, 4].into_iter().flat_map(of)));
+    harness.finish().unwrap();
+    assert_eq!(harness.state_entries(), 0);
+
+    // In a job, with rings that hold two frames.
+    let env = StreamEnvironment::new("pairs");
+    let ascending = || WatermarkStrategy::for_monotonous_timestamps();
+    let timed = |side: &rkyv::Archived<Side>| Timestamp(side.1.to_native() as i64);
+    let stream = |of: Vec<Side>| env.from_collection(of, ascending().with_timestamp_assigner(timed));
+    let key = |side: &rkyv::Archived<Side>| side.0.to_native();
+    let (left, right) = (stream((0..6).map(|n| (1, n)).collect()), stream((0..HELD).map(|n| (1, n)).collect()));
+    let joined = left.key_by(key).interval_join(&right.key_by(key)).between(-(HELD as i64), HELD as i64);
+    let (sink, pairs) = yeoul_stream::collect();
+    joined.apply(|left, right, out| out.collect((left.0, left.1, right.1))).sink_to(sink);
+    let config = yeoul_runtime::JobConfig { shards: 2, ring_capacity: 2, pin: false, ..Default::default() };
+    let job = yeoul_runtime::spawn(env.build().unwrap(), config, yeoul_operator::Services::default());
+    assert_eq!(job.wait().unwrap(), yeoul_runtime::Outcome::Finished);
+    let mut pairs = pairs.take();
+    pairs.sort_unstable();
+    assert!(pairs.into_iter().eq((0..6).flat_map(|left| (0..HELD).map(move |right| (1, left, right)))));
 }
 
 /// The graph's last operator over the union of two streams of sides, driven by hand.

@@ -191,7 +191,11 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
             }
         };
         self.counters.records_in.add(frame.len() as u64);
-        self.call(|operator, cx| operator.process(input, &frame, cx).map(|()| Progress::Done))
+        self.call(|operator, cx| operator.process(input, &frame, cx).map(|()| Progress::Done))?;
+        while self.operator.has_more() {
+            self.call(|operator, cx| operator.go_on(cx).map(|()| Progress::Done))?;
+        }
+        Ok(())
     }
 
     fn call(

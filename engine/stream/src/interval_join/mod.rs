@@ -40,6 +40,8 @@ pub struct IntervalJoined<K: Key, A: Record, B: Record> {
     left: KeyedStream<K, A>,
     right: KeyedStream<K, B>,
     bounds: Bounds,
+    /// Whether the lower and the upper bound are left out.
+    exclusive: [bool; 2],
     late: [Option<OutputId>; 2],
     sides: Sides,
 }
@@ -116,7 +118,8 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
         if !left.stream.env.is(&right.stream.env) {
             left.stream.env.mistake("streams of two environments are joined; build both with one".to_owned());
         }
-        Self { left, right, bounds: Bounds { lower: 0, upper: 0 }, late: [None; 2], sides: Sides::default() }
+        let (bounds, exclusive) = (Bounds { lower: 0, upper: 0 }, [false; 2]);
+        Self { left, right, bounds, exclusive, late: [None; 2], sides: Sides::default() }
     }
 
     /// Joins a left record of event time t with the right ones from t + `lower` to t + `upper` milliseconds, both included. Either may be
@@ -134,13 +137,13 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
     /// Leaves out right records of exactly the lower bound.
     #[must_use]
     pub fn lower_bound_exclusive(self) -> Self {
-        Self { bounds: Bounds { lower: self.bounds.lower.saturating_add(1), ..self.bounds }, ..self }
+        Self { exclusive: [true, self.exclusive[1]], ..self }
     }
 
     /// Leaves out right records of exactly the upper bound.
     #[must_use]
     pub fn upper_bound_exclusive(self) -> Self {
-        Self { bounds: Bounds { upper: self.bounds.upper.saturating_sub(1), ..self.bounds }, ..self }
+        Self { exclusive: [self.exclusive[0], true], ..self }
     }
 
     /// Left records that come behind the watermark go to a side output. Otherwise they are dropped, and counted.
@@ -169,7 +172,10 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
         P: ProcessJoinFunction<Left = A, Right = B> + Clone + Sync,
     {
         let keys = (self.left.selector.clone(), self.right.selector.clone());
-        let (bounds, late, sides) = (self.bounds, self.late, self.sides.copied());
+        let [lower, upper] = self.exclusive.map(i64::from);
+        let bounds =
+            Bounds { lower: self.bounds.lower.saturating_add(lower), upper: self.bounds.upper.saturating_sub(upper) };
+        let (late, sides) = (self.late, self.sides.copied());
         let declared = sides.clone();
         let make = Arc::new(move || {
             let keys = [FrameKeys::new(keys.0.clone()), FrameKeys::new(keys.1.clone())];

@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. A record is joined with each record of the other side that lies within the bounds and came before it, once.
 //! 2. A record behind the watermark is in the side output of late records or counted as late; it is neither joined nor held.
-//! 3. Each key that holds records is noted once, for a time at or before a sixteenth of the bounds after they have expired.
+//! 3. A record's pairs are made as far as there is room; what is left of its frame is [`Paused`], and nothing else comes before that is done.
+//! 4. Each key that holds records is noted once, for a time at or before a sixteenth of the bounds after they have expired.
 
 use yeoul_frame::{Frame, Record, RowKind, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId, Progress};
@@ -59,7 +60,16 @@ where
     late: [Late; 2],
     function: P,
     declared: Sides,
+    paused: Option<Paused>,
     opened: Option<Opened<K, P>>,
+}
+
+/// What is left of a frame: from this selected row on, of which so many pairs are made.
+struct Paused {
+    input: InputId,
+    frame: Frame,
+    row: usize,
+    made: usize,
 }
 
 struct Opened<K: Key, P: ProcessJoinFunction>
@@ -101,33 +111,34 @@ where
         function: P,
         declared: Sides,
     ) -> Self {
-        Self { bounds, keys, late: late.map(Late::new), function, declared, opened: None }
+        Self { bounds, keys, late: late.map(Late::new), function, declared, paused: None, opened: None }
     }
 
-    /// Takes a frame of one side: `add` joins a record with what its key holds and adds it to that.
+    /// Takes the rows of one side's frame from `start` on, of which `made` pairs are made: `join` gives the rest of them as far as there is room,
+    /// says how many there are if that was not enough, and else adds the record to what its key holds.
     fn take<T: Record>(
         &mut self,
         side: usize,
         frame: &Frame,
+        (start, made): (usize, usize),
         cx: &mut Context<'_>,
-        mut add: impl FnMut(
+        mut join: impl FnMut(
             &mut P,
-            &T::Archived,
-            i64,
+            (&T::Archived, i64),
             &mut Buffers<P::Left, P::Right>,
-            &mut SideOutputs,
-            &mut Collector<P::Out>,
-        ) -> Result<(), OperatorError>,
+            &mut Results<'_, '_, P::Out>,
+        ) -> Result<Option<usize>, OperatorError>,
     ) -> Result<(), OperatorError> {
-        let Self { bounds, keys, late, function, .. } = self;
+        let Self { bounds, keys, late, function, paused, .. } = self;
         let opened = opened(&mut self.opened);
         opened.note_restored(*bounds);
         let Opened { table, notes: Some(notes), sides, out } = opened else { unreachable!("noted above") };
         let (keys, hashes) = keys[side].read(frame);
-        hashes.iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
+        hashes[start..].iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
         let rows = frame.rows::<T>();
         let watermark = cx.watermark().0;
-        for (i, (row, record)) in rows.iter().enumerate() {
+        let mut results = Results { made, sides, out, cx };
+        for (i, (row, record)) in rows.iter().enumerate().skip(start) {
             if let Some(&hash) = hashes.get(i + AHEAD) {
                 table.prefetch(hash);
             }
@@ -141,14 +152,80 @@ where
             }
             let held = table.upsert(&keys[i], hashes[i], Buffers::empty);
             forget(*bounds, held, watermark);
-            add(function, record, time, held, sides, out)?;
+            if let Some(made) = join(function, (record, time), held, &mut results)? {
+                *paused = Some(Paused { input: InputId(side as u8), frame: frame.clone(), row: i, made });
+                return Ok(());
+            }
+            results.made = 0;
             if held.noted == NOT_NOTED {
                 held.noted = notes.add(expiry(*bounds, held), &keys[i], hashes[i]);
             }
         }
+        let Results { sides, out, cx, .. } = results;
         late[side].emit(frame, cx);
         sides.flush(cx)?;
         out.flush(OutputId::MAIN, cx)
+    }
+
+    /// Takes a frame from a row on, of which some pairs are made.
+    fn take_from(
+        &mut self,
+        input: InputId,
+        frame: &Frame,
+        from: (usize, usize),
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let Bounds { lower, upper } = self.bounds;
+        match input {
+            InputId(0) => self.take::<P::Left>(0, frame, from, cx, |function, (record, time), held, results| {
+                let record = yeoul_frame::OwnedRecord::from_archived(record);
+                let partners = held.right.within(time.saturating_add(lower), time.saturating_add(upper));
+                let left = results.give_all(partners, |(at, partner), sides, out| {
+                    give(function, (&record, time), (partner, at), sides, out)
+                })?;
+                if left.is_none() {
+                    held.left.insert(time, record);
+                }
+                Ok(left)
+            }),
+            _ => self.take::<P::Right>(1, frame, from, cx, |function, (record, time), held, results| {
+                let record = yeoul_frame::OwnedRecord::from_archived(record);
+                let partners = held.left.within(time.saturating_sub(upper), time.saturating_sub(lower));
+                let left = results.give_all(partners, |(at, partner), sides, out| {
+                    give(function, (partner, at), (&record, time), sides, out)
+                })?;
+                if left.is_none() {
+                    held.right.insert(time, record);
+                }
+                Ok(left)
+            }),
+        }
+    }
+}
+
+/// Where pairs go.
+struct Results<'a, 'c, O: Record> {
+    /// How many pairs of the present record are made already.
+    made: usize,
+    sides: &'a mut SideOutputs,
+    out: &'a mut Collector<O>,
+    cx: &'a mut Context<'c>,
+}
+
+impl<O: Record> Results<'_, '_, O> {
+    /// Gives a record's pairs that are not made yet, as far as there is room. Returns how many are made if that ended.
+    fn give_all<T>(
+        &mut self,
+        partners: impl Iterator<Item = T>,
+        mut give: impl FnMut(T, &mut SideOutputs, &mut Collector<O>) -> Result<(), OperatorError>,
+    ) -> Result<Option<usize>, OperatorError> {
+        for (number, partner) in partners.enumerate().skip(self.made) {
+            give(partner, self.sides, self.out)?;
+            if !(self.out.emit_full(OutputId::MAIN, self.cx)? & self.sides.emit_full(self.cx)?) {
+                return Ok(Some(number + 1));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -194,27 +271,16 @@ where
     }
 
     fn process(&mut self, input: InputId, frame: &Frame, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Bounds { lower, upper } = self.bounds;
-        match input {
-            InputId(0) => self.take::<P::Left>(0, frame, cx, |function, record, time, held, sides, out| {
-                let record = yeoul_frame::OwnedRecord::from_archived(record);
-                let partners = held.right.within(time.saturating_add(lower), time.saturating_add(upper));
-                for (at, partner) in partners {
-                    give(function, (&record, time), (partner, at), sides, out)?;
-                }
-                held.left.insert(time, record);
-                Ok(())
-            }),
-            _ => self.take::<P::Right>(1, frame, cx, |function, record, time, held, sides, out| {
-                let record = yeoul_frame::OwnedRecord::from_archived(record);
-                let partners = held.left.within(time.saturating_sub(upper), time.saturating_sub(lower));
-                for (at, partner) in partners {
-                    give(function, (partner, at), (&record, time), sides, out)?;
-                }
-                held.right.insert(time, record);
-                Ok(())
-            }),
-        }
+        self.take_from(input, frame, (0, 0), cx)
+    }
+
+    fn has_more(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(Paused { input, frame, row, made }) = self.paused.take() else { return Ok(()) };
+        self.take_from(input, &frame, (row, made), cx)
     }
 
     fn on_watermark(&mut self, watermark: Timestamp, _: &mut Context<'_>) -> Result<Progress, OperatorError> {
