@@ -32,6 +32,8 @@ pub enum Next {
     Wait,
     /// The user stops the job; event time runs to its end.
     Drain,
+    /// The user stops the job with a savepoint in this folder.
+    Stop(&'static str),
     /// The process is killed.
     Die,
 }
@@ -80,7 +82,7 @@ impl Machine {
             let next = next(ticks);
             match next {
                 Next::Die => self.disk.kill(),
-                Next::Wait | Next::Drain => self.clock.advance(TICK.unsigned_abs() * 1_000_000),
+                Next::Wait | Next::Drain | Next::Stop(_) => self.clock.advance(TICK.unsigned_abs() * 1_000_000),
             }
             next
         });
@@ -147,12 +149,16 @@ fn step_to_the_end(
         }
         match next(ticks) {
             Next::Die => return Ok(None),
-            Next::Drain if !asked => {
-                asked = true;
-                let reply = reply();
-                coordinator.request(Request::Stop { savepoint: None, drain: true, reply });
+            Next::Wait => {}
+            stop => {
+                let (savepoint, drain) = match stop {
+                    Next::Stop(folder) => (Some(folder.to_owned()), false),
+                    _ => (None, true),
+                };
+                if !std::mem::replace(&mut asked, true) {
+                    coordinator.request(Request::Stop { savepoint, drain, reply: reply() });
+                }
             }
-            Next::Wait | Next::Drain => {}
         }
         ticks += 1;
     }

@@ -17,3 +17,4 @@ pub mod hourly_tips;
 pub mod long_ride_alerts;
 pub mod highest_fares;
 pub mod page_views;
+pub mod click_events;

@@ -7,6 +7,7 @@ mod words;
 mod life;
 mod times;
 mod views;
+mod operations;
 
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
