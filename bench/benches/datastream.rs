@@ -11,7 +11,7 @@ use yeoul::frame::{FRAME_ROWS, Frame, KeyHash, Pool, Record, RowBuilder, RowKind
 use yeoul::operator::{InputId, OpenContext, Operator, OperatorError};
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
-use yeoul::state::{MapHandle, States};
+use yeoul::state::{ListHandle, MapHandle, States};
 use yeoul_bench::driven::{drive, drive_after, last_operator};
 use yeoul_examples::training::hourly_tips;
 use yeoul_examples::training::records::TaxiFare;
@@ -157,6 +157,52 @@ fn map_state(c: &mut Criterion) {
     }
 }
 
+/// Adds a number to its key's list.
+#[derive(Clone, Default)]
+struct Append(ListHandle<u64>);
+
+impl KeyedProcessFunction for Append {
+    type Key = u64;
+    type In = (u64, u64);
+    type Out = u64;
+
+    fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.0 = states.list("numbers");
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        record: &Archived<(u64, u64)>,
+        cx: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<u64>,
+    ) -> Result<(), OperatorError> {
+        cx.state(&self.0).add(record.1.to_native());
+        Ok(())
+    }
+}
+
+fn list_state(c: &mut Criterion) {
+    const RECORDS: u64 = 4_000_000;
+    let records = frames(
+        RECORDS,
+        1,
+        InputId(0),
+        |number, _| (hash_u64(number).0 % 1_000, number),
+        |record: &Archived<(u64, u64)>| record.0.to_native(),
+    );
+    let mut group = group(c, "list state", RECORDS);
+    group.bench_function("an element appended, 4 M of 1000 keys", |b| {
+        let build = || {
+            operator(|records: &DataStream<(u64, u64)>| {
+                records.key_by(|record| record.0.to_native()).process(Append::default())
+            })
+        };
+        b.iter_custom(|n| (0..n).map(|_| drive(build(), &records, 1).0).sum());
+    });
+    group.finish();
+}
+
 fn sliding(c: &mut Criterion) {
     const RECORDS: u64 = 12_000_000;
     // A hundred thousand records a second of event time, of a thousand keys.
@@ -192,5 +238,5 @@ fn group<'c>(
     group
 }
 
-criterion_group!(benches, tips, interval_join, map_state, sliding);
+criterion_group!(benches, tips, interval_join, map_state, list_state, sliding);
 criterion_main!(benches);

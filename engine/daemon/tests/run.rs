@@ -559,3 +559,55 @@ fn what_one_format_left_is_not_shown_in_another() {
     assert!(status != 0 && err.contains("Sink(out)"), "{status} {err}");
     assert_eq!(files(), shown, "nothing is shown twice");
 }
+
+/// S10 of docs/datastream.md: SQL says the same as the DataStream API.
+#[test]
+fn the_most_tips_of_each_hour_are_those_of_the_datastream_api() {
+    use yeoul::prelude::*;
+    use yeoul_examples::training::{generator, hourly_tips};
+
+    let mut fares = generator::fares(2_000);
+    fares.sort_by_key(|fare| fare.start_time);
+    let line = |fare: &yeoul_examples::training::records::TaxiFare| {
+        format!("{},{},{}\n", fare.driver_id, fare.start_time.0, fare.tip)
+    };
+    let world = World::new();
+    world.file("fares.csv", &fares.iter().map(line).collect::<String>());
+    world.file(
+        "tips.sql",
+        "SET 'table.local-time-zone' = 'UTC';
+         CREATE TABLE fares (
+           driver_id BIGINT, millis BIGINT, tip BIGINT, start_time AS TO_TIMESTAMP_LTZ(millis, 3),
+           WATERMARK FOR start_time AS start_time - INTERVAL '1' SECOND
+         ) WITH ('connector' = 'filesystem', 'path' = 'fares.csv', 'format' = 'csv');
+         SELECT hour_number, driver_id, tips FROM (
+           SELECT TIMESTAMPDIFF(HOUR, TIMESTAMP '1970-01-01 00:00:00', CAST(window_end AS TIMESTAMP(3))) AS hour_number, driver_id, tips,
+             ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY tips DESC, driver_id) AS place
+           FROM (
+             SELECT window_start, window_end, driver_id, SUM(tip) AS tips
+             FROM TABLE(TUMBLE(TABLE fares, DESCRIPTOR(start_time), INTERVAL '1' HOUR))
+             GROUP BY window_start, window_end, driver_id))
+         WHERE place = 1;",
+    );
+    let (status, _, err) = world.run("run tips.sql --quiet --final table.csv --shards 2");
+    assert_eq!(status, 0, "{err}");
+    let mut by_sql: Vec<Vec<i64>> = world
+        .text("table.csv")
+        .lines()
+        .map(|line| line.split(',').map(|field| field.parse().unwrap()).collect())
+        .collect();
+    by_sql.sort();
+
+    let env = Environment::new("tips").with_config(JobConfig { shards: 2, pin: false, ..JobConfig::default() });
+    let times = WatermarkStrategy::for_bounded_out_of_orderness(Duration::from_secs(1))
+        .with_timestamp_assigner(|fare: &yeoul_examples::training::records::ArchivedTaxiFare| fare.start_time());
+    let tips = hourly_tips::by_windows(&env.from_collection(fares, times));
+    let most = env.execute_and_collect(&hourly_tips::most_of_each_hour(&tips)).unwrap();
+    let row = |most: hourly_tips::HourlyTips| {
+        vec![(most.end_of_hour.0 + 1) / 3_600_000, most.driver_id as i64, most.tips as i64]
+    };
+    let mut by_program: Vec<Vec<i64>> = most.map(|most| row(most.unwrap())).collect();
+    by_program.sort();
+    assert!(by_program.len() > 20, "{}", by_program.len());
+    assert_eq!(by_sql, by_program);
+}

@@ -145,6 +145,15 @@ impl<T: Record> DataStream<T> {
     /// let by_sensor = readings.key_by(|reading| reading.0.to_native());
     /// # let _ = by_sensor;
     /// ```
+    ///
+    /// What has no stable hash of its own value is no key, and does not compile: fractions, references, lists of records.
+    ///
+    /// ```compile_fail
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// # let env = StreamEnvironment::new("keyed");
+    /// # let readings = env.from_collection(vec![(7u64, 1f64)], WatermarkStrategy::no_watermarks());
+    /// let by_value = readings.key_by(|reading| reading.1.to_native());
+    /// ```
     pub fn key_by<K, F>(&self, key: F) -> KeyedStream<K, T>
     where
         K: Key + Sync,

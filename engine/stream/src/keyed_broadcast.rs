@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rkyv::Archive;
 use yeoul_frame::{Frame, Record, Timestamp};
 use yeoul_operator::{Context, InputId, OpenContext, OperatorError, OutputId, Snapshot, Subtask};
-use yeoul_state::{Key, States};
+use yeoul_state::{Key, StateHandle, States};
 
 use crate::broadcast::BroadcastContext;
 use crate::collector::Collector;
@@ -29,7 +29,7 @@ use crate::{DataStream, KeyedContext, KeyedStream, StateRecord};
 /// use yeoul_operator::{OpenContext, OperatorError};
 /// use yeoul_state::{States, ValueHandle};
 /// use yeoul_stream::{
-///     BroadcastContext, BroadcastStateHandle, Collector, DataStream, KeyedBroadcastContext, KeyedBroadcastProcessFunction,
+///     BroadcastStateHandle, Collector, DataStream, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedBroadcastWriteContext,
 ///     OperatorHarness, OperatorStates,
 /// };
 ///
@@ -65,7 +65,14 @@ use crate::{DataStream, KeyedContext, KeyedStream, StateRecord};
 ///         Ok(())
 ///     }
 ///
-///     fn process_broadcast(&mut self, every: &rkyv::Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+///     fn process_broadcast(
+///         &mut self,
+///         every: &rkyv::Archived<u64>,
+///         cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>,
+///         _: &mut Collector<u64>,
+///     ) -> Result<(), OperatorError> {
+///         // With a new rule, counting begins anew.
+///         cx.apply_to_keyed_state(&self.seen, |_, mut seen| seen.clear());
 ///         cx.update(&self.rule).insert(0, every.to_native());
 ///         Ok(())
 ///     }
@@ -77,7 +84,7 @@ use crate::{DataStream, KeyedContext, KeyedStream, StateRecord};
 /// harness.push([(7, 0)])?;
 /// harness.push_second([(2, 1)])?;
 /// harness.push([(7, 2), (7, 3), (8, 4), (7, 5)])?;
-/// assert_eq!(harness.take_output(), [(7, 2), (7, 5)]);
+/// assert_eq!(harness.take_output(), [(7, 3)]);
 /// # Ok::<_, yeoul_stream::HarnessError>(())
 /// ```
 pub trait KeyedBroadcastProcessFunction: Send + 'static {
@@ -113,14 +120,14 @@ pub trait KeyedBroadcastProcessFunction: Send + 'static {
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
 
-    /// Takes a record of the broadcast stream, in every subtask. There is no current key.
+    /// Takes a record of the broadcast stream, in every subtask. There is no current key; the state of all of them can be worked on.
     ///
     /// # Errors
     /// A failure that fails the job.
     fn process_broadcast(
         &mut self,
         record: &<Self::Broadcast as Archive>::Archived,
-        cx: &mut BroadcastContext<'_>,
+        cx: &mut KeyedBroadcastWriteContext<'_, '_, Self::Key>,
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
 
@@ -170,6 +177,45 @@ impl<'k, K: Key> Deref for KeyedBroadcastContext<'_, 'k, K> {
 impl<K: Key> DerefMut for KeyedBroadcastContext<'_, '_, K> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.keyed
+    }
+}
+
+/// All that [`BroadcastContext`] gives, and the state of all keys.
+pub struct KeyedBroadcastWriteContext<'a, 'k, K: Key> {
+    broadcast: BroadcastContext<'a>,
+    keyed: &'k mut States<K>,
+}
+
+impl<K: Key> KeyedBroadcastWriteContext<'_, '_, K> {
+    /// Calls `apply` for each key of this subtask that a state holds something of, with that state (Flink's `applyToKeyedState`). It goes
+    /// over all of them before anything else comes.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::ValueHandle;
+    /// # use yeoul_stream::KeyedBroadcastWriteContext;
+    /// /// What a function's `process_broadcast` may do: all counts begin anew.
+    /// fn forget(counts: &ValueHandle<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>) {
+    ///     cx.apply_to_keyed_state(counts, |_, mut count| count.clear());
+    /// }
+    /// ```
+    pub fn apply_to_keyed_state<H: StateHandle<K>>(&mut self, handle: &H, apply: impl FnMut(&K, H::State<'_>)) {
+        let now = self.broadcast.processing_time();
+        self.keyed.apply_to_all(handle, now, apply);
+    }
+}
+
+impl<'a, K: Key> Deref for KeyedBroadcastWriteContext<'a, '_, K> {
+    type Target = BroadcastContext<'a>;
+
+    fn deref(&self) -> &BroadcastContext<'a> {
+        &self.broadcast
+    }
+}
+
+impl<K: Key> DerefMut for KeyedBroadcastWriteContext<'_, '_, K> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.broadcast
     }
 }
 
@@ -245,9 +291,10 @@ impl<P: KeyedBroadcastProcessFunction> KeyedFunction for Broadcasting<P> {
                 },
             );
         }
-        let (sides, out, subtask) = opened.without_key();
+        let (keyed, sides, out, subtask) = opened.without_key();
         ProcessContext::each::<P::Broadcast, _>(frame, cx, (states, sides, subtask), out, |record, pcx, out| {
-            function.process_broadcast(record, &mut BroadcastContext::within(pcx), out)
+            let mut bcx = KeyedBroadcastWriteContext { broadcast: BroadcastContext::within(pcx), keyed };
+            function.process_broadcast(record, &mut bcx, out)
         })
     }
 

@@ -72,8 +72,8 @@ pub(crate) struct Opened<K: Key, O: Record> {
 
 impl<K: Key, O: Record> Opened<K, O> {
     /// What a function may reach for a record that has no key.
-    pub(crate) fn without_key(&mut self) -> (&mut SideOutputs, &mut Collector<O>, Subtask) {
-        (&mut self.sides, &mut self.out, self.subtask)
+    pub(crate) fn without_key(&mut self) -> (&mut States<K>, &mut SideOutputs, &mut Collector<O>, Subtask) {
+        (&mut self.states, &mut self.sides, &mut self.out, self.subtask)
     }
 
     /// Calls `process` for each selected record of a frame, and `prefetch` some records before.

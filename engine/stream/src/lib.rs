@@ -10,6 +10,7 @@ mod source;
 pub mod tag;
 pub mod data_stream;
 pub mod keyed_stream;
+mod windowed_fold;
 pub mod windowed_stream;
 pub mod all_windowed_stream;
 pub mod connected_streams;
@@ -54,7 +55,9 @@ pub use data_stream::{DataStream, StreamSink};
 pub use environment::{GraphError, StreamEnvironment};
 pub use harness::{HarnessError, HarnessSnapshot, OperatorHarness};
 pub use interval_join::{IntervalJoined, JoinContext, ProcessJoinFunction};
-pub use keyed_broadcast::{KeyedBroadcastConnectedStreams, KeyedBroadcastContext, KeyedBroadcastProcessFunction};
+pub use keyed_broadcast::{
+    KeyedBroadcastConnectedStreams, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedBroadcastWriteContext,
+};
 pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
 pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};

@@ -90,6 +90,10 @@ impl<K: Key, A: AggregateFunction> StateHandle<K> for AggregatingHandle<A> {
         AggregatingState { table, at }
     }
 
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<AggregatingState<'a, K, A>> {
         let at = Current { key, hash: key.hash(), now };
         Some(AggregatingState { table: table.as_any()?.downcast_mut()?, at })

@@ -74,6 +74,10 @@ impl<K: Key, T: Value> StateHandle<K> for ListHandle<T> {
         ListState { table, at }
     }
 
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ListState<'a, K, T>> {
         let at = Current { key, hash: key.hash(), now };
         Some(ListState { table: table.as_any()?.downcast_mut()?, at })

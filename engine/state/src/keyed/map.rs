@@ -63,6 +63,10 @@ impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
         MapState { table, at }
     }
 
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<MapState<'a, K, N, V>> {
         let at = Current { key, hash: key.hash(), now };
         Some(MapState { table: table.as_any()?.downcast_mut()?, at })

@@ -58,6 +58,9 @@ pub trait StateHandle<K: Key> {
     /// Opens it for the current key.
     fn open<'a>(&self, states: &'a mut States<K>) -> Self::State<'a>;
 
+    /// Which of its operator's states it is, in the order in which they were declared.
+    fn index(&self) -> usize;
+
     /// Opens the state of a key in a table that was found by name, at processing time `now`: for tests, which look into operators from outside.
     /// None if the table is of another kind, or its types are others.
     ///
@@ -238,6 +241,41 @@ impl<K: Key> States<K> {
     /// ```
     pub fn for_each_key(&self, mut visit: impl FnMut(&K)) {
         self.tables.iter().for_each(|table| table.keys(&mut visit));
+    }
+
+    /// Calls `apply` for each key that a state holds something of, be it expired, with that state, at processing time `now`. Walks all of them;
+    /// afterwards another key may be the current one.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{Key, States};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("count"));
+    /// let counts = states.value::<u64>("counts");
+    /// for key in [7, 8] {
+    ///     states.set_key(&key, key.hash(), Timestamp(0));
+    ///     states.of(&counts).update(key);
+    /// }
+    /// states.apply_to_all(&counts, Timestamp(0), |_, mut count| count.update(0));
+    /// let mut seen = Vec::new();
+    /// states.apply_to_all(&counts, Timestamp(0), |key, mut count| seen.push((*key, count.get().copied())));
+    /// seen.sort();
+    /// assert_eq!(seen, [(7, Some(0)), (8, Some(0))]);
+    /// ```
+    pub fn apply_to_all<H: StateHandle<K>>(
+        &mut self,
+        handle: &H,
+        now: Timestamp,
+        mut apply: impl FnMut(&K, H::State<'_>),
+    ) {
+        let mut keys = Vec::new();
+        let table = self.tables.get(handle.index());
+        let table = table.expect("a handle opens states of the operator that gave it: declare the state in `open`");
+        table.keys(&mut |key| keys.push(key.clone()));
+        for key in keys {
+            self.set_key(&key, key.hash(), now);
+            apply(&key, handle.open(self));
+        }
     }
 
     /// The tables, for snapshots and restores.

@@ -63,6 +63,10 @@ impl<K: Key, V: Value> StateHandle<K> for ReducingHandle<V> {
         ReducingState { table, at }
     }
 
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ReducingState<'a, K, V>> {
         let at = Current { key, hash: key.hash(), now };
         Some(ReducingState { table: table.as_any()?.downcast_mut()?, at })

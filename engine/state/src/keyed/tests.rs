@@ -284,6 +284,32 @@ fn values_expire_as_declared() {
 }
 
 #[test]
+fn an_entry_of_a_map_and_an_element_of_a_list_are_logged_by_themselves() {
+    let (mut job, mut disk) = (Job::new(), Disk::new());
+    let (value, list, map) = (job.value, job.list, job.map);
+    let states = job.at(7);
+    for n in 0..10_000_u16 {
+        states.of(&map).put(&n, u64::from(n));
+        states.of(&list).add(n.to_string());
+    }
+    let mut logged = |job: &mut Job| {
+        let dirty: usize = job.states.tables().map(|table| table.dirty()).sum();
+        job.states.tables().for_each(StateTable::freeze);
+        let before = disk.bytes();
+        while !job.drain(&mut disk, 1_000) {}
+        (dirty, disk.bytes() - before)
+    };
+    assert!(logged(&mut job).1 > 100_000);
+    let states = job.at(7);
+    *states.of(&map).get_or_else(&5_000, || 0) += 1;
+    states.of(&list).add("more".to_owned());
+    states.of(&value).update(1);
+    let (dirty, bytes) = logged(&mut job);
+    assert_eq!(dirty, 3);
+    assert!(bytes < 1_000, "{bytes} bytes for an entry, an element and a value");
+}
+
+#[test]
 #[should_panic(expected = "declared twice")]
 fn a_name_is_declared_once() {
     let mut states = States::<u32>::new(OperatorId::of("twice"));

@@ -28,6 +28,10 @@ impl<K: Key, V: Value> StateHandle<K> for ValueHandle<V> {
         ValueState { table, at }
     }
 
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn open_in<'a>(table: &'a mut dyn StateTable, key: &'a K, now: Timestamp) -> Option<ValueState<'a, K, V>> {
         let at = Current { key, hash: key.hash(), now };
         Some(ValueState { table: table.as_any()?.downcast_mut()?, at })
