@@ -295,6 +295,10 @@ impl SourceHead {
                     self.event_time.watermark_of(split, at, &mut self.messages);
                     Ok(())
                 })?,
+                SourceItem::Idle(split) => {
+                    self.counters.turns.add(1);
+                    self.event_time.idle(split, &mut self.messages);
+                }
                 SourceItem::Finished(split) => {
                     self.counters.turns.add(1);
                     self.event_time.finished(split, &mut self.messages);

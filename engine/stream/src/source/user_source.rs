@@ -192,9 +192,7 @@ impl<S: SplitSource> Instance<S> {
             rate.given(records);
         }
         if status == ReadStatus::End {
-            if !*is_idle {
-                cx.finished(id);
-            }
+            cx.finished(id);
             own.stage = Stage::Ended;
         }
         Ok((status, spoke))
