@@ -196,6 +196,10 @@ impl EventTime {
             _ => split.watermark,
         };
         let own = highest.max(split.watermark);
+        if self.idle {
+            // A watermark would make those after it wait for this source again, and nobody would tell them that there is nothing to wait for.
+            return;
+        }
         if self.splits.values().any(|split| split.dormant) {
             // Between this split and those that wait for their turn may lie others that this instance has not begun.
             let active = self.splits.values().filter(|split| !split.idle).map(|split| split.watermark);

@@ -171,6 +171,33 @@ fn a_split_that_says_so_is_idle_whatever_the_patience() {
 }
 
 #[test]
+fn an_end_wakes_no_idle_source() {
+    for (splits, dormant) in [(1, false), (2, false), (2, true)] {
+        let (mut time, mut out) = (bounded(0, 1), Vec::new());
+        time.spec.idleness = Some(Duration::from_millis(40));
+        wait(&mut time, 0, 0, &mut out);
+        for split in 1..=splits {
+            time.records(SplitId(split), frame(&[100 * split as i64]), &mut out);
+        }
+        if dormant {
+            let saved = time.save();
+            time = bounded(0, 1);
+            time.spec.idleness = Some(Duration::from_millis(40));
+            time.load(&saved, true, |_| true).unwrap();
+        }
+        wait(&mut time, 1, 50, &mut out);
+        assert!(render(&mut out).ends_with("idle"));
+        for split in 1..=splits {
+            time.finished(SplitId(split), &mut out);
+            wait(&mut time, 51, 200, &mut out);
+        }
+        assert_eq!(render(&mut out), "", "{splits} splits");
+        time.records(SplitId(9), frame(&[300]), &mut out);
+        assert!(render(&mut out).ends_with("300 w299"));
+    }
+}
+
+#[test]
 fn after_a_restart_what_was_said_is_said_again() {
     // Whoever merges watermarks begins anew: without the word of a source that had ended, it would wait for ever.
     let (mut ended, mut out) = (bounded(10, 20), Vec::new());
