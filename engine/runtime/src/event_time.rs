@@ -1,7 +1,9 @@
 //! Event times and watermarks of one source instance: per split, then merged to the minimum over its active splits.
 //!
 //! Watermarks are placed between records by the records alone: a frame is cut where its split's watermark rises by the strategy's
-//! granularity. So the same split always gives the same sequence of records and watermarks.
+//! granularity. So the same split always gives the same sequence of records and watermarks. Only a source that has nothing to give, and so
+//! may be silent for long, sends on what the granularity held back: when a split falls idle, and when the source has said for a second that
+//! it has nothing. Later watermarks stand where they would have stood.
 //!
 //! Invariants:
 //! 1. The watermark that leaves never goes back, across restarts included.
@@ -18,7 +20,10 @@ use crate::message::Message;
 
 struct Split {
     generator: Generator,
+    /// The last one that its records placed, or that the source stated.
     watermark: Timestamp,
+    /// What left beyond that when it fell silent.
+    flushed: Timestamp,
     /// When its last record came, in counted time. None: it was restored, and its patience has not begun.
     last_record: Option<Counted>,
     idle: bool,
@@ -26,16 +31,40 @@ struct Split {
     dormant: bool,
 }
 
+impl Split {
+    /// Its watermark.
+    fn at(&self) -> Timestamp {
+        self.watermark.max(self.flushed)
+    }
+
+    /// Its watermark if there were no granularity.
+    fn reached(&self) -> Timestamp {
+        let reached = match self.generator {
+            Generator::Highest { bound, highest } if highest > i64::MIN => Timestamp(highest.saturating_sub(bound)),
+            Generator::Custom(_, said) => said,
+            Generator::None | Generator::Highest { .. } => Timestamp::MIN,
+        };
+        reached.max(self.at())
+    }
+}
+
 /// Milliseconds in which the source was asked, since it began.
 type Counted = i64;
+
+/// A source that has had nothing to give for this long sends on what the granularity held back (milliseconds of the clock).
+const SILENCE: i64 = 1_000;
 
 /// From one look to the next at most this part of the patience counts: a split is idle only after its source was asked several times.
 const LOOKS: i64 = 4;
 
 enum Generator {
     None,
-    Highest { bound: i64, highest: i64 },
-    Custom(Box<dyn WatermarkGenerator>),
+    Highest {
+        bound: i64,
+        highest: i64,
+    },
+    /// With the last watermark that it said.
+    Custom(Box<dyn WatermarkGenerator>, Timestamp),
 }
 
 impl Generator {
@@ -46,7 +75,7 @@ impl Generator {
             Strategy::BoundedOutOfOrderness(millis) => {
                 Self::Highest { bound: millis.saturating_add(1), highest: i64::MIN }
             }
-            Strategy::Custom(make) => Self::Custom(make()),
+            Strategy::Custom(make) => Self::Custom(make(), Timestamp::MIN),
         }
     }
 }
@@ -66,6 +95,8 @@ pub struct EventTime {
     counted: Counted,
     /// Since when there has been no split at all.
     bare_since: Option<Counted>,
+    /// Since when the source has had nothing to give.
+    silent_since: Option<Counted>,
 }
 
 impl EventTime {
@@ -81,6 +112,7 @@ impl EventTime {
             seen: None,
             counted: 0,
             bare_since: None,
+            silent_since: None,
         }
     }
 
@@ -92,10 +124,8 @@ impl EventTime {
 
     /// The source is about to be asked.
     pub fn tick(&mut self, now: Timestamp) {
-        if let Some(patience) = self.patience() {
-            let passed = self.seen.map_or(0, |seen| now.0.saturating_sub(seen.0));
-            self.counted += passed.clamp(0, (patience / LOOKS).max(1));
-        }
+        let passed = self.seen.map_or(0, |seen| now.0.saturating_sub(seen.0));
+        self.counted += passed.clamp(0, self.look());
         self.seen = Some(now);
     }
 
@@ -151,12 +181,12 @@ impl EventTime {
                     }
                 }
             }
-            Generator::Custom(generator) => {
+            Generator::Custom(generator, said) => {
                 for row in frame.indices() {
                     position += 1;
-                    if let Some(watermark) = generator.on_event(times[row as usize])
-                        && (split.watermark == Timestamp::MIN || watermark >= split.watermark.plus(granularity))
-                    {
+                    let Some(watermark) = generator.on_event(times[row as usize]) else { continue };
+                    *said = (*said).max(watermark);
+                    if split.watermark == Timestamp::MIN || watermark >= split.watermark.plus(granularity) {
                         split.watermark = watermark;
                         rises.push((position, watermark));
                     }
@@ -191,18 +221,14 @@ impl EventTime {
     /// A split has been read to its end.
     pub fn finished(&mut self, id: SplitId, out: &mut Vec<Message>) {
         let Some(split) = self.splits.remove(&id) else { return };
-        let highest = match split.generator {
-            Generator::Highest { bound, highest } if highest > i64::MIN => Timestamp(highest.saturating_sub(bound)),
-            _ => split.watermark,
-        };
-        let own = highest.max(split.watermark);
+        let own = split.reached();
         if self.idle {
             // A watermark would make those after it wait for this source again, and nobody would tell them that there is nothing to wait for.
             return;
         }
         if self.splits.values().any(|split| split.dormant) {
             // Between this split and those that wait for their turn may lie others that this instance has not begun.
-            let active = self.splits.values().filter(|split| !split.idle).map(|split| split.watermark);
+            let active = self.splits.values().filter(|split| !split.idle).map(Split::at);
             self.send(active.min().map_or(own, |least| least.min(own)), out);
         } else if self.splits.is_empty() {
             // The last split to end leaves the watermark where its records brought it.
@@ -214,46 +240,70 @@ impl EventTime {
 
     /// The source knows that a split is quiet: until it speaks again it does not hold the watermark back. Its generator stays.
     pub fn idle(&mut self, id: SplitId, out: &mut Vec<Message>) {
-        split_of(&mut self.splits, id, &self.spec.strategy, self.counted).idle = true;
+        let split = split_of(&mut self.splits, id, &self.spec.strategy, self.counted);
+        split.flushed = split.reached();
+        // Its own last word first, for which those after it would wait if nobody else speaks.
+        self.rise(out);
+        self.splits.entry(id).and_modify(|split| split.idle = true);
         self.rise(out);
     }
 
     /// Looks for splits that have been silent for longer than the idleness allows, after all that the source said was taken. If nobody is
-    /// left to speak, the source itself is idle. Returns when to look again.
-    pub fn check_idle(&mut self, now: Timestamp, out: &mut Vec<Message>) -> Option<Timestamp> {
-        let patience = self.patience();
+    /// left to speak, the source itself is idle. `gave` says whether the source gave anything, or may at once. Returns when to look again.
+    pub fn check_idle(&mut self, gave: bool, now: Timestamp, out: &mut Vec<Message>) -> Option<Timestamp> {
+        let (patience, counted) = (self.patience(), self.counted);
         let mut next: Option<Counted> = None;
-        let mut silent = |since: Counted| {
+        let mut silent = |since: Counted, patience: Option<i64>| {
             let Some(patience) = patience else { return false };
-            let left = since.saturating_add(patience) - self.counted;
+            let left = since.saturating_add(patience) - counted;
             if left > 0 {
                 next = Some(next.map_or(left, |next: Counted| next.min(left)));
             }
             left <= 0
         };
-        let mut changed = false;
-        for split in self.splits.values_mut().filter(|split| !split.idle) {
+        self.silent_since = if gave { None } else { self.silent_since.or(Some(counted)) };
+        let (mut fallen, mut flushed) = (Vec::new(), false);
+        for (id, split) in self.splits.iter_mut().filter(|(_, split)| !split.idle) {
             // Of a restored one that was not read from yet, the patience begins now.
-            if silent(*split.last_record.get_or_insert(self.counted)) {
-                (split.idle, changed) = (true, true);
+            let falls = silent(*split.last_record.get_or_insert(counted), patience);
+            if falls {
+                fallen.push(*id);
             }
+            if split.dormant || split.reached() == split.at() {
+                continue;
+            }
+            if falls || self.silent_since.is_some_and(|since| silent(since, Some(SILENCE))) {
+                split.flushed = split.reached();
+                flushed = true;
+            }
+        }
+        if flushed {
+            self.rise(out);
+        }
+        if !fallen.is_empty() {
+            for id in fallen {
+                self.splits.entry(id).and_modify(|split| split.idle = true);
+            }
+            self.rise(out);
         }
         // A source that watches for splits and has none is silent, too.
         let bare = self.splits.is_empty();
-        self.bare_since = if bare { self.bare_since.or(Some(self.counted)) } else { None };
+        self.bare_since = if bare { self.bare_since.or(Some(counted)) } else { None };
         let quiet = match self.bare_since {
-            Some(since) => !self.idle && silent(since),
+            Some(since) => !self.idle && silent(since, patience),
             None => self.splits.values().all(|split| split.idle),
         };
-        if changed {
-            self.rise(out);
-        }
         if quiet && !self.idle {
             self.idle = true;
             out.push(Message::Signal(Signal::Idle));
         }
         // No later than what may count until then.
-        next.zip(patience).map(|(left, patience)| now.plus(left.min((patience / LOOKS).max(1))))
+        next.map(|left| now.plus(left.min(self.look())))
+    }
+
+    /// From one look to the next at most so much counts.
+    fn look(&self) -> Counted {
+        (self.patience().unwrap_or(SILENCE) / LOOKS).max(1)
     }
 
     fn patience(&self) -> Option<i64> {
@@ -282,7 +332,7 @@ impl EventTime {
             let (highest, custom) = match &split.generator {
                 Generator::None => (i64::MIN, Vec::new()),
                 Generator::Highest { highest, .. } => (*highest, Vec::new()),
-                Generator::Custom(generator) => (i64::MIN, generator.save()),
+                Generator::Custom(generator, said) => (said.0, generator.save()),
             };
             bytes.extend(id.0.to_le_bytes());
             bytes.extend(split.watermark.0.to_le_bytes());
@@ -338,9 +388,14 @@ impl EventTime {
             match &mut generator {
                 Generator::None => {}
                 Generator::Highest { highest: at, .. } => *at = highest,
-                Generator::Custom(generator) => generator.load(custom),
+                Generator::Custom(generator, said) => {
+                    *said = Timestamp(highest);
+                    generator.load(custom);
+                }
             }
-            self.splits.insert(id, Split { generator, watermark, last_record: None, idle: false, dormant: true });
+            let flushed = Timestamp::MIN;
+            self.splits
+                .insert(id, Split { generator, watermark, flushed, last_record: None, idle: false, dormant: true });
         }
         Ok(())
     }
@@ -348,12 +403,12 @@ impl EventTime {
     /// The minimum over active splits if `id` were at `watermark`.
     fn merged_with(&self, id: SplitId, watermark: Timestamp) -> Timestamp {
         let others = self.splits.iter().filter(|(other, split)| **other != id && !split.idle);
-        others.map(|(_, split)| split.watermark).min().map_or(watermark, |least| least.min(watermark))
+        others.map(|(_, split)| split.at()).min().map_or(watermark, |least| least.min(watermark))
     }
 
     fn rise(&mut self, out: &mut Vec<Message>) {
         let active = self.splits.values().filter(|split| !split.idle);
-        if let Some(least) = active.map(|split| split.watermark).min() {
+        if let Some(least) = active.map(Split::at).min() {
             self.send(least, out);
         }
     }
@@ -381,6 +436,7 @@ fn split_of<'a>(
     let split = splits.entry(id).or_insert_with(|| Split {
         generator: Generator::new(strategy),
         watermark: Timestamp::MIN,
+        flushed: Timestamp::MIN,
         last_record: None,
         idle: false,
         dormant: false,

@@ -310,7 +310,8 @@ impl SourceHead {
             self.stage = Stage::Exhausted;
             self.event_time.exhausted(&mut self.messages);
         } else {
-            idle_check = self.event_time.check_idle(env.now, &mut self.messages);
+            let gave = gave || poll == SourcePoll::Ready;
+            idle_check = self.event_time.check_idle(gave, env.now, &mut self.messages);
         }
         self.publish();
         self.counters.set_watermark(self.event_time.watermark());

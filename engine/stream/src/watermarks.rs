@@ -84,7 +84,8 @@ impl<T: Record> WatermarkStrategy<T> {
         self
     }
 
-    /// How far, in event time, the watermark rises before it is sent. Zero sends every rise; by default 200 ms.
+    /// How far, in event time, the watermark rises before it is sent. Zero sends every rise; by default 200 ms. A smaller rise is sent when
+    /// the source has had nothing to give for a second, when its split falls idle, and at the end.
     #[must_use]
     pub fn with_granularity(mut self, rise: Duration) -> Self {
         self.spec.granularity = millis(rise);

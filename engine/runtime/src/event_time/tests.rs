@@ -74,7 +74,7 @@ fn wait(time: &mut EventTime, from: i64, to: i64, out: &mut Vec<Message>) -> Opt
     let mut next = None;
     for now in from..=to {
         time.tick(Timestamp(now));
-        next = time.check_idle(Timestamp(now), out);
+        next = time.check_idle(false, Timestamp(now), out);
     }
     next
 }
@@ -89,15 +89,15 @@ fn only_time_in_which_a_source_was_asked_counts_towards_idleness() {
     out.clear();
     // Backpressure for a minute; then the machine sleeps for an hour.
     time.skip(Timestamp(60_000));
-    assert_eq!(time.check_idle(Timestamp(60_000), &mut out), Some(Timestamp(60_010)));
+    assert_eq!(time.check_idle(false, Timestamp(60_000), &mut out), Some(Timestamp(60_010)));
     time.tick(Timestamp(3_600_000));
-    assert_eq!(time.check_idle(Timestamp(3_600_000), &mut out), Some(Timestamp(3_600_010)));
+    assert_eq!(time.check_idle(false, Timestamp(3_600_000), &mut out), Some(Timestamp(3_600_010)));
     assert_eq!(render(&mut out), "");
     // Split 1 speaks, split 2 does not: that is what idleness is for.
     for turn in 1..=4 {
         time.tick(Timestamp(3_600_000 + turn * 10));
         time.records(SplitId(1), frame(&[100 + turn]), &mut out);
-        time.check_idle(Timestamp(3_600_000 + turn * 10), &mut out);
+        time.check_idle(false, Timestamp(3_600_000 + turn * 10), &mut out);
     }
     assert_eq!(render(&mut out), "101 102 103 w102 104 w103");
 }
@@ -168,6 +168,50 @@ fn a_split_that_says_so_is_idle_whatever_the_patience() {
     out.clear();
     again.records(SplitId(1), frame(&[119, 120]), &mut out);
     assert_eq!(render(&mut out), "119 120 w119");
+}
+
+#[test]
+fn what_the_granularity_held_back_leaves_when_the_source_falls_silent() {
+    // A second of silence: and the next watermarks stand where they would have stood.
+    let (mut time, mut out) = (bounded(0, 200), Vec::new());
+    time.records(SplitId(1), frame(&[0, 150]), &mut out);
+    assert_eq!(wait(&mut time, 0, 999, &mut out), Some(Timestamp(1_000)));
+    assert_eq!(render(&mut out), "0 w-1 150");
+    assert_eq!(wait(&mut time, 1_000, 1_000, &mut out), None);
+    assert_eq!(render(&mut out), "w149");
+    let saved = time.save();
+    time.records(SplitId(1), frame(&[140, 199, 200]), &mut out);
+    assert_eq!(render(&mut out), "140 199 200 w199");
+    // What left is a floor after a restart, no matter where the split's own last watermark stood.
+    let mut again = bounded(0, 200);
+    again.load(&saved, true, |_| true).unwrap();
+    again.resume(&mut out);
+    again.records(SplitId(1), frame(&[140, 199, 200]), &mut out);
+    assert_eq!(render(&mut out), "w149 140 199 200 w199");
+
+    // A source that is busy with other splits is not silent.
+    time.records(SplitId(1), frame(&[350]), &mut out);
+    out.clear();
+    for now in 1_001..5_000 {
+        time.tick(Timestamp(now));
+        time.check_idle(true, Timestamp(now), &mut out);
+    }
+    assert_eq!(render(&mut out), "");
+
+    // A split that falls idle, or says that it is, says its last word before.
+    for says in [false, true] {
+        let mut time = bounded(0, 200);
+        time.spec.idleness = (!says).then_some(Duration::from_millis(40));
+        wait(&mut time, 0, 0, &mut out);
+        time.records(SplitId(1), frame(&[0, 150]), &mut out);
+        time.records(SplitId(2), frame(&[0, 180]), &mut out);
+        for split in [1, 2].into_iter().filter(|_| says) {
+            time.idle(SplitId(split), &mut out);
+        }
+        wait(&mut time, 1, 50, &mut out);
+        let expected = if says { "0 w-1 150 0 180 w179 idle" } else { "0 w-1 150 0 180 w149 idle" };
+        assert_eq!(render(&mut out), expected);
+    }
 }
 
 #[test]
