@@ -1,12 +1,14 @@
 //! An exactly-once sink into memory: for tests and examples.
 //!
-//! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered.
+//! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered, of each
+//! sink that it takes from.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use yeoul_frame::{Epoch, Frame};
+use yeoul_frame::{Epoch, Frame, OperatorId};
 use yeoul_operator::{
     Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
     SinkSpec, Snapshot,
@@ -31,7 +33,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// ```
 #[must_use]
 pub fn collect<T: StateRecord + Clone>() -> (CollectSink<T>, Collected<T>) {
-    let target = Target { delivered: Epoch(0), records: Vec::new() };
+    let target = Target { delivered: BTreeMap::new(), records: Vec::new() };
     let target = Arc::new((Mutex::new(target), Condvar::new()));
     (CollectSink { target: target.clone() }, Collected { target })
 }
@@ -50,7 +52,7 @@ pub struct Collected<T> {
 type Shared<T> = Arc<(Mutex<Target<T>>, Condvar)>;
 
 struct Target<T> {
-    delivered: Epoch,
+    delivered: BTreeMap<OperatorId, Epoch>,
     records: Vec<T>,
 }
 
@@ -78,7 +80,7 @@ impl<T> Collected<T> {
 }
 
 impl<T> Clone for CollectSink<T> {
-    /// Another sink into the same target.
+    /// Another sink into the same target, also of the same job.
     fn clone(&self) -> Self {
         Self { target: self.target.clone() }
     }
@@ -99,7 +101,7 @@ impl<T: StateRecord + Clone> SinkSpec for CollectSink<T> {
 
     fn committer(&self) -> MakeCommitter {
         let target = self.target.clone();
-        Arc::new(move || Box::new(Delivering { target: target.clone() }))
+        Arc::new(move || Box::new(Delivering { sink: OperatorId(0), target: target.clone() }))
     }
 }
 
@@ -130,17 +132,22 @@ impl<T: StateRecord> Operator for Sealing<T> {
 }
 
 struct Delivering<T> {
+    sink: OperatorId,
     target: Shared<T>,
 }
 
 impl<T: StateRecord> Committer for Delivering<T> {
+    fn of_sink(&mut self, sink: OperatorId) {
+        self.sink = sink;
+    }
+
     fn recover(&mut self, _: &Services, committed: Epoch) -> Result<Epoch, OperatorError> {
         let mut target = lock(&self.target);
         if committed == Epoch(0) {
             // A run that begins anew (a second one of a job without a data folder, say): its epochs are not those of the run before.
-            target.delivered = committed;
+            target.delivered.remove(&self.sink);
         }
-        Ok(target.delivered)
+        Ok(target.delivered.get(&self.sink).copied().unwrap_or(Epoch(0)))
     }
 
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
@@ -160,8 +167,8 @@ impl<T: StateRecord> Committer for Delivering<T> {
         }
         let mut target = lock(&self.target);
         // One critical section is this target's transaction: the records with their marker.
-        if epoch > target.delivered {
-            target.delivered = epoch;
+        if target.delivered.get(&self.sink).is_none_or(|delivered| epoch > *delivered) {
+            target.delivered.insert(self.sink, epoch);
             target.records.append(&mut records);
             self.target.1.notify_all();
         }
