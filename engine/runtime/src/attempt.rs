@@ -276,7 +276,7 @@ pub fn settle(
         && let Some(Request::Stop { .. }) = pending.requests.front()
         && let Some(request) = pending.requests.pop_front()
     {
-        serve(request, Some(&store), commit);
+        serve(request, Some(&store), commit, &outlets);
     }
     Ok(())
 }

@@ -406,7 +406,7 @@ impl Coordinator {
             self.outcome = Some(outcome);
         }
         if let Some(request) = self.serving.take() {
-            serve(request, self.store.as_ref(), &commit);
+            serve(request, self.store.as_ref(), &commit, &self.outlets);
         }
         if self.outcome.is_some() {
             self.tell_all(&Command::Quit);
@@ -475,15 +475,27 @@ pub fn finish(outlets: &mut BTreeMap<OperatorId, Outlet>) -> Result<(), JobError
 }
 
 /// Does what was asked to follow an epoch, and answers. A savepoint that cannot be written is the answer, and no failure of the job.
-pub fn serve(request: Request, store: Option<&Store>, commit: &Commit) {
+pub fn serve(request: Request, store: Option<&Store>, commit: &Commit, outlets: &BTreeMap<OperatorId, Outlet>) {
     let written = match (request.savepoint(), store) {
         (None, _) => Ok(()),
-        (Some(folder), Some(store)) => {
-            store.savepoint(commit, folder).map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause })
-        }
+        (Some(folder), Some(store)) => delivered(commit, outlets).and_then(|commit| {
+            let written = store.savepoint(&commit, folder);
+            written.map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause })
+        }),
         (Some(_), None) => Err(JobError::Settings("a savepoint needs a data folder; set one for the job".to_owned())),
     };
     request.answer(written.map(|()| commit.epoch));
+}
+
+/// A commit as it stands once its epoch is delivered: what has reached its sinks' targets is not given to those of whoever begins from it.
+/// (The job's own commit was written before the delivery, and cannot know.)
+fn delivered(commit: &Commit, outlets: &BTreeMap<OperatorId, Outlet>) -> Result<Commit, JobError> {
+    let mut catalog = Catalog::decode(&commit.blobs).map_err(|error| JobError::Corrupt(error.what.into_owned()))?;
+    for (sink, outlet) in outlets {
+        let retained_from = guard(&outlet.name, || Ok(outlet.committer.retained_from(commit.epoch)))?;
+        catalog.sinks.insert(*sink, retained_from);
+    }
+    Ok(Commit { blobs: catalog.encode(), ..commit.clone() })
 }
 
 #[cfg(test)]
