@@ -16,6 +16,7 @@ use yeoul_operator::{
 use yeoul_state::Stored;
 
 use crate::owned_state::{StateRecord, archive, unarchive};
+use crate::sink::{EPOCH_LIMIT, check_epoch};
 
 /// Output is sealed in pieces of about this size.
 const PIECE_BYTES: usize = 1 << 20;
@@ -96,7 +97,7 @@ impl<T: StateRecord + Clone> SinkSpec for CollectSink<T> {
     type In = T;
 
     fn make(&self) -> MakeOperator {
-        Arc::new(|| Box::new(Sealing::<T> { pieces: Vec::new(), records: PhantomData }))
+        Arc::new(|| Box::new(Sealing::<T> { pieces: Vec::new(), held: 0, records: PhantomData }))
     }
 
     fn committer(&self) -> MakeCommitter {
@@ -108,6 +109,8 @@ impl<T: StateRecord + Clone> SinkSpec for CollectSink<T> {
 /// Collects an epoch's records, encoded: a length and an archive each.
 struct Sealing<T> {
     pieces: Vec<Vec<u8>>,
+    /// Their bytes.
+    held: u64,
     records: PhantomData<fn() -> T>,
 }
 
@@ -121,11 +124,13 @@ impl<T: StateRecord> Operator for Sealing<T> {
             let piece = self.pieces.last_mut().expect("one was just pushed, if there was none");
             (bytes.len() as u32).encode(piece);
             piece.extend_from_slice(&bytes);
+            self.held += (size_of::<u32>() + bytes.len()) as u64;
         }
-        Ok(())
+        check_epoch("collect", self.held, EPOCH_LIMIT)
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.held = 0;
         self.pieces.drain(..).for_each(|piece| snapshot.seal(piece));
         Ok(())
     }

@@ -102,6 +102,13 @@ where
     pub fn new(open: F) -> Self {
         Self(Told { open }.into_sink())
     }
+
+    /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
+    /// the job fails: make checkpoints more often.
+    #[must_use]
+    pub fn epoch_limit(self, bytes: u64) -> Self {
+        Self(self.0.epoch_limit(bytes))
+    }
 }
 
 impl<F, K> SinkSpec for AtLeastOnce<F>
@@ -164,6 +171,10 @@ impl<T: StateRecord> EpochWriter for ChangeWriter<T> {
     fn seal(&mut self, _: Epoch) -> Result<Option<Vec<u8>>, OperatorError> {
         let changes = std::mem::take(&mut self.changes);
         Ok((!changes.is_empty()).then_some(changes))
+    }
+
+    fn held_bytes(&self, _: u64) -> u64 {
+        self.changes.len() as u64
     }
 }
 

@@ -1,4 +1,5 @@
-//! What sinks give in whole jobs: several into one target, a target that begins with a savepoint, one whose last epoch did not arrive.
+//! What sinks give in whole jobs: several into one target, a target that begins with a savepoint, one whose last epoch did not arrive,
+//! epochs that are too large.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -155,4 +156,21 @@ fn what_did_not_arrive_is_told_again_from_a_savepoint_that_was_changed() {
         assert_eq!(job(config, sink()).wait().unwrap(), Outcome::Finished);
         assert!(table.0.lock().unwrap().1.iter().copied().eq(0..COUNT), "{from}");
     }
+}
+
+#[test]
+fn an_epoch_that_does_not_fit_is_refused_by_name() {
+    let run = |sink: &dyn Fn() -> JobHandle| sink().wait().unwrap_err().to_string();
+    let config = || JobConfig { checkpoint_interval: None, data: None, ..config(Path::new("")) };
+    for error in [
+        run(&|| job(config(), ExactlyOnce::new(|_| Ok(Ledger::default())).epoch_limit(60_000))),
+        run(&|| job(config(), AtLeastOnce::new(|_| Ok(Table::default())).epoch_limit(60_000))),
+    ] {
+        assert!(error.contains("the sink 'Sink (") && error.contains("more than its limit of 60000"), "{error}");
+        assert!(error.contains("checkpoints more often"), "{error}");
+    }
+    // What is sealed makes room.
+    let each = JobConfig { checkpoint_interval: Some(Duration::from_millis(50)), ..config() };
+    let sink = ExactlyOnce::new(|_| Ok(Ledger::default())).epoch_limit(60_000);
+    assert_eq!(job(each, sink).wait().unwrap(), Outcome::Finished);
 }
