@@ -77,7 +77,8 @@ impl<T: Record> WatermarkStrategy<T> {
         self
     }
 
-    /// The source stops reading while its watermark is more than `max_drift` ahead of the lowest of its group.
+    /// The source stops reading while its watermark is more than `max_drift` ahead of the lowest of its group. Who is idle, or was asked and has
+    /// no watermark yet, is not waited for.
     #[must_use]
     pub fn with_watermark_alignment(mut self, group: &str, max_drift: Duration) -> Self {
         self.spec.alignment = Some(Alignment { group: group.to_owned(), max_drift: millis(max_drift) });
