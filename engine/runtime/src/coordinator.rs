@@ -196,6 +196,16 @@ impl Coordinator {
         }
     }
 
+    /// Answers what cannot be done before it costs an epoch: it may have been asked between two attempts, and its folder filled since.
+    fn refuse_unfit(&mut self) {
+        while let Some(Err(error)) =
+            self.pending.requests.front().and_then(Request::savepoint).map(|to| self.check_folder(to))
+            && let Some(request) = self.pending.requests.pop_front()
+        {
+            request.answer(Err(error));
+        }
+    }
+
     /// Whether a savepoint can be put into this folder.
     fn check_folder(&self, folder: &str) -> Result<(), JobError> {
         if self.store.is_none() {
@@ -287,6 +297,7 @@ impl Coordinator {
         if !self.opened.iter().all(|opened| *opened) {
             return Ok(Tick::Idle(None));
         }
+        self.refuse_unfit();
         if let Some(barrier) = self.next_epoch(now) {
             self.start(barrier, now);
             return Ok(Tick::Worked);
