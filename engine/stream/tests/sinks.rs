@@ -55,6 +55,42 @@ fn job(config: JobConfig, sink: impl SinkSpec<In = u64>) -> JobHandle {
     spawn(env.build().unwrap(), config, Services::default())
 }
 
+#[test]
+fn a_job_waits_for_who_takes_its_records_unless_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, results) = collect();
+    results.hold_back(1_000, || false);
+    let waits = job(config(folder.path()), sink);
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!waits.has_ended() && waits.watch().checkpoints().completed < 100);
+    let mut all = Vec::new();
+    while !waits.has_ended() {
+        all.extend(results.wait(Duration::from_millis(10)));
+    }
+    all.extend(results.take());
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..COUNT));
+
+    // Who stops it does not read meanwhile, nor does who has gone.
+    for is_released in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (sink, results) = collect();
+        results.hold_back(1_000, || false);
+        let waits = job(config(folder.path()), sink);
+        std::thread::sleep(Duration::from_millis(200));
+        if is_released {
+            results.release();
+        } else {
+            let watch = waits.watch().clone();
+            results.hold_back(1_000, move || watch.is_asked());
+        }
+        let epoch = waits.stop(None, false).unwrap();
+        assert_eq!(waits.wait().unwrap(), Outcome::Stopped(epoch));
+        let given = sorted(&results);
+        assert!(given.len() < COUNT as usize && !given.is_empty());
+    }
+}
+
 /// An epoch and its numbers, in one step; so many deliveries fail.
 #[derive(Clone, Default)]
 struct Ledger {
