@@ -173,6 +173,25 @@ impl JobGraph {
         self.edges.push(Edge { from, output, to, input, partitioning });
     }
 
+    /// The operators from the `first` on, with all those from which they read.
+    #[must_use]
+    pub fn since(&self, first: usize) -> Self {
+        let mut stays: Vec<bool> = (0..self.nodes.len()).map(|at| at >= first).collect();
+        // Edges point forward: who reads from a node has its answer before the node.
+        for at in (0..first.min(stays.len())).rev() {
+            stays[at] = self.edges.iter().any(|edge| edge.from.0 == at && stays[edge.to.0]);
+        }
+        let mut graph = Self { name: self.name.clone(), ..Self::default() };
+        let places: Vec<Option<NodeId>> =
+            self.nodes.iter().zip(stays).map(|(node, stays)| stays.then(|| graph.add(node.clone()))).collect();
+        for edge in &self.edges {
+            if let (Some(from), Some(to)) = (places[edge.from.0], places[edge.to.0]) {
+                graph.connect(from, edge.output, to, edge.input, edge.partitioning.clone());
+            }
+        }
+        graph
+    }
+
     /// Whether the graph can run, or what is wrong with it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yeoul_frame::Epoch;
+use yeoul_frame::{Epoch, OperatorId};
 
 use crate::{OperatorError, Services, Subtask};
 
@@ -22,6 +22,11 @@ pub struct SealedOutput {
 /// The protocol is "sealed epochs with markers": the target holds, set in the same transaction as the output, a marker that names the last
 /// epoch delivered. Delivery is repeated after a crash until the marker says that it happened.
 pub trait Committer: Send {
+    /// Says of which sink it is, before anything else: by this, targets that several sinks of a job share tell them apart.
+    fn of_sink(&mut self, sink: OperatorId) {
+        let _ = sink;
+    }
+
     /// Fences what an earlier run left (unfinished files, transactions) and reads the marker: the last epoch of which everything has
     /// been delivered, as far as the target can tell. Called once, before any delivery. `committed` is the last committed epoch: anything later
     /// that the target holds unfinished never happened.

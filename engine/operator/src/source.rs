@@ -67,6 +67,8 @@ pub enum SourceItem {
     Side(OutputId, Frame),
     /// A watermark that the source knows by itself (a change stream's heartbeat).
     Watermark(SplitId, Timestamp),
+    /// The split has nothing to say for now: it no longer holds the watermark back, until it says something again.
+    Idle(SplitId),
     /// The split has been read to its end: it no longer holds the watermark back.
     Finished(SplitId),
 }
@@ -102,6 +104,11 @@ impl<'a> SourceContext<'a> {
     /// States a split's watermark.
     pub fn watermark(&mut self, split: SplitId, watermark: Timestamp) {
         self.items.push(SourceItem::Watermark(split, watermark));
+    }
+
+    /// Says that a split has nothing to say for now. With all its splits idle, so is the instance.
+    pub fn idle(&mut self, split: SplitId) {
+        self.items.push(SourceItem::Idle(split));
     }
 
     /// Says that a split has been read to its end.

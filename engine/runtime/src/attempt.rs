@@ -276,7 +276,7 @@ pub fn settle(
         && let Some(Request::Stop { .. }) = pending.requests.front()
         && let Some(request) = pending.requests.pop_front()
     {
-        serve(request, Some(&store), commit);
+        serve(request, Some(&store), commit, &outlets);
     }
     Ok(())
 }
@@ -292,7 +292,10 @@ fn deliver_committed(
         let NodeKind::Sink { committer, .. } = &node.kind else { continue };
         let mut committer = guard(&node.name, || Ok(committer()))?;
         let committed = restored.epoch();
-        let delivered = guard(&node.name, || committer.recover(services, committed))?;
+        let delivered = guard(&node.name, || {
+            committer.of_sink(node.id());
+            committer.recover(services, committed)
+        })?;
         if delivered > committed {
             return Err(JobError::Settings(format!(
                 "sink '{}' has delivered up to epoch {}, and the job goes on from epoch {}: its target belongs to another run, or the data \

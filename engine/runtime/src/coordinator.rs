@@ -196,6 +196,16 @@ impl Coordinator {
         }
     }
 
+    /// Answers what cannot be done before it costs an epoch: it may have been asked between two attempts, and its folder filled since.
+    fn refuse_unfit(&mut self) {
+        while let Some(Err(error)) =
+            self.pending.requests.front().and_then(Request::savepoint).map(|to| self.check_folder(to))
+            && let Some(request) = self.pending.requests.pop_front()
+        {
+            request.answer(Err(error));
+        }
+    }
+
     /// Whether a savepoint can be put into this folder.
     fn check_folder(&self, folder: &str) -> Result<(), JobError> {
         if self.store.is_none() {
@@ -287,6 +297,7 @@ impl Coordinator {
         if !self.opened.iter().all(|opened| *opened) {
             return Ok(Tick::Idle(None));
         }
+        self.refuse_unfit();
         if let Some(barrier) = self.next_epoch(now) {
             self.start(barrier, now);
             return Ok(Tick::Worked);
@@ -406,7 +417,7 @@ impl Coordinator {
             self.outcome = Some(outcome);
         }
         if let Some(request) = self.serving.take() {
-            serve(request, self.store.as_ref(), &commit);
+            serve(request, self.store.as_ref(), &commit, &self.outlets);
         }
         if self.outcome.is_some() {
             self.tell_all(&Command::Quit);
@@ -475,15 +486,27 @@ pub fn finish(outlets: &mut BTreeMap<OperatorId, Outlet>) -> Result<(), JobError
 }
 
 /// Does what was asked to follow an epoch, and answers. A savepoint that cannot be written is the answer, and no failure of the job.
-pub fn serve(request: Request, store: Option<&Store>, commit: &Commit) {
+pub fn serve(request: Request, store: Option<&Store>, commit: &Commit, outlets: &BTreeMap<OperatorId, Outlet>) {
     let written = match (request.savepoint(), store) {
         (None, _) => Ok(()),
-        (Some(folder), Some(store)) => {
-            store.savepoint(commit, folder).map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause })
-        }
+        (Some(folder), Some(store)) => delivered(commit, outlets).and_then(|commit| {
+            let written = store.savepoint(&commit, folder);
+            written.map_err(|cause| JobError::Storage { doing: "writing the savepoint", cause })
+        }),
         (Some(_), None) => Err(JobError::Settings("a savepoint needs a data folder; set one for the job".to_owned())),
     };
     request.answer(written.map(|()| commit.epoch));
+}
+
+/// A commit as it stands once its epoch is delivered: what has reached its sinks' targets is not given to those of whoever begins from it.
+/// (The job's own commit was written before the delivery, and cannot know.)
+fn delivered(commit: &Commit, outlets: &BTreeMap<OperatorId, Outlet>) -> Result<Commit, JobError> {
+    let mut catalog = Catalog::decode(&commit.blobs).map_err(|error| JobError::Corrupt(error.what.into_owned()))?;
+    for (sink, outlet) in outlets {
+        let retained_from = guard(&outlet.name, || Ok(outlet.committer.retained_from(commit.epoch)))?;
+        catalog.sinks.insert(*sink, retained_from);
+    }
+    Ok(Commit { blobs: catalog.encode(), ..commit.clone() })
 }
 
 #[cfg(test)]

@@ -44,9 +44,14 @@ impl JobHandle {
     /// The savepoint could not be written, or the job has ended meanwhile.
     pub fn savepoint(&self, folder: &str) -> Result<Epoch, JobError> {
         let (reply, answer) = bounded(1);
-        let gone = || JobError::Settings("the job ended before it took the savepoint".to_owned());
-        self.requests.send(Request::Savepoint(folder.to_owned(), reply)).map_err(|_| gone())?;
-        answer.recv().map_err(|_| gone())?
+        self.ask(Request::Savepoint(folder.to_owned(), reply), &answer, "the job ended before it took the savepoint")
+    }
+
+    fn ask(&self, request: Request, answer: &Receiver<Result<Epoch, JobError>>, gone: &str) -> Result<Epoch, JobError> {
+        self.watch.ask();
+        let answered = self.requests.send(request).ok().and_then(|()| answer.recv().ok());
+        self.watch.answered();
+        answered.unwrap_or_else(|| Err(JobError::Settings(gone.to_owned())))
     }
 
     /// Stops the job after an epoch of its own, with a savepoint if a folder is given, and returns that epoch once it is committed, delivered
@@ -57,14 +62,13 @@ impl JobHandle {
     /// The folder cannot take a savepoint (then the job goes on), the savepoint could not be written, or the job had ended or failed.
     pub fn stop(&self, savepoint: Option<&str>, drain: bool) -> Result<Epoch, JobError> {
         let (reply, answer) = bounded(1);
-        let gone = || JobError::Settings("the job ended before it was stopped".to_owned());
         let request = Request::Stop { savepoint: savepoint.map(str::to_owned), drain, reply };
-        self.requests.send(request).map_err(|_| gone())?;
-        answer.recv().map_err(|_| gone())?
+        self.ask(request, &answer, "the job ended before it was stopped")
     }
 
     /// Ends the job at once. What is not committed is found again by the next run.
     pub fn cancel(&self) {
+        self.watch.ask();
         let _ = self.requests.send(Request::Cancel);
     }
 

@@ -102,7 +102,9 @@ impl Restored {
         deliver: &mut dyn FnMut(Epoch, Vec<SealedOutput>) -> Result<(), JobError>,
     ) -> Result<(), JobError> {
         let Some(from) = &self.from else { return Ok(()) };
-        let retained = from.catalog.sinks.get(&sink).map_or(Epoch(0), |retained| Epoch(retained.0.saturating_sub(1)));
+        // What the log holds of a sink that the commit does not name was left behind by an earlier restore.
+        let Some(retained) = from.catalog.sinks.get(&sink) else { return Ok(()) };
+        let retained = Epoch(retained.0.saturating_sub(1));
         let failed = |cause| JobError::reading("reading sealed output from the log", cause);
         let after = delivered.max(retained);
         let mut epochs = SealedEpochs::open(&*from.storage, "", &from.commit, sink, after).map_err(failed)?;

@@ -247,9 +247,11 @@ impl SourceHead {
             self.event_time.tick(env.now);
         }
         if let Some(drift) = &self.drift {
-            // It states its own watermark before it asks for the others': in a restored job nobody has said one yet.
-            self.publish();
             let at = self.event_time.watermark();
+            if at > Timestamp::MIN {
+                // It states its own watermark before it asks for the others': in a restored job nobody has said one yet.
+                self.publish();
+            }
             if at < Timestamp::MAX && !drift.may_read(at) {
                 self.start(chain)?;
                 let took = self.hand_on(chain)?;
@@ -295,6 +297,10 @@ impl SourceHead {
                     self.event_time.watermark_of(split, at, &mut self.messages);
                     Ok(())
                 })?,
+                SourceItem::Idle(split) => {
+                    self.counters.turns.add(1);
+                    self.event_time.idle(split, &mut self.messages);
+                }
                 SourceItem::Finished(split) => {
                     self.counters.turns.add(1);
                     self.event_time.finished(split, &mut self.messages);
@@ -306,7 +312,8 @@ impl SourceHead {
             self.stage = Stage::Exhausted;
             self.event_time.exhausted(&mut self.messages);
         } else {
-            idle_check = self.event_time.check_idle(env.now, &mut self.messages);
+            let gave = gave || poll == SourcePoll::Ready;
+            idle_check = self.event_time.check_idle(gave, env.now, &mut self.messages);
         }
         self.publish();
         self.counters.set_watermark(self.event_time.watermark());
@@ -324,10 +331,12 @@ impl SourceHead {
         }
     }
 
-    /// States its watermark to its group. Who is idle, or has read all, holds nobody back.
+    /// States its watermark to its group. Who is idle, has read all, or was asked and has no watermark yet, holds nobody back.
     fn publish(&self) {
         if let Some(drift) = &self.drift {
-            drift.publish(if self.event_time.is_idle() { Timestamp::MAX } else { self.event_time.watermark() });
+            let at = self.event_time.watermark();
+            let is_free = self.event_time.is_idle() || at == Timestamp::MIN;
+            drift.publish(if is_free { Timestamp::MAX } else { at });
         }
     }
 
@@ -506,6 +515,33 @@ mod tests {
             }
         }
         assert_eq!(last, Some(Signal::Watermark(Timestamp(49))));
+    }
+
+    #[test]
+    fn a_source_of_an_alignment_group_that_has_no_watermark_holds_nobody_back() {
+        let drift = Drift { group: crate::alignment::Group::new(2), member: 0, max_drift: 10 };
+        let other = Drift { member: 1, ..drift.clone() };
+        let event_time = EventTime::new(yeoul_operator::WatermarkSpec::default());
+        let source = Box::new(Quiet(Arc::default()));
+        let head = SourceHead::new(
+            OperatorId::of("quiet"),
+            "quiet".to_owned(),
+            source,
+            event_time,
+            Arc::default(),
+            Some(drift),
+        );
+        let (producer, _consumer) = ring(8);
+        let edge = Outbox::new("next".to_owned(), Spread::Single, vec![Lane::new(producer, None)]);
+        let chain = Chain::new(Vec::new(), vec![edge], vec![(OutputId::MAIN, Target::Edge(0))]);
+        let subtask = Subtask { index: 0, parallelism: 1 };
+        let mut task = Task { head: Head::Source(Box::new(head)), chain, subtask, step_calls: 8 };
+        let (pool, mut noted) = (Pool::new(), Noted::default());
+        other.publish(Timestamp(100));
+        assert!(!other.may_read(Timestamp(100)), "it was not asked yet");
+        let mut env = Env { now: Timestamp(0), held_back: false, barrier_due: false, pool: &pool, noted: &mut noted };
+        task.step(&mut env).unwrap();
+        assert!(other.may_read(Timestamp(100)));
     }
 
     #[test]

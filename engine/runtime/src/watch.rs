@@ -38,6 +38,7 @@ struct Inner {
     scrubbed: Scrubbed,
     attempts: u32,
     last_failure: Option<String>,
+    asked: usize,
 }
 
 impl JobWatch {
@@ -78,6 +79,22 @@ impl JobWatch {
     #[must_use]
     pub fn last_failure(&self) -> Option<String> {
         self.lock().last_failure.clone()
+    }
+
+    /// Whether someone waits for the job to stop, or for a savepoint: whatever the job itself waits for, its next epoch should not.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.lock().asked > 0
+    }
+
+    /// Something was asked.
+    pub(crate) fn ask(&self) {
+        self.lock().asked += 1;
+    }
+
+    /// Something that was asked has its answer.
+    pub(crate) fn answered(&self) {
+        self.lock().asked -= 1;
     }
 
     /// The present operator instances.

@@ -1,12 +1,14 @@
 //! An exactly-once sink into memory: for tests and examples.
 //!
-//! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered.
+//! The target is a list that lives as long as its handle does, across restarts of the job; its marker is the last epoch delivered, of each
+//! sink that it takes from. Who takes records while the job runs may hold it back: then deliveries wait while too much stands here.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use yeoul_frame::{Epoch, Frame};
+use yeoul_frame::{Epoch, Frame, OperatorId};
 use yeoul_operator::{
     Committer, Context, InputId, MakeCommitter, MakeOperator, Operator, OperatorError, SealedOutput, Services,
     SinkSpec, Snapshot,
@@ -14,6 +16,7 @@ use yeoul_operator::{
 use yeoul_state::Stored;
 
 use crate::owned_state::{StateRecord, archive, unarchive};
+use crate::sink::{EPOCH_LIMIT, check_epoch};
 
 /// Output is sealed in pieces of about this size.
 const PIECE_BYTES: usize = 1 << 20;
@@ -31,7 +34,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// ```
 #[must_use]
 pub fn collect<T: StateRecord + Clone>() -> (CollectSink<T>, Collected<T>) {
-    let target = Target { delivered: Epoch(0), records: Vec::new() };
+    let target = Target { delivered: BTreeMap::new(), records: Vec::new(), bytes: 0, brake: None };
     let target = Arc::new((Mutex::new(target), Condvar::new()));
     (CollectSink { target: target.clone() }, Collected { target })
 }
@@ -50,8 +53,26 @@ pub struct Collected<T> {
 type Shared<T> = Arc<(Mutex<Target<T>>, Condvar)>;
 
 struct Target<T> {
-    delivered: Epoch,
+    delivered: BTreeMap<OperatorId, Epoch>,
     records: Vec<T>,
+    /// What they were delivered as.
+    bytes: u64,
+    brake: Option<Brake>,
+}
+
+/// When deliveries wait.
+struct Brake {
+    most: u64,
+    unless: Box<dyn Fn() -> bool + Send>,
+}
+
+/// How often a delivery that waits looks whether it still has to.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl<T> Target<T> {
+    fn is_full(&self) -> bool {
+        self.brake.as_ref().is_some_and(|brake| self.bytes >= brake.most && !(brake.unless)())
+    }
 }
 
 fn lock<T>(target: &Shared<T>) -> MutexGuard<'_, Target<T>> {
@@ -62,7 +83,25 @@ impl<T> Collected<T> {
     /// Takes all that was committed since the last call. Order holds within an epoch and sink subtask.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
-        std::mem::take(&mut lock(&self.target).records)
+        self.taken(lock(&self.target))
+    }
+
+    fn taken(&self, mut target: MutexGuard<'_, Target<T>>) -> Vec<T> {
+        target.bytes = 0;
+        self.target.1.notify_all();
+        std::mem::take(&mut target.records)
+    }
+
+    /// From now on deliveries wait while so many bytes stand here, but for times when `unless` holds (the job is to stop, say): and while a
+    /// delivery waits for long, so do the job's sources. For those who take records while the job runs.
+    pub fn hold_back(&self, bytes: u64, unless: impl Fn() -> bool + Send + 'static) {
+        lock(&self.target).brake = Some(Brake { most: bytes.max(1), unless: Box::new(unless) });
+    }
+
+    /// Deliveries wait no more.
+    pub fn release(&self) {
+        lock(&self.target).brake = None;
+        self.target.1.notify_all();
     }
 
     /// As [`take`](Self::take), and waits for records if there are none: until some come, or so long.
@@ -73,12 +112,12 @@ impl<T> Collected<T> {
             let waited = self.target.1.wait_timeout_while(target, patience, |target| target.records.is_empty());
             target = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        std::mem::take(&mut target.records)
+        self.taken(target)
     }
 }
 
 impl<T> Clone for CollectSink<T> {
-    /// Another sink into the same target.
+    /// Another sink into the same target, also of the same job.
     fn clone(&self) -> Self {
         Self { target: self.target.clone() }
     }
@@ -94,18 +133,20 @@ impl<T: StateRecord + Clone> SinkSpec for CollectSink<T> {
     type In = T;
 
     fn make(&self) -> MakeOperator {
-        Arc::new(|| Box::new(Sealing::<T> { pieces: Vec::new(), records: PhantomData }))
+        Arc::new(|| Box::new(Sealing::<T> { pieces: Vec::new(), held: 0, records: PhantomData }))
     }
 
     fn committer(&self) -> MakeCommitter {
         let target = self.target.clone();
-        Arc::new(move || Box::new(Delivering { target: target.clone() }))
+        Arc::new(move || Box::new(Delivering { sink: OperatorId(0), target: target.clone() }))
     }
 }
 
 /// Collects an epoch's records, encoded: a length and an archive each.
 struct Sealing<T> {
     pieces: Vec<Vec<u8>>,
+    /// Their bytes.
+    held: u64,
     records: PhantomData<fn() -> T>,
 }
 
@@ -119,28 +160,35 @@ impl<T: StateRecord> Operator for Sealing<T> {
             let piece = self.pieces.last_mut().expect("one was just pushed, if there was none");
             (bytes.len() as u32).encode(piece);
             piece.extend_from_slice(&bytes);
+            self.held += (size_of::<u32>() + bytes.len()) as u64;
         }
-        Ok(())
+        check_epoch("collect", self.held, EPOCH_LIMIT)
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.held = 0;
         self.pieces.drain(..).for_each(|piece| snapshot.seal(piece));
         Ok(())
     }
 }
 
 struct Delivering<T> {
+    sink: OperatorId,
     target: Shared<T>,
 }
 
 impl<T: StateRecord> Committer for Delivering<T> {
+    fn of_sink(&mut self, sink: OperatorId) {
+        self.sink = sink;
+    }
+
     fn recover(&mut self, _: &Services, committed: Epoch) -> Result<Epoch, OperatorError> {
         let mut target = lock(&self.target);
         if committed == Epoch(0) {
             // A run that begins anew (a second one of a job without a data folder, say): its epochs are not those of the run before.
-            target.delivered = committed;
+            target.delivered.remove(&self.sink);
         }
-        Ok(target.delivered)
+        Ok(target.delivered.get(&self.sink).copied().unwrap_or(Epoch(0)))
     }
 
     fn deliver(&mut self, epoch: Epoch, outputs: &[SealedOutput]) -> Result<(), OperatorError> {
@@ -158,11 +206,17 @@ impl<T: StateRecord> Committer for Delivering<T> {
                 rest = after;
             }
         }
+        let bytes: u64 = outputs.iter().map(|output| output.bytes.len() as u64).sum();
         let mut target = lock(&self.target);
+        // What is here already may be more than enough; then an epoch's worth comes on top, at most.
+        while bytes > 0 && target.is_full() {
+            target = self.target.1.wait_timeout(target, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
         // One critical section is this target's transaction: the records with their marker.
-        if epoch > target.delivered {
-            target.delivered = epoch;
+        if target.delivered.get(&self.sink).is_none_or(|delivered| epoch > *delivered) {
+            target.delivered.insert(self.sink, epoch);
             target.records.append(&mut records);
+            target.bytes += bytes;
             self.target.1.notify_all();
         }
         Ok(())

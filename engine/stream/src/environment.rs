@@ -50,6 +50,8 @@ struct Builder {
     graph: JobGraph,
     sides: HashMap<NodeId, Sides>,
     mistakes: Vec<String>,
+    /// How many operators there were when the graph was last taken.
+    taken: usize,
 }
 
 /// One output of one node, and how records go on from there.
@@ -65,7 +67,7 @@ impl StreamEnvironment {
     #[must_use]
     pub fn new(job: &str) -> Self {
         let graph = JobGraph { name: job.to_owned(), ..JobGraph::default() };
-        Self(Rc::new(RefCell::new(Builder { graph, sides: HashMap::new(), mistakes: Vec::new() })))
+        Self(Rc::new(RefCell::new(Builder { graph, sides: HashMap::new(), mistakes: Vec::new(), taken: 0 })))
     }
 
     /// A stream of what a source reads.
@@ -111,6 +113,38 @@ impl StreamEnvironment {
         }
         builder.graph.check().map_err(GraphError)?;
         Ok(builder.graph.clone())
+    }
+
+    /// The graph of what was added since the last call, with all that it reads from: that of the next job of this program (what Flink's
+    /// `execute` runs). Streams may be read by several jobs; each reads their sources anew.
+    ///
+    /// ```
+    /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// let numbers = env.from_collection([1u64, 2], WatermarkStrategy::no_watermarks());
+    /// for _ in 0..2 {
+    ///     numbers.sink_to(collect().0);
+    ///     assert_eq!(env.take()?.nodes.len(), 2);
+    /// }
+    /// assert!(env.take().is_err());
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build), or nothing was added.
+    pub fn take(&self) -> Result<JobGraph, GraphError> {
+        self.build()?;
+        let builder = &mut *self.0.borrow_mut();
+        let first = std::mem::replace(&mut builder.taken, builder.graph.nodes.len());
+        if first == builder.graph.nodes.len() {
+            return Err(GraphError(format!(
+                "nothing was added to '{}' since it was executed\n  hint: each job of a program has sinks of its own; what was executed is not \
+                 executed again",
+                builder.graph.name
+            )));
+        }
+        Ok(builder.graph.since(first))
     }
 
     /// The stream that leaves by an output.

@@ -68,8 +68,8 @@ pub use savepoint::{
     OperatorReader, SavepointError, SavepointReader, SavepointWriter,
 };
 pub use sink::{
-    AtLeastOnce, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter, Sealed,
-    SinkContext, TransactionalSink, UserSink, WriteContext,
+    AtLeastOnce, EPOCH_LIMIT, EpochCommitter, EpochTarget, EpochWriter, ExactlyOnce, IdempotentSink, RecordWriter,
+    Sealed, SinkContext, TransactionalSink, UserSink, WriteContext,
 };
 pub use source::{
     GeneratorSource, IterReader, NumberSequence, ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource,

@@ -77,14 +77,16 @@ impl<T: Record> WatermarkStrategy<T> {
         self
     }
 
-    /// The source stops reading while its watermark is more than `max_drift` ahead of the lowest of its group.
+    /// The source stops reading while its watermark is more than `max_drift` ahead of the lowest of its group. Who is idle, or was asked and has
+    /// no watermark yet, is not waited for.
     #[must_use]
     pub fn with_watermark_alignment(mut self, group: &str, max_drift: Duration) -> Self {
         self.spec.alignment = Some(Alignment { group: group.to_owned(), max_drift: millis(max_drift) });
         self
     }
 
-    /// How far, in event time, the watermark rises before it is sent. Zero sends every rise; by default 200 ms.
+    /// How far, in event time, the watermark rises before it is sent. Zero sends every rise; by default 200 ms. A smaller rise is sent when
+    /// the source has had nothing to give for a second, when its split falls idle, and at the end.
     #[must_use]
     pub fn with_granularity(mut self, rise: Duration) -> Self {
         self.spec.granularity = millis(rise);

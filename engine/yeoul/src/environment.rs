@@ -118,7 +118,8 @@ impl Environment {
         self
     }
 
-    /// Runs the job to its end.
+    /// Runs the job to its end. What it consists of is executed by that: the next job of the program has what is added after it, with all that
+    /// this reads from, as in Flink.
     ///
     /// # Errors
     /// The graph was put together wrongly, or the job failed and no restart was left.
@@ -130,11 +131,11 @@ impl Environment {
         Ok(job.wait()?)
     }
 
-    /// Starts the job on threads of its own.
+    /// Starts the job on threads of its own. Jobs of one program that have a data folder each need [one of their own](Self::config_mut).
     ///
     /// # Errors
     /// The graph was put together wrongly.
     pub fn execute_async(&self) -> Result<JobHandle, Error> {
-        Ok(yeoul_runtime::spawn(self.graph.build()?, self.config.clone(), self.services.clone()))
+        Ok(yeoul_runtime::spawn(self.graph.take()?, self.config.clone(), self.services.clone()))
     }
 }

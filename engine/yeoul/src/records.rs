@@ -11,11 +11,15 @@ use crate::{Environment, Error};
 /// How long a reader waits before it looks whether the job has ended.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// How many bytes may stand committed that the reader has not taken, before the job waits for it. An epoch's worth comes on top.
+const AHEAD: u64 = 4 << 20;
+
 impl Environment {
     /// Runs the job and gives the records of one of its streams as they are committed (Flink's `executeAndCollect`): each once, also over
     /// failures. The job ends when the iterator is dropped.
     ///
-    /// Records are committed with a checkpoint: of a stream without end the first ones come after the first checkpoint interval.
+    /// Records are committed with a checkpoint: of a stream without end the first ones come after the first checkpoint interval. A job whose
+    /// records are not read waits, once some megabytes stand there: who waits for its end reads on.
     ///
     /// ```
     /// use yeoul::prelude::*;
@@ -34,7 +38,11 @@ impl Environment {
     pub fn execute_and_collect<T: StateRecord + Clone>(&self, stream: &DataStream<T>) -> Result<Records<T>, Error> {
         let (sink, collected) = collect();
         stream.sink_to(sink).name("collect");
-        Ok(Records { job: Some(self.execute_async()?), collected, waiting: VecDeque::new() })
+        let job = self.execute_async()?;
+        // Whoever asks it for something may be the one who reads.
+        let watch = job.watch().clone();
+        collected.hold_back(AHEAD, move || watch.is_asked());
+        Ok(Records { job: Some(job), collected, waiting: VecDeque::new() })
     }
 }
 
@@ -78,6 +86,7 @@ impl<T> Iterator for Records<T> {
 impl<T> Drop for Records<T> {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
+            self.collected.release();
             job.cancel();
             // How a job ended that nobody asks for any more says nothing.
             let _ = job.wait();

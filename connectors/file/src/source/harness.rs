@@ -139,7 +139,7 @@ impl Instance {
                     }
                 }
                 SourceItem::Finished(split) => self.finished.push(split),
-                SourceItem::Watermark(..) => panic!("files know no watermarks"),
+                SourceItem::Watermark(..) | SourceItem::Idle(_) => panic!("files know no watermarks"),
             }
         }
         polled

@@ -228,3 +228,20 @@ fn output_that_nobody_can_deliver_is_an_error_with_a_name() {
     let error = stage.seal(1, &[(OperatorId(9), Arc::from(&b"x"[..]))]).unwrap_err();
     assert!(matches!(error, JobError::Graph(_)) && error.to_string().contains("operator 9"), "{error}");
 }
+
+#[test]
+fn a_savepoint_that_was_asked_for_between_two_attempts_is_refused_before_it_costs_an_epoch() {
+    let mut stage = Stage::new(BTreeMap::new()).opened();
+    let ((first, refused), (second, waits)) = (bounded(1), bounded(1));
+    let mut pending = Pending::default();
+    pending.requests.push_back(Request::Stop { savepoint: Some("/tmp".to_owned()), drain: true, reply: first });
+    pending.requests.push_back(Request::Stop { savepoint: None, drain: false, reply: second });
+    stage.coordinator = stage.coordinator.with_pending(pending);
+    assert_eq!(stage.step().unwrap(), Tick::Worked);
+    let error = refused.try_recv().unwrap().unwrap_err().to_string();
+    assert!(error.contains("a savepoint needs a data folder"), "{error}");
+    // What was asked after it is what begins.
+    assert_eq!(stage.told(), ["Start"]);
+    assert!(waits.try_recv().is_err());
+    assert!(matches!(stage.coordinator.flight.as_ref().unwrap().barrier.purpose, Purpose::Stop));
+}

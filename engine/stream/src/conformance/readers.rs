@@ -243,7 +243,10 @@ fn opened(make: &MakeSource, subtask: Subtask, pool: &Pool, bell: &Arc<Bell>) ->
 
 fn take<T: OwnedRecord>(item: SourceItem, subtask: Subtask, seen: &mut Seen<T>) -> Result<(), Violation> {
     let split = match &item {
-        SourceItem::Records(split, _) | SourceItem::Watermark(split, _) | SourceItem::Finished(split) => *split,
+        SourceItem::Records(split, _)
+        | SourceItem::Watermark(split, _)
+        | SourceItem::Idle(split)
+        | SourceItem::Finished(split) => *split,
         SourceItem::Side(output, frame) if *output == ERROR_OUTPUT => {
             seen.errors += frame.len();
             return Ok(());
@@ -270,7 +273,7 @@ fn take<T: OwnedRecord>(item: SourceItem, subtask: Subtask, seen: &mut Seen<T>) 
                 seen.fallen.get_or_insert(Violation::new(Rule::WatermarksRise, what));
             }
         }
-        SourceItem::Finished(_) | SourceItem::Side(..) => {}
+        SourceItem::Idle(_) | SourceItem::Finished(_) | SourceItem::Side(..) => {}
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::StateRecord;
 /// A target that takes an epoch's records and its marker in one step. [`ExactlyOnce`] makes a stream's sink of it.
 ///
 /// It lives on the job's committer thread and may wait. What it is given is committed; nothing else ever reaches it. An epoch's records
-/// are in memory until it is delivered: who writes more than that wants a [`TransactionalSink`].
+/// are in memory until it is delivered, up to a [limit](ExactlyOnce::epoch_limit): who writes more wants a [`TransactionalSink`].
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -87,6 +87,13 @@ where
     #[must_use]
     pub fn new(open: F) -> Self {
         Self(Gathered { open }.into_sink())
+    }
+
+    /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
+    /// the job fails: make checkpoints more often.
+    #[must_use]
+    pub fn epoch_limit(self, bytes: u64) -> Self {
+        Self(self.0.epoch_limit(bytes))
     }
 }
 

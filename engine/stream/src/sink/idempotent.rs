@@ -1,7 +1,8 @@
 //! The weaker form: a target that takes changes by key, and may be told of the last epoch's again.
 //!
-//! Only committed epochs are told, in order, on the committer's thread. There is no marker: after a restart the last committed epoch is
-//! told again, since it alone may not have arrived (the next is not committed before it has).
+//! Only committed epochs are told, in order, on the committer's thread. There is no marker: after a restart that epoch is told again which
+//! may not have arrived. It is the last committed one (the next is not committed before it has), or the last of the job whose savepoint was
+//! changed.
 
 use rkyv::Archive;
 use yeoul_frame::{Epoch, RowKind};
@@ -101,6 +102,13 @@ where
     pub fn new(open: F) -> Self {
         Self(Told { open }.into_sink())
     }
+
+    /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
+    /// the job fails: make checkpoints more often.
+    #[must_use]
+    pub fn epoch_limit(self, bytes: u64) -> Self {
+        Self(self.0.epoch_limit(bytes))
+    }
 }
 
 impl<F, K> SinkSpec for AtLeastOnce<F>
@@ -164,6 +172,10 @@ impl<T: StateRecord> EpochWriter for ChangeWriter<T> {
         let changes = std::mem::take(&mut self.changes);
         Ok((!changes.is_empty()).then_some(changes))
     }
+
+    fn held_bytes(&self, _: u64) -> u64 {
+        self.changes.len() as u64
+    }
 }
 
 struct Telling<K> {
@@ -173,8 +185,9 @@ struct Telling<K> {
 impl<K: IdempotentSink> EpochCommitter for Telling<K> {
     type Committable = Vec<u8>;
 
-    fn recover(&mut self, committed: Epoch) -> Result<Epoch, OperatorError> {
-        Ok(Epoch(committed.0.saturating_sub(1)))
+    fn recover(&mut self, _: Epoch) -> Result<Epoch, OperatorError> {
+        // The target cannot tell. The log can: it says from which epoch on it was not told to the end, also in a savepoint of a later epoch.
+        Ok(Epoch(0))
     }
 
     fn deliver(&mut self, epoch: Epoch, sealed: Vec<Sealed<Vec<u8>>>) -> Result<(), OperatorError> {

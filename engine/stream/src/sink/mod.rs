@@ -159,7 +159,31 @@ pub trait EpochWriter: Send + 'static {
     /// # Errors
     /// As for [`write`](Self::write).
     fn seal(&mut self, epoch: Epoch) -> Result<Option<Self::Committable>, OperatorError>;
+
+    /// How many bytes it holds in memory of the epoch, of whose records so many were given to it. Past the sink's
+    /// [`epoch_limit`](UserSink::epoch_limit) the job fails. By default none: what is written is elsewhere.
+    fn held_bytes(&self, given: u64) -> u64 {
+        let _ = given;
+        0
+    }
 }
+
+/// Limits what an instance holds until the epoch ends.
+pub(crate) fn check_epoch(name: &str, held: u64, limit: u64) -> Result<(), OperatorError> {
+    if held <= limit {
+        return Ok(());
+    }
+    Err(OperatorError::new(format!("the sink '{name}' holds {held} bytes of one epoch, more than its limit of {limit}"))
+        .hint("make checkpoints more often, or raise the sink's epoch_limit: what is written in an epoch is held in memory until it ends"))
+}
+
+/// What an instance of a sink may hold of an epoch in memory, by default: 1 GiB.
+pub const EPOCH_LIMIT: u64 = 1 << 30;
+
+/// What it may hold at most: an archive has no room for two GiB.
+const MOST_EPOCH_BYTES: u64 = 3 << 29;
+
+const _: () = assert!(EPOCH_LIMIT <= MOST_EPOCH_BYTES, "what is allowed by default can be sealed");
 
 /// The job's half: makes committed epochs visible, each with a marker that names it.
 ///

@@ -7,7 +7,8 @@ use yeoul_operator::OperatorError;
 use super::{EpochWriter, WriteContext};
 use crate::StateRecord;
 
-/// Gathers an epoch's records, in order. They are in memory until the epoch ends, and in the state log until it is delivered.
+/// Gathers an epoch's records, in order. They are in memory until the epoch ends, up to the sink's
+/// [`epoch_limit`](crate::UserSink::epoch_limit), and in the state log until it is delivered.
 ///
 /// ```
 /// use yeoul_frame::Epoch;
@@ -43,5 +44,9 @@ where
     fn seal(&mut self, _: Epoch) -> Result<Option<Vec<T>>, OperatorError> {
         let records = std::mem::take(&mut self.records);
         Ok((!records.is_empty()).then_some(records))
+    }
+
+    fn held_bytes(&self, given: u64) -> u64 {
+        given
     }
 }

@@ -8,7 +8,10 @@ use yeoul_operator::{
     Services, SinkSpec, Snapshot,
 };
 
-use super::{EpochCommitter, EpochWriter, SinkContext, TransactionalSink, WriteContext, pieces};
+use super::{
+    EPOCH_LIMIT, EpochCommitter, EpochWriter, MOST_EPOCH_BYTES, SinkContext, TransactionalSink, WriteContext,
+    check_epoch, pieces,
+};
 use crate::stateless::opened;
 
 /// A [`TransactionalSink`] as a stream's sink: what [`into_sink`](TransactionalSink::into_sink) gives.
@@ -22,13 +25,22 @@ use crate::stateless::opened;
 /// ```
 pub struct UserSink<S> {
     sink: Arc<S>,
+    epoch_limit: u64,
 }
 
 impl<S: TransactionalSink> UserSink<S> {
     /// This sink.
     #[must_use]
     pub fn new(sink: S) -> Self {
-        Self { sink: Arc::new(sink) }
+        Self { sink: Arc::new(sink), epoch_limit: EPOCH_LIMIT }
+    }
+
+    /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
+    /// the job fails: make checkpoints more often.
+    #[must_use]
+    pub fn epoch_limit(mut self, bytes: u64) -> Self {
+        self.epoch_limit = bytes.min(MOST_EPOCH_BYTES);
+        self
     }
 }
 
@@ -36,8 +48,10 @@ impl<S: TransactionalSink> SinkSpec for UserSink<S> {
     type In = <S::Writer as EpochWriter>::In;
 
     fn make(&self) -> MakeOperator {
-        let sink = Arc::clone(&self.sink);
-        Arc::new(move || Box::new(Writing { sink: Arc::clone(&sink), writer: None }))
+        let (sink, limit) = (Arc::clone(&self.sink), self.epoch_limit);
+        Arc::new(move || {
+            Box::new(Writing { sink: Arc::clone(&sink), writer: None, name: String::new(), given: 0, limit })
+        })
     }
 
     fn committer(&self) -> MakeCommitter {
@@ -53,10 +67,24 @@ impl<S: TransactionalSink> SinkSpec for UserSink<S> {
 struct Writing<S: TransactionalSink> {
     sink: Arc<S>,
     writer: Option<S::Writer>,
+    /// For messages.
+    name: String,
+    /// Bytes of the records that it was given in this epoch.
+    given: u64,
+    /// What its writer may hold of an epoch.
+    limit: u64,
+}
+
+/// How many bytes the frame's rows have, their share of what all rows of the batch own included.
+fn bytes_of(frame: &Frame) -> u64 {
+    let batch = frame.batch();
+    let all = batch.row_bytes().map_or_else(|| batch.bytes(), |(rows, heap)| rows.len() + heap.len());
+    (all as u64).saturating_mul(frame.len() as u64) / (batch.times().len() as u64).max(1)
 }
 
 impl<S: TransactionalSink> Operator for Writing<S> {
     fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.name = cx.name.to_owned();
         self.writer = Some(self.sink.writer(&SinkContext::of(cx))?);
         Ok(())
     }
@@ -69,10 +97,12 @@ impl<S: TransactionalSink> Operator for Writing<S> {
             let at = WriteContext { time: times[row as usize], kind, watermark: cx.watermark(), now: cx.now() };
             writer.write(record, &at)?;
         }
-        Ok(())
+        self.given += bytes_of(frame);
+        check_epoch(&self.name, writer.held_bytes(self.given), self.limit)
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {
+        self.given = 0;
         if let Some(committable) = opened(&mut self.writer).seal(snapshot.epoch)? {
             pieces::seal(&committable, snapshot);
         }

@@ -113,7 +113,8 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
         self.said.push(Said::Watermark(watermark));
     }
 
-    /// The split no longer holds the watermark back, until it gives a record or a watermark again.
+    /// The split no longer holds the watermark back, until it gives a record or a watermark again. If none of the instance's splits has
+    /// anything to say, others' event time goes on without the instance, whatever idleness the stream's strategy has.
     pub fn idle(&mut self) {
         self.end_frame();
         self.said.push(Said::Idle);
@@ -164,7 +165,7 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
         (self.room, self.taken, self.now) = (room.min(FRAME_ROWS as u64), 0, now);
     }
 
-    /// Emits what was said of a split. Returns how many records, errors among them, and whether anything was said at all.
+    /// Emits what was said of a split. Returns how many records, errors among them, and whether anything was said but that it is idle.
     pub(crate) fn flush(
         &mut self,
         split: SplitId,
@@ -182,12 +183,11 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
             match said {
                 Said::Records(frame) => cx.emit(split, frame),
                 Said::Watermark(watermark) => cx.watermark(split, watermark),
-                // Once: whoever says it again at each look would keep its shard awake.
-                Said::Idle if *is_idle => continue,
+                // Said once, and no reason to end the turn: the instance is idle only if those that are looked at next are silent, too.
                 Said::Idle => {
-                    *is_idle = true;
-                    spoke = true;
-                    cx.finished(split);
+                    if !std::mem::replace(is_idle, true) {
+                        cx.idle(split);
+                    }
                     continue;
                 }
             }

@@ -130,6 +130,7 @@ impl Driven {
                     said.extend(frame.rows::<u64>().iter().map(|(_, number)| number.to_string()));
                 }
                 SourceItem::Watermark(_, at) => said.push(format!("w{}", at.0)),
+                SourceItem::Idle(split) => said.push(format!("idle-{}", split.0)),
                 SourceItem::Finished(split) => said.push(format!("end-{}", split.0)),
                 SourceItem::Side(..) => said.push("side".to_owned()),
             }
@@ -236,7 +237,12 @@ fn a_list_that_changes_is_asked_for_again() {
 fn idleness_is_said_once() {
     let mut driven = Driven::open(&Tens { idles: true, ..Tens::of(&[1]) }.into_source(), None).unwrap();
     let said: Vec<_> = (0..6).map(|_| driven.poll().unwrap()).collect();
-    assert_eq!(said[2..], ["16 17 18 w8 more", "19 end-1 more", "until 50", "until 50"]);
+    assert_eq!(said[2..], ["16 17 18 w8 more", "19 idle-1 more", "until 50", "until 50"]);
+
+    // A split that falls idle does not end the turn before the others were asked.
+    let mut driven = Driven::open(&Tens { idles: true, ..Tens::of(&[1, 2]) }.into_source(), None).unwrap();
+    let said: Vec<_> = (0..9).map(|_| driven.poll().unwrap()).collect();
+    assert_eq!(said[5..], ["26 27 28 w8 more", "19 idle-1 more", "29 idle-2 more", "until 50"]);
 }
 
 #[test]

@@ -37,8 +37,8 @@ impl<S: SplitSource> UserSource<S> {
         Self { source: Arc::new(source), rate: None }
     }
 
-    /// At most so many records a second, of all instances together: each has as large a part of them as of the splits. A reader keeps to
-    /// it by looking at [`has_room`](SplitOutput::has_room).
+    /// At most so many records a second, of all instances together: each has as large a part of them as of the splits. What there was not to
+    /// read, or was not taken, is made up for by a second's worth at most. A reader keeps to it by looking at [`has_room`](SplitOutput::has_room).
     #[must_use]
     pub fn rate(mut self, records_per_second: u64) -> Self {
         self.rate = Some(records_per_second);
@@ -148,7 +148,7 @@ impl<S: SplitSource> Instance<S> {
             }
         };
         if let Some(rate) = &mut self.rate {
-            rate.share(listed.len(), archives.len());
+            rate.share(listed.len(), archives.len(), now);
         }
         self.fill();
         Ok(())
@@ -192,9 +192,7 @@ impl<S: SplitSource> Instance<S> {
             rate.given(records);
         }
         if status == ReadStatus::End {
-            if !*is_idle {
-                cx.finished(id);
-            }
+            cx.finished(id);
             own.stage = Stage::Ended;
         }
         Ok((status, spoke))
