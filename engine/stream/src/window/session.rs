@@ -25,6 +25,8 @@ use crate::window::assigner::Domain;
 use crate::window::content::Content;
 use crate::window::results::Results;
 
+/// Timers that are looked at in one call.
+const TIMERS_A_CALL: usize = 1024;
 /// Keys ahead for which the table is asked to bring the entry.
 const AHEAD: usize = 24;
 
@@ -68,7 +70,13 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
     /// Does what is due at or before `target`, as far as there is room.
     fn advance(&mut self, target: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let (table, timers) = opened(&mut self.opened);
-        while let Some(timer) = timers.pop_due(Timestamp(target)) {
+        // Those of sessions that were extended since give nothing, so results alone would be no bound.
+        for _ in 0..TIMERS_A_CALL {
+            let Some(timer) = timers.pop_due(Timestamp(target)) else {
+                self.fired.advance(target);
+                self.results.flush(cx)?;
+                return Ok(Progress::Done);
+            };
             let Some(sessions) = table.get_mut(&timer.key, timer.hash) else { continue };
             if sessions.0 != timer.time.0 {
                 // An earlier one was set since, and took its place.
@@ -90,12 +98,10 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
                 set_timer(sessions, lateness, timers, &timer.key, timer.hash);
             }
             if !self.results.emit_full(cx)? {
-                return Ok(Progress::More);
+                break;
             }
         }
-        self.fired.advance(target);
-        self.results.flush(cx)?;
-        Ok(Progress::Done)
+        Ok(Progress::More)
     }
 }
 
