@@ -9,6 +9,8 @@
 //! 3. A record is in a session, in the side output of late records, or counted as late.
 //! 4. For a key, what was due at or before what it has [`Passed`] up to has been done.
 
+use std::ops::Range;
+
 use yeoul_frame::{Frame, KeyHash, Timestamp};
 use yeoul_operator::{
     Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
@@ -122,9 +124,9 @@ fn session<'a, K: Key, C: Content<K>>(
     end: i64,
     content: &C,
 ) -> &'a mut Session<C::Held> {
-    // As in Flink, sessions that only touch are one.
-    let first = sessions.partition_point(|session| session.1 < start);
-    let after = first + sessions[first..].partition_point(|session| session.0 <= end);
+    let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    let Range { start: first, end: after } =
+        window(start, end).joined(sessions, |session| window(session.0, session.1));
     if first == after {
         sessions.insert(first, (start, end, false, content.create()));
         return &mut sessions[first];
