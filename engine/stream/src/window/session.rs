@@ -44,9 +44,9 @@ pub(crate) struct SessionSettings {
 }
 
 /// A session: first time, end, whether it has fired as it is, and its content.
-type Session<H> = (i64, i64, bool, H);
+pub(crate) type Session<H> = (i64, i64, bool, H);
 /// When the key's timer comes, and its sessions.
-type Sessions<H> = (i64, Vec<Session<H>>);
+pub(crate) type Sessions<H> = (i64, Vec<Session<H>>);
 
 pub(crate) struct SessionWindows<K: Key, C: Content<K>> {
     settings: SessionSettings,
