@@ -47,7 +47,7 @@ impl<K: Key, H: yeoul_state::Value> Firing<K, H> {
     /// Begins the window that ends at `end`.
     pub(crate) fn new(grid: &Grid, end: i64, panes: &Panes<K, H>) -> Self {
         let window = grid.window_ending(end);
-        let within = panes.namespaces().filter(|pane| (window.start.0..window.end.0).contains(pane));
+        let within = panes.namespaces_from(window.start.0).take_while(|pane| *pane < window.end.0);
         let mut left = within.collect::<Vec<_>>().into_iter();
         let stage = match (left.next(), left.len()) {
             (None, _) => Stage::Done,
