@@ -57,6 +57,8 @@ pub struct Panes<K, V> {
     retiring: VecDeque<Table<K, V>>,
     /// How many keys a pane had when it was dropped, and its namespace: for a pane that has none before it.
     last_dropped: (i64, usize),
+    /// Bytes that whoever holds the panes holds beside them.
+    beside: usize,
     /// Blocks of earlier epochs mean nothing.
     since: Epoch,
 }
@@ -93,8 +95,24 @@ impl<K: Key, V: Value> Panes<K, V> {
             dying: VecDeque::new(),
             retiring: VecDeque::new(),
             last_dropped: (i64::MIN, 0),
+            beside: 0,
             since: Epoch(0),
         }
+    }
+
+    /// Counts so many bytes as held with the panes: of what is made of them and is no state, but takes memory like it.
+    ///
+    /// ```
+    /// use yeoul_frame::TableId;
+    /// use yeoul_state::{Panes, StateTable};
+    ///
+    /// let mut windows = Panes::<u64, u64>::new(TableId(1), "windows");
+    /// let before = windows.memory_bytes();
+    /// windows.count_beside(1_000);
+    /// assert_eq!(windows.memory_bytes(), before + 1_000);
+    /// ```
+    pub fn count_beside(&mut self, bytes: usize) {
+        self.beside = bytes;
     }
 
     /// The table of a namespace, which is made if there is none.
@@ -297,7 +315,7 @@ impl<K: Key, V: Value> StateTable for Panes<K, V> {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.tables().chain(&self.dying).chain(&self.retiring).map(Table::memory_bytes).sum()
+        self.beside + self.tables().chain(&self.dying).chain(&self.retiring).map(Table::memory_bytes).sum::<usize>()
     }
 
     fn len(&self) -> usize {

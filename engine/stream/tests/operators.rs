@@ -119,6 +119,12 @@ fn a_large_window_fires_in_bounded_steps() {
             let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
             operator.process(InputId(0), &frame(records.chain(zeros)), &mut cx).unwrap();
         }
+        let held = |operator: &mut Box<dyn Operator>| {
+            let mut held = 0;
+            operator.tables(&mut |table| held += table.memory_bytes());
+            held
+        };
+        let (before, mut most) = (held(&mut operator), 0);
         let (mut results, mut calls) = (0, 0);
         loop {
             let mut cx = Context::new(&mut emitted, Timestamp(39), Timestamp(0), &pool, &counters);
@@ -130,9 +136,14 @@ fn a_large_window_fires_in_bounded_steps() {
             );
             results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();
             calls += 1;
+            most = most.max(held(&mut operator));
             if progress == Progress::Done {
                 break;
             }
+        }
+        if size > slide && !has_trigger {
+            // What panes are merged into holds all keys once more.
+            assert!(most > before + before / 2, "{most} bytes while it fires, {before} before");
         }
         // Key 0 is in all panes. Of sliding windows, those that end at 10, 20 and 30 fire too.
         let a_pane = |pane: u64| keys / 4 + u64::from(pane != 0);

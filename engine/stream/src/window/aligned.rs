@@ -248,6 +248,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
         if let Some(panes) = &mut self.panes {
+            panes.count_beside(self.firing.as_ref().map_or(0, Firing::memory_bytes));
             visit(panes);
         }
         self.results.tables(visit);
