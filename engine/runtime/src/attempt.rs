@@ -86,6 +86,7 @@ pub struct Seed {
     storage: Option<Arc<dyn Storage>>,
     attention: Arc<Attention>,
     allow_non_restored: bool,
+    allow_renamed_types: bool,
 }
 
 impl Seed {
@@ -98,6 +99,7 @@ impl Seed {
         let mut log = LogBuffer::new(self.log);
         let open = crate::restore::Open {
             allow_non_restored: self.allow_non_restored,
+            allow_renamed_types: self.allow_renamed_types,
             shard: self.id,
             key_groups: self.key_groups,
             services: &self.services,
@@ -217,6 +219,7 @@ pub fn prepare(
             storage: store.as_ref().map(Store::storage),
             attention: attention.clone(),
             allow_non_restored: config.allow_non_restored_state,
+            allow_renamed_types: config.allow_renamed_types,
         };
         seats.push(Seat { seed, parker, bell, writer, chunks, spent, commands });
     }

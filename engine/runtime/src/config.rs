@@ -56,6 +56,9 @@ pub struct JobConfig {
     pub from_savepoint: Option<PathBuf>,
     /// Whether state of operators that the job no longer has may be left behind at a restore.
     pub allow_non_restored_state: bool,
+    /// Whether a restore takes state whose types are called otherwise than when it was saved: they have been renamed or moved since, and are
+    /// what they were. Needed once: the next checkpoint has the new names.
+    pub allow_renamed_types: bool,
     /// Whether shards are pinned to cores.
     pub pin: bool,
 }
@@ -81,6 +84,7 @@ impl Default for JobConfig {
             manifest_rewrite_bytes: ManifestOptions::default().rewrite_bytes,
             from_savepoint: None,
             allow_non_restored_state: false,
+            allow_renamed_types: false,
             pin: true,
         }
     }

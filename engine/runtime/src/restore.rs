@@ -145,6 +145,8 @@ pub fn check_operators(restored: &Restored, graph: &JobGraph, allow_non_restored
 pub struct Open<'a> {
     /// Whether state of operators that the job no longer has is left behind.
     pub allow_non_restored: bool,
+    /// Whether types of state may be called otherwise than they were.
+    pub allow_renamed_types: bool,
     /// The shard.
     pub shard: ShardId,
     /// Of the job.
@@ -193,6 +195,9 @@ pub fn open_and_restore(
     };
     let misfit = |misfit: yeoul_state::catalog::Misfit| JobError::Settings(misfit.to_string());
     from.catalog.check(&declared).map_err(misfit)?;
+    if !open.allow_renamed_types {
+        from.catalog.check_types(&declared).map_err(misfit)?;
+    }
     for slot in tasks.iter_mut().flat_map(|task| &mut task.chain.slots) {
         let mut refused = None;
         slot.operator.tables(&mut |table| match from.catalog.migrate(slot.id, table, from.commit.epoch) {

@@ -23,7 +23,7 @@ use crate::attention::Attention;
 use crate::chain::{Env, Noted};
 use crate::compact::Compactor;
 use crate::config::OUTPUT_SLICE;
-use crate::drain::Drain;
+use crate::drain::{Drain, check_records};
 use crate::error::JobError;
 use crate::task::{Standing, Task};
 
@@ -318,6 +318,7 @@ impl Shard {
             return Ok(true);
         }
         if flight.drain.slice(&mut self.tasks, &mut self.log, &*self.clock) {
+            check_records(&mut self.tasks, &self.log)?;
             return Ok(true);
         }
         if !flight.passed.iter().all(|passed| *passed) {

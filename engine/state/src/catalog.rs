@@ -20,7 +20,7 @@ use crate::state_table::{StateTable, TableDescription};
 const OPERATORS: &str = "operators";
 /// The blob that describes tables.
 const TABLES: &str = "tables";
-/// The blob that names the types of tables. For messages only: two builds may call one type by two names.
+/// The blob that names the types of tables.
 const TYPES: &str = "types";
 /// The blob that says of which version the values of tables are, and since when, for those that were ever migrated or replaced.
 const REVISIONS: &str = "revisions";
@@ -52,6 +52,51 @@ impl TableEntry {
         let types = Some((key.to_owned(), value.to_owned()));
         Self { operator, name, layout, types, version, since: Epoch(0) }
     }
+
+    /// Whether the types of keys and values are called as another entry calls them, as far as both are known. In which module of the engine or
+    /// of the standard library a type stands does not count: it is not the program's to say.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, TableId};
+    /// use yeoul_state::Table;
+    /// use yeoul_state::catalog::TableEntry;
+    ///
+    /// let operator = OperatorId::of("count");
+    /// let entry = |types: (&str, &str)| TableEntry {
+    ///     types: Some((types.0.to_owned(), types.1.to_owned())),
+    ///     ..TableEntry::of(operator, &Table::<u64, u64>::new(TableId(1), "counts"))
+    /// };
+    /// assert!(entry(("u64", "u64")).is_called_as(&entry(("u64", "u64"))));
+    /// assert!(!entry(("u64", "u64")).is_called_as(&entry(("u64", "f64"))));
+    /// assert!(entry(("alloc::string::String", "u64")).is_called_as(&entry(("std::string::String", "u64"))));
+    /// assert!(!entry(("u64", "first::Visit")).is_called_as(&entry(("u64", "second::Visit"))));
+    /// ```
+    #[must_use]
+    pub fn is_called_as(&self, other: &Self) -> bool {
+        match (&self.types, &other.types) {
+            (Some((key, value)), Some((other_key, other_value))) => {
+                without_places(key) == without_places(other_key) && without_places(value) == without_places(other_value)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Crates whose types may move between modules without a program's doing.
+const OURS: [&str; 4] = ["yeoul_", "std::", "alloc::", "core::"];
+
+/// A type's name in which types of the engine and the standard library have no path before them.
+fn without_places(name: &str) -> String {
+    let in_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let (mut out, mut rest) = (String::with_capacity(name.len()), name);
+    while let Some(first) = rest.chars().next() {
+        let len = if in_path(first) { rest.find(|c| !in_path(c)).unwrap_or(rest.len()) } else { first.len_utf8() };
+        let (part, behind) = rest.split_at(len);
+        let ours = OURS.iter().any(|of| part.starts_with(of));
+        out.push_str(if ours { part.rsplit("::").next().unwrap_or(part) } else { part });
+        rest = behind;
+    }
+    out
 }
 
 /// Why what was saved of a table is not for the table that a program declares.
@@ -121,6 +166,29 @@ impl Catalog {
                     "{} was saved with {} and is declared with {}\n  hint: give it the types that it had, or a new version and a migration of \
                      its values (StateDescriptor::migrate_from; keys cannot be migrated), or another name, or the operator another uid and \
                      allow non-restored state",
+                    self.name_of_table(*id),
+                    shown(saved),
+                    shown(now)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether tables that a job declares have the types that those of the same name were saved with, by the types' names: bytes of one type
+    /// may read as another, and mean something else. Values of another version are a [migration](Self::migrate)'s matter, and types that are
+    /// not known are not asked for.
+    ///
+    /// # Errors
+    /// The first that has others, by its names, with both sides' types.
+    pub fn check_types(&self, declared: &BTreeMap<TableId, TableEntry>) -> Result<(), Misfit> {
+        for (id, now) in declared {
+            let Some(saved) = self.tables.get(id) else { continue };
+            if saved.version == now.version && !saved.is_called_as(now) {
+                return Err(Misfit(format!(
+                    "{} was saved with {} and is declared with {}\n  hint: give it the types that it had; or, if a type has only been renamed or \
+                     moved, allow that until the next checkpoint (JobConfig::allow_renamed_types); or give it a new version and a migration of its \
+                     values (StateDescriptor::migrate_from; keys cannot be migrated), or another name",
                     self.name_of_table(*id),
                     shown(saved),
                     shown(now)
@@ -349,11 +417,19 @@ mod tests {
         older.remove(TYPES);
         let error = Catalog::decode(&older).unwrap().check(&declared).unwrap_err().to_string();
         assert!(error.contains("values of 0 bytes and is declared"), "{error}");
-        // Types of one layout are not told apart: a name may change while the bytes do not.
+        // Types of one layout are told apart by their names, unless those of the checkpoint are not known.
         declared.insert(
             count.table("a"),
             TableEntry { types: types("Renamed"), ..catalog.tables[&count.table("a")].clone() },
         );
         catalog.check(&declared).unwrap();
+        let error = catalog.check_types(&declared).unwrap_err().to_string();
+        let expected = "table 'a' of operator 'count' was saved with keys of 8 and values of 0 bytes (u64 to ()) and is declared with keys of 8 and values \
+                        of 0 bytes (u64 to Renamed)";
+        assert!(error.starts_with(expected) && error.contains("JobConfig::allow_renamed_types"), "{error}");
+        Catalog::decode(&older).unwrap().check_types(&declared).unwrap();
+        declared.get_mut(&count.table("a")).unwrap().version = 1;
+        catalog.check_types(&declared).unwrap();
+        catalog.check_types(&catalog.tables).unwrap();
     }
 }

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use yeoul_frame::{KeyHash, OperatorId, TableId, hash_bytes};
@@ -168,11 +169,16 @@ impl SavedState {
     /// # Errors
     /// If a file is damaged.
     pub fn count_entries(&self) -> io::Result<BTreeMap<TableId, u64>> {
-        let listed: BTreeMap<SegmentId, &SegmentRef> =
-            self.commit.shards.iter().flat_map(|log| &log.segments).map(|of| (of.segment, of)).collect();
-        // Of a key its hash is kept: whoever counts wants to know how many, not which.
-        let mut live: HashMap<(TableId, i64), HashSet<u64>> = HashMap::new();
-        for of in listed.values() {
+        let mut listed: BTreeMap<SegmentId, (&SegmentRef, Range<u16>)> = BTreeMap::new();
+        for of in self.commit.shards.iter().flat_map(|log| &log.segments) {
+            // Whoever wrote it had all the groups for which it is listed.
+            let (_, groups) = listed.entry(of.segment).or_insert_with(|| (of, of.groups.clone()));
+            *groups = groups.start.min(of.groups.start)..groups.end.max(of.groups.end);
+        }
+        // Of a key its hash is kept: whoever counts wants to know how many, not which. They are kept by the groups of who wrote them: a drop
+        // is of the keys of these groups only.
+        let mut live: HashMap<(TableId, i64), Vec<(Range<u16>, HashSet<u64>)>> = HashMap::new();
+        for (of, groups) in listed.values() {
             let segment = Segment::open(&*self.storage, &self.dir, of)?;
             let mut at = BlockCursor::default();
             while let Some(block) = segment.next_block(&mut at)? {
@@ -180,17 +186,26 @@ impl SavedState {
                 if !block.kind().is_keyed() || since.is_none_or(|since| block.epoch() < since) {
                     continue;
                 }
-                let keys = live.entry((block.table(), block.namespace())).or_default();
-                match block.kind() {
-                    BlockKind::Put => keys.extend(block.records().map(|record| hash_bytes(record.key).0)),
-                    BlockKind::Delete => block.records().for_each(|record| _ = keys.remove(&hash_bytes(record.key).0)),
-                    _ => keys.clear(),
+                let writers = live.entry((block.table(), block.namespace())).or_default();
+                let hashes = || block.records().map(|record| hash_bytes(record.key).0);
+                if !matches!(block.kind(), BlockKind::Put | BlockKind::Delete) {
+                    writers.retain(|(of, _)| of.start < groups.start || of.end > groups.end);
+                    continue;
+                }
+                // Who had the keys before.
+                let others = writers.iter_mut().filter(|(of, _)| of.start < groups.end && groups.start < of.end);
+                others.for_each(|(_, keys)| hashes().for_each(|key| _ = keys.remove(&key)));
+                if block.kind() == BlockKind::Put {
+                    match writers.iter_mut().find(|(of, _)| of == groups) {
+                        Some((_, keys)) => keys.extend(hashes()),
+                        None => writers.push((groups.clone(), hashes().collect())),
+                    }
                 }
             }
         }
         let mut counts: BTreeMap<TableId, u64> = self.catalog.tables.keys().map(|id| (*id, 0)).collect();
-        for ((table, _), keys) in live {
-            *counts.entry(table).or_default() += keys.len() as u64;
+        for ((table, _), writers) in live {
+            *counts.entry(table).or_default() += writers.iter().map(|(_, keys)| keys.len() as u64).sum::<u64>();
         }
         Ok(counts)
     }

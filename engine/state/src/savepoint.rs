@@ -176,8 +176,11 @@ pub fn copy_savepoint(
 pub(crate) fn begin_savepoint(to: &dyn Storage, to_dir: &str) -> io::Result<()> {
     make_durable_folder(to, to_dir)?;
     if let Some(entry) = to.list(to_dir).map_err(|error| named(to_dir, "cannot be listed", &error))?.first() {
-        let message =
-            format!("{to_dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own", entry.name);
+        let message = format!(
+            "{to_dir:?} is not empty (it holds {:?}); a savepoint needs a folder of its own\n  hint: give another one; segments beside which there \
+             is no file {SAVEPOINT} are of a savepoint that was not completed, and may be removed",
+            entry.name
+        );
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     Ok(())

@@ -33,7 +33,7 @@ pub struct TableDescription {
     pub name: String,
     /// How its records are laid out.
     pub layout: Layout,
-    /// What its keys and values are called in the program. For messages only: another build may call the same types otherwise.
+    /// What its keys and values are called in the program.
     pub types: (&'static str, &'static str),
     /// Of which version its values are, if its program counts them.
     pub version: u32,

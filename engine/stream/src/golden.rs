@@ -32,7 +32,7 @@ fn owned_records_are_as_printed() {
         assert_eq!(again, bytes, "{name} comes back");
     }
     check("owned", &Owned::new(7_u64));
-    check("owned-list", &OwnedList(vec![7_u64, 8]));
+    check("owned-list", &OwnedList::new(vec![7_u64, 8]));
     let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
     check("merging", &vec![(window(0, 20), window(5, 15))]);
 }

@@ -1,5 +1,8 @@
 //! Whole records as state: kept as their owned Rust value, encoded by rkyv when they are drained to the log.
 
+use std::cell::Cell;
+use std::num::NonZeroU32;
+
 use rkyv::api::high::{HighSerializer, HighValidator};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor;
@@ -48,31 +51,114 @@ pub(crate) fn unarchive<T: StateRecord>(bytes: &[u8]) -> Result<T, Corrupt> {
     Ok(T::from_archived(archived))
 }
 
+/// About how many bytes a record owns outside itself, if that is known: what its archive has beside its fixed part. Records that were
+/// changed since their archive was made are taken to own as much as before.
+#[derive(Debug, Clone, Default)]
+pub struct Outside(Cell<Option<NonZeroU32>>);
+
+impl Outside {
+    /// Records that are archived just now have so much in all.
+    fn learn(&self, bytes: usize, records: usize) {
+        if records > 0 {
+            // One more than there are, so that it can be known that there are none.
+            self.0.set(NonZeroU32::new(u32::try_from(bytes.div_ceil(records) + 1).unwrap_or(u32::MAX)));
+        }
+    }
+
+    /// What `len` records own. If no archive of any was made so far, some are made of these.
+    pub(crate) fn of<'a, T: StateRecord>(&self, len: usize, records: impl Iterator<Item = &'a T>) -> usize {
+        const SAMPLED: usize = 4;
+        if len == 0 || !std::mem::needs_drop::<T>() {
+            return 0;
+        }
+        if self.0.get().is_none() {
+            let stride = len.div_ceil(SAMPLED);
+            let sampled = records.skip(stride / 2).step_by(stride);
+            let bytes = sampled.map(|record| outside::<T>(archive(record).len()));
+            let (bytes, sampled) = bytes.fold((0, 0), |(all, count), bytes| (all + bytes, count + 1));
+            self.learn(bytes, sampled);
+        }
+        self.0.get().map_or(0, |mean| (mean.get() as usize - 1) * len)
+    }
+}
+
+/// Of an archive of this length, what is not the fixed part of the record.
+fn outside<T: StateRecord>(archive: usize) -> usize {
+    archive.saturating_sub(size_of::<T::Archived>())
+}
+
+/// Records that are written one behind another, or read, and what they own.
+pub(crate) struct Measured {
+    bytes: usize,
+    records: usize,
+}
+
+impl Measured {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: 0, records: 0 }
+    }
+
+    /// As [`put`].
+    pub(crate) fn put<T: StateRecord>(&mut self, record: &T, out: &mut Vec<u8>) {
+        let before = out.len();
+        put(record, out);
+        self.count::<T>(out.len() - before);
+    }
+
+    /// As [`take`].
+    pub(crate) fn take<T: StateRecord>(&mut self, bytes: &mut &[u8]) -> Result<T, Corrupt> {
+        let before = bytes.len();
+        let record = take(bytes)?;
+        self.count::<T>(before - bytes.len());
+        Ok(record)
+    }
+
+    fn count<T: StateRecord>(&mut self, encoded: usize) {
+        self.bytes += outside::<T>(encoded - size_of::<u32>());
+        self.records += 1;
+    }
+
+    pub(crate) fn tell(&self, of: &Outside) {
+        of.learn(self.bytes, self.records);
+    }
+}
+
 /// A record in a table's slot.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Owned<T>(Option<T>);
+#[derive(Debug, Clone)]
+pub enum Owned<T> {
+    /// There is none.
+    None,
+    /// It, and what it owns.
+    Some(T, Outside),
+}
 
 impl<T> Owned<T> {
     pub(crate) fn new(record: T) -> Self {
-        Self(Some(record))
+        Self::Some(record, Outside::default())
     }
 
     pub(crate) const fn none() -> Self {
-        Self(None)
+        Self::None
     }
 
     /// The record, if there is one.
     pub(crate) fn get(&self) -> Option<&T> {
-        self.0.as_ref()
+        if let Self::Some(record, _) = self { Some(record) } else { None }
     }
 
     /// The record, if there is one.
     pub(crate) fn into_inner(self) -> Option<T> {
-        self.0
+        if let Self::Some(record, _) = self { Some(record) } else { None }
     }
 
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
-        self.0.as_mut()
+        if let Self::Some(record, _) = self { Some(record) } else { None }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Owned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
     }
 }
 
@@ -80,45 +166,77 @@ impl<T: StateRecord> Stored for Owned<T> {
     const WIDTH: Option<usize> = None;
 
     fn vacant() -> Self {
-        Self(None)
+        Self::None
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        self.0.is_some().encode(out);
-        if let Some(record) = &self.0 {
-            put(record, out);
+        self.get().is_some().encode(out);
+        if let Self::Some(record, owns) = self {
+            let mut measured = Measured::new();
+            measured.put(record, out);
+            measured.tell(owns);
         }
     }
 
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
-        if bool::decode(bytes)? { take(bytes).map(Self::new) } else { Ok(Self(None)) }
+        if !bool::decode(bytes)? {
+            return Ok(Self::None);
+        }
+        let (mut measured, owns) = (Measured::new(), Outside::default());
+        let record = measured.take(bytes)?;
+        measured.tell(&owns);
+        Ok(Self::Some(record, owns))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        if let Self::Some(record, owns) = self { owns.of(1, std::iter::once(record)) } else { 0 }
     }
 }
 
 /// Records in a table's slot, in the order in which they came.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OwnedList<T>(pub(crate) Vec<T>);
+#[derive(Debug, Clone)]
+pub struct OwnedList<T> {
+    pub(crate) records: Vec<T>,
+    owns: Outside,
+}
+
+impl<T> OwnedList<T> {
+    pub(crate) fn new(records: Vec<T>) -> Self {
+        Self { records, owns: Outside::default() }
+    }
+}
+
+impl<T: PartialEq> PartialEq for OwnedList<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records
+    }
+}
 
 impl<T: StateRecord> Stored for OwnedList<T> {
     const WIDTH: Option<usize> = None;
 
     fn vacant() -> Self {
-        Self(Vec::new())
+        Self::new(Vec::new())
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        u32::try_from(self.0.len()).expect("a window holds fewer than 2³² records").encode(out);
-        self.0.iter().for_each(|record| put(record, out));
+        u32::try_from(self.records.len()).expect("a window holds fewer than 2³² records").encode(out);
+        let mut measured = Measured::new();
+        self.records.iter().for_each(|record| measured.put(record, out));
+        measured.tell(&self.owns);
     }
 
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         let count = u32::decode(bytes)?;
-        (0..count).map(|_| take(bytes)).collect::<Result<_, _>>().map(Self)
+        let mut measured = Measured::new();
+        let list = Self::new((0..count).map(|_| measured.take(bytes)).collect::<Result<_, _>>()?);
+        measured.tell(&list.owns);
+        Ok(list)
     }
 
     fn heap_bytes(&self) -> usize {
-        // What the records own is not counted: it is not known without walking them.
-        self.0.capacity() * size_of::<T>()
+        let records = &self.records;
+        records.capacity() * size_of::<T>() + self.owns.of(records.len(), records.iter())
     }
 }
 
@@ -137,4 +255,40 @@ pub(crate) fn take<T: StateRecord>(bytes: &mut &[u8]) -> Result<T, Corrupt> {
     };
     *bytes = rest;
     unarchive(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use yeoul_frame::TableId;
+    use yeoul_state::stored::decode_all;
+    use yeoul_state::{Key as _, Table};
+
+    use super::*;
+
+    /// What a value says that it holds outside itself: before it has been encoded, after it, and read back.
+    fn check<V: Stored + Clone>(value: &V, expected: std::ops::Range<usize>) {
+        let mut bytes = Vec::new();
+        let fresh = value.clone();
+        value.encode(&mut bytes);
+        for value in [&fresh, value, &decode_all::<V>(&bytes).unwrap()] {
+            assert!(expected.contains(&value.heap_bytes()), "{} bytes in {} encoded", value.heap_bytes(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn records_are_counted_with_what_they_own() {
+        type Note = (u64, String);
+        let note = |len: usize| (7, "n".repeat(len));
+        check(&Owned::new(note(1_000)), 1_000..1_100);
+        check(&Owned::<Note>::none(), 0..1);
+        check(&Owned::new((7_u64, 8_u64)), 0..1);
+        check(&OwnedList::new(vec![note(1_000); 100]), 100_000..110_000);
+        check(&OwnedList::new((0..100).map(|n| note(n * 20)).collect::<Vec<Note>>()), 80_000..120_000);
+        check(&OwnedList::<Note>::new(Vec::new()), 0..1);
+        // Numbers own nothing, and take no more than themselves.
+        assert_eq!(size_of::<Owned<(u64, u64)>>(), size_of::<Option<(u64, u64)>>());
+        let mut table = Table::<u64, Owned<Note>>::new(TableId(1), "notes");
+        (0..5_000_u64).for_each(|key| _ = table.set(&key, key.hash(), Owned::new(note(1_000))));
+        assert!((5_000_000..7_000_000).contains(&table.memory_bytes()), "{} bytes", table.memory_bytes());
+    }
 }

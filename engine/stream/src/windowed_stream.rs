@@ -409,7 +409,7 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         matches!(self.assigner.kind, Assigner::Aligned(_) | Assigner::Session(_))
             && self.trigger.is_none()
             && self.evictor.is_none()
-            && !has_window_state(content)
+            && !has_state(content)
     }
 
     fn windows<C>(&self, content: impl Fn() -> C + Send + Sync + 'static) -> DataStream<C::Out>
@@ -481,9 +481,10 @@ fn default_trigger<K: Key, T: Record>(assigner: &WindowAssigner<T>) -> MakeTrigg
     }
 }
 
-/// Whether a function has state of its own for each window.
-fn has_window_state<K: Key, C: Content<K>>(mut content: C) -> bool {
+/// Whether a function has state of its own: of each window, which the fast paths do not have, or of each key, which it may write to when a
+/// window expires, of which the fast paths do not tell it.
+fn has_state<K: Key, C: Content<K>>(mut content: C) -> bool {
     let mut states = WindowStates::new(yeoul_frame::OperatorId(0));
     content.declare(&mut states);
-    !states.window.is_empty()
+    !states.window.is_empty() || !states.global.is_empty()
 }

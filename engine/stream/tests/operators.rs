@@ -11,8 +11,8 @@ use yeoul_operator::{
     Snapshot, Source, SourceContext, SourcePoll, SourceSpec, Subtask,
 };
 use yeoul_stream::{
-    Collection, Count, DataStream, EventTimeTrigger, OperatorHarness, OutputTag, SlidingEventTimeWindows,
-    StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
+    Collection, Count, DataStream, EventTimeSessionWindows, EventTimeTrigger, OperatorHarness, OutputTag,
+    SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
 };
 
 fn frame<T: yeoul_frame::Record>(records: impl IntoIterator<Item = (T, i64)>) -> Frame {
@@ -119,6 +119,12 @@ fn a_large_window_fires_in_bounded_steps() {
             let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
             operator.process(InputId(0), &frame(records.chain(zeros)), &mut cx).unwrap();
         }
+        let held = |operator: &mut Box<dyn Operator>| {
+            let mut held = 0;
+            operator.tables(&mut |table| held += table.memory_bytes());
+            held
+        };
+        let (before, mut most) = (held(&mut operator), 0);
         let (mut results, mut calls) = (0, 0);
         loop {
             let mut cx = Context::new(&mut emitted, Timestamp(39), Timestamp(0), &pool, &counters);
@@ -130,9 +136,14 @@ fn a_large_window_fires_in_bounded_steps() {
             );
             results += emitted.drain(..).map(|(_, frame)| frame.len() as u64).sum::<u64>();
             calls += 1;
+            most = most.max(held(&mut operator));
             if progress == Progress::Done {
                 break;
             }
+        }
+        if size > slide && !has_trigger {
+            // What panes are merged into holds all keys once more.
+            assert!(most > before + before / 2, "{most} bytes while it fires, {before} before");
         }
         // Key 0 is in all panes. Of sliding windows, those that end at 10, 20 and 30 fire too.
         let a_pane = |pane: u64| keys / 4 + u64::from(pane != 0);
@@ -143,6 +154,36 @@ fn a_large_window_fires_in_bounded_steps() {
         assert_eq!(results, expected);
         assert!(calls >= results / (1024 * 17), "{calls} calls");
     }
+}
+
+#[test]
+fn sessions_that_were_extended_are_looked_at_in_bounded_steps() {
+    let (env, pool, counters) = (StreamEnvironment::new("sessions"), Pool::new(), Counters::default());
+    let numbers = env.from_collection(Vec::<u64>::new(), WatermarkStrategy::no_watermarks());
+    let sessions = EventTimeSessionWindows::with_gap(Duration::from_millis(10));
+    let _ = numbers.key_by(|n| n.to_native()).window(sessions).aggregate(Count::new());
+    let mut operator = last_operator(&env, &pool);
+    let mut emitted = Vec::new();
+    for time in [0, 5] {
+        let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
+        operator.process(InputId(0), &frame((0..10_000_u64).map(|key| (key, time))), &mut cx).unwrap();
+    }
+    // Each key's timer comes at 9, and its session ends at 15.
+    let mut calls = |watermark, results| {
+        let (mut calls, mut given) = (0, 0);
+        loop {
+            let mut cx = Context::new(&mut emitted, Timestamp(watermark), Timestamp(0), &pool, &counters);
+            let progress = operator.on_watermark(Timestamp(watermark), &mut cx).unwrap();
+            given += emitted.drain(..).map(|(_, frame)| frame.len()).sum::<usize>();
+            calls += 1;
+            if progress == Progress::Done {
+                assert_eq!(given, results);
+                return calls;
+            }
+        }
+    };
+    let (none, all) = (calls(12, 0), calls(14, 10_000));
+    assert!(none >= 5 && all >= 5, "{none} and {all} calls");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A list for each key, each element of which is a record of its own: appending writes the element and reads nothing.
 //!
 //! Invariants:
-//! 1. An element's place is a number; elements stand in the order of their numbers, and gaps are skipped.
+//! 1. An element's place is a number; elements stand in the order of their numbers, and gaps are skipped. Where what is kept leaves more gaps
+//!    than elements, those get new numbers: so a walk costs what a list holds.
 //! 2. `spans` (which is not saved, but built up by a restore) covers the numbers of each key that has elements.
+
+use std::ops::Range;
 
 use yeoul_frame::{KeyHash, TableId, Timestamp};
 
@@ -25,6 +28,10 @@ pub(super) struct ListTable<K, T> {
     elements: TtlTable<Element<K>, T>,
     spans: Spans<K>,
 }
+
+/// A list has at most so many gaps, and so many for each element that it holds.
+const GAPS: u64 = 64;
+const GAPS_AN_ELEMENT: u64 = 4;
 
 /// For each key the first number, one past the last, and how many elements there are.
 struct Spans<K>(Table<K, (u64, u64, u64)>);
@@ -153,7 +160,8 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
         self.add_all(values);
     }
 
-    /// Keeps the elements for which `keep` says so, in the order of appending. Only those that go are written to the log.
+    /// Keeps the elements for which `keep` says so, in the order of appending. Those that go are written to the log; those that stay are, too,
+    /// once most of the list has gone from around them.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         for number in self.first()..self.end() {
             let (key, hash) = self.element(number);
@@ -161,6 +169,26 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
             if goes && self.table.elements.remove(&key, hash) {
                 self.table.spans.remove(self.at.key, self.at.hash);
             }
+        }
+        let (first, end, count) = self.table.spans.of(self.at.key, self.at.hash);
+        if end - first > GAPS + GAPS_AN_ELEMENT * count {
+            self.renumber(first..end);
+        }
+    }
+
+    /// Moves all elements behind the last one, without gaps.
+    fn renumber(&mut self, numbers: Range<u64>) {
+        let mut next = numbers.end;
+        for number in numbers.clone() {
+            let ((from, from_hash), (to, to_hash)) = (self.element(number), self.element(next));
+            if self.table.elements.rename((&from, from_hash), (&to, to_hash)) {
+                self.table.spans.add(self.at.key, self.at.hash, next);
+                self.table.spans.remove(self.at.key, self.at.hash);
+                next += 1;
+            }
+        }
+        if next > numbers.end {
+            self.table.spans.begin(self.at.key, self.at.hash, numbers.end);
         }
     }
 
@@ -237,6 +265,30 @@ mod tests {
             assert_eq!(states.of(&list).get(), kept);
         }
         assert!(states.of(&list).is_empty() && states.tables().all(|table| table.is_empty()));
+    }
+
+    /// One element stays at the front, and the others come and go: what is between them is not walked for ever.
+    #[test]
+    fn gaps_within_a_list_are_closed() {
+        for descriptor in [StateDescriptor::new("list"), StateDescriptor::new("list").ttl(Ttl::millis(1_000_000))] {
+            let mut states = States::<u32>::new(OperatorId::of("gaps"));
+            let list = states.list::<u64>(descriptor);
+            for n in 0..5_000 {
+                states.set_key(&1, 1_u32.hash(), Timestamp(n as i64));
+                states.of(&list).add(n);
+                states.of(&list).retain(|value| matches!(value, 0 | 7) || *value == n);
+                assert_eq!(states.of(&list).get().first(), Some(&0));
+            }
+            assert_eq!(states.of(&list).get(), [0, 7, 4_999]);
+            let ListState { table, at } = list.open(&mut states);
+            let (first, end, count) = table.spans.of(at.key, at.hash);
+            assert!(end - first < 100 && count == 3, "{first} to {end}");
+            assert_eq!(table.elements.len(), 3);
+            // Those that were moved live as long as they would have: the first two expire before the last.
+            states.set_key(&1, 1_u32.hash(), Timestamp(1_000_010));
+            let left = states.of(&list).get();
+            assert!(left == [0, 7, 4_999] || left == [4_999], "{left:?}");
+        }
     }
 
     #[test]

@@ -98,6 +98,17 @@ impl<K: Key, V: Value> TtlTable<K, V> {
         either!(self, table => table.remove(key, hash).is_some())
     }
 
+    /// Gives what one key has to another, with the life that is left of it. Returns whether there was anything.
+    pub(super) fn rename(&mut self, (from, from_hash): (&K, KeyHash), (to, to_hash): (&K, KeyHash)) -> bool {
+        either!(self, table => match table.remove(from, from_hash) {
+            Some(value) => {
+                table.set(to, to_hash, value);
+                true
+            }
+            None => false,
+        })
+    }
+
     /// Whether the table has a key, be it expired.
     #[inline]
     pub(super) fn has(&self, key: &K, hash: KeyHash) -> bool {

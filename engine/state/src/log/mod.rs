@@ -22,7 +22,7 @@ pub use block::{BlockView, OperatorState, Origin, Record, Records, SealedOutput}
 pub use buffer::LogBuffer;
 pub use chunk::{Chunk, LogFault, Seal};
 pub use corrupt::Corrupt;
-pub use header::{BlockHeader, BlockKind, Layout};
+pub use header::{BlockHeader, BlockKind, Layout, MAX_RECORD_BYTES};
 pub use options::{LogOptions, WriterOptions};
 pub use segment::{BlockCursor, Segment, SegmentRef};
 pub use writer::{LogWriter, Sealed};

@@ -34,6 +34,7 @@ type Cells = BTreeMap<(u64, i64, u64), (Vec<u8>, LogAddress, u32)>;
 pub(super) struct Shard {
     cells: Cells,
     dirty: BTreeSet<(u64, i64, u64)>,
+    dropped: Vec<(TableId, i64)>,
     pub(super) log: LogBuffer,
     pub(super) writer: LogWriter,
     complete: Vec<SegmentRef>,
@@ -86,6 +87,7 @@ impl Job {
             let mut shard = Shard {
                 cells: Cells::new(),
                 dirty: BTreeSet::new(),
+                dropped: Vec::new(),
                 log: LogBuffer::new(log),
                 writer: LogWriter::new(Arc::clone(&dynamic), DIR, writer),
                 complete: own.segments.clone(),
@@ -154,6 +156,9 @@ impl Job {
 impl Shard {
     fn drain(&mut self, epoch: Epoch, id: ShardId, output: &[u8]) -> io::Result<()> {
         self.log.begin(epoch);
+        for (table, namespace) in std::mem::take(&mut self.dropped) {
+            self.log.drop_namespace(table, namespace);
+        }
         for (table, namespace, key) in std::mem::take(&mut self.dirty) {
             let put_key = |out: &mut Vec<u8>| out.extend_from_slice(&key.to_le_bytes());
             match self.cells.get_mut(&(table, namespace, key)) {
@@ -204,6 +209,18 @@ impl Shard {
         self.log.relocated(due);
         self.complete.retain(|of| of.segment != due);
         Ok(())
+    }
+
+    /// Drops the shard's keys of a namespace.
+    pub(super) fn drop_namespace(&mut self, table: TableId, namespace: i64) {
+        self.dropped.push((table, namespace));
+        self.cells.retain(|at, (_, address, bytes)| {
+            let stays = (at.0, at.1) != (table.0, namespace);
+            if !stays {
+                self.log.retire(*address, *bytes as usize);
+            }
+            stays
+        });
     }
 
     pub(super) fn oldest(&self) -> Option<SegmentId> {

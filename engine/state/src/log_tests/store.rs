@@ -7,9 +7,11 @@ use yeoul_frame::{Epoch, OperatorId, ShardId};
 use yeoul_sys::Storage;
 
 use super::memory::MemoryStorage;
-use super::model::{Choices, DIR, GROUPS, Job, NUMBER, NUMBERS, TEXTS, churn, options, unkeyed};
+use super::model::{Choices, DIR, GROUPS, Job, NUMBER, NUMBERS, OPERATOR, TEXTS, churn, options, unkeyed};
+use crate::catalog::{Catalog, TableEntry};
 use crate::commit::Commit;
 use crate::log::{Layout, LogBuffer, LogOptions, RunId};
+use crate::saved::SavedState;
 use crate::savepoint::{copy_savepoint, import_savepoint, read_savepoint};
 use crate::sealed::SealedEpochs;
 
@@ -322,4 +324,43 @@ fn a_store_that_cannot_be_opened_is_left_as_it_is_by_an_import() {
             break;
         }
     }
+}
+
+/// A shard that drops a namespace drops its own keys of it, and those of no other shard.
+#[test]
+fn entries_are_counted_by_whose_they_are() {
+    let storage = MemoryStorage::new();
+    let mut job = Job::open(&storage, 2, 4096, 1).unwrap();
+    let value = |n: u64| Some(n.to_le_bytes().to_vec());
+    (0..200).for_each(|key| job.set(NUMBERS, 7, key, value(key)));
+    let count = |job: &mut Job, folder: &str| {
+        let entry = TableEntry {
+            operator: OPERATOR,
+            name: "numbers".to_owned(),
+            layout: NUMBER,
+            types: None,
+            version: 0,
+            since: Epoch(0),
+        };
+        let catalog = Catalog { tables: BTreeMap::from([(NUMBERS, entry)]), ..Catalog::default() };
+        let commit = Commit { blobs: catalog.encode(), ..job.checkpoint(b"").unwrap() };
+        let to = MemoryStorage::new();
+        copy_savepoint(&storage, DIR, &commit, &to, folder, 5).unwrap();
+        SavedState::open(Arc::new(to), folder).unwrap().count_entries().unwrap()[&NUMBERS]
+    };
+    assert_eq!(count(&mut job, "all"), 200);
+    let left = (0..200).filter(|key| GROUPS.shard(GROUPS.of(yeoul_frame::hash_u64(*key)), 2) == 0).count() as u64;
+    assert!((1..200).contains(&left));
+    job.shards[1].drop_namespace(NUMBERS, 7);
+    assert_eq!(count(&mut job, "without"), left);
+    // On one shard a key is written anew, which is the same key still, and one is removed.
+    drop(job);
+    let mut job = Job::open(&storage, 1, 4096, 1).unwrap();
+    assert_eq!(job.state().len() as u64, left);
+    let mut there: Vec<u64> = job.state().keys().map(|(_, _, key)| *key).collect();
+    job.set(NUMBERS, 7, there.pop().unwrap(), None);
+    there.iter().take(5).for_each(|key| job.set(NUMBERS, 7, *key, value(0)));
+    assert_eq!(count(&mut job, "anew"), left - 1);
+    job.shards[0].drop_namespace(NUMBERS, 7);
+    assert_eq!(count(&mut job, "none"), 0);
 }

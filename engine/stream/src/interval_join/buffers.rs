@@ -6,7 +6,7 @@ use yeoul_state::Stored;
 use yeoul_state::log::Corrupt;
 
 use crate::StateRecord;
-use crate::owned_state::{put, take};
+use crate::owned_state::{Measured, Outside};
 
 /// Records of one side, by event time; those of one time in the order in which they came. Most keys of most joins hold one, which lies in the
 /// table's slot itself.
@@ -18,11 +18,13 @@ pub(super) enum Queue<T> {
 }
 
 /// Both sides of a key, and when it was noted to be looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Buffers<A, B> {
     pub(super) noted: i64,
     pub(super) left: Queue<A>,
     pub(super) right: Queue<B>,
+    /// What records of either side own.
+    own: (Outside, Outside),
 }
 
 /// Of a key that is not noted.
@@ -58,6 +60,11 @@ impl<T> Queue<T> {
             Self::One(held) => (std::slice::from_ref(held), &[]),
             Self::Many(many) => many.as_slices(),
         }
+    }
+
+    fn len(&self) -> usize {
+        let (front, back) = self.as_slices();
+        front.len() + back.len()
     }
 
     fn iter(&self) -> impl Iterator<Item = &(i64, T)> {
@@ -108,37 +115,45 @@ impl<T: PartialEq> PartialEq for Queue<T> {
 }
 
 impl<T: StateRecord> Queue<T> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let (front, back) = self.as_slices();
-        u32::try_from(front.len() + back.len()).expect("a key holds fewer than 2³² records").encode(out);
+    fn encode(&self, owns: &Outside, out: &mut Vec<u8>) {
+        u32::try_from(self.len()).expect("a key holds fewer than 2³² records").encode(out);
+        let mut measured = Measured::new();
         for (time, record) in self.iter() {
             time.encode(out);
-            put(record, out);
+            measured.put(record, out);
         }
+        measured.tell(owns);
     }
 
-    fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
+    fn decode(owns: &Outside, bytes: &mut &[u8]) -> Result<Self, Corrupt> {
         let count = u32::decode(bytes)?;
-        let mut queue = Self::Empty;
+        let (mut queue, mut measured) = (Self::Empty, Measured::new());
         for _ in 0..count {
             let time = i64::decode(bytes)?;
             if queue.last().is_some_and(|last| last > time) {
                 return Err(Corrupt::new(format!("a record of {time} stands behind a later one")));
             }
-            queue.insert(time, take(bytes)?);
+            queue.insert(time, measured.take(bytes)?);
         }
+        measured.tell(owns);
         Ok(queue)
     }
 
-    fn heap_bytes(&self) -> usize {
-        // What the records own is not counted: it is not known without walking them.
-        if let Self::Many(many) = self { many.capacity() * size_of::<(i64, T)>() } else { 0 }
+    fn heap_bytes(&self, owns: &Outside) -> usize {
+        let slots = if let Self::Many(many) = self { many.capacity() * size_of::<(i64, T)>() } else { 0 };
+        slots + owns.of(self.len(), self.iter().map(|(_, record)| record))
     }
 }
 
 impl<A, B> Buffers<A, B> {
     pub(super) fn empty() -> Self {
-        Self { noted: NOT_NOTED, left: Queue::Empty, right: Queue::Empty }
+        Self { noted: NOT_NOTED, left: Queue::Empty, right: Queue::Empty, own: Default::default() }
+    }
+}
+
+impl<A: PartialEq, B: PartialEq> PartialEq for Buffers<A, B> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.noted, &self.left, &self.right) == (other.noted, &other.left, &other.right)
     }
 }
 
@@ -151,16 +166,19 @@ impl<A: StateRecord, B: StateRecord> Stored for Buffers<A, B> {
 
     fn encode(&self, out: &mut Vec<u8>) {
         self.noted.encode(out);
-        self.left.encode(out);
-        self.right.encode(out);
+        self.left.encode(&self.own.0, out);
+        self.right.encode(&self.own.1, out);
     }
 
     fn decode(bytes: &mut &[u8]) -> Result<Self, Corrupt> {
-        Ok(Self { noted: i64::decode(bytes)?, left: Queue::decode(bytes)?, right: Queue::decode(bytes)? })
+        let own: (Outside, Outside) = Default::default();
+        let noted = i64::decode(bytes)?;
+        let (left, right) = (Queue::decode(&own.0, bytes)?, Queue::decode(&own.1, bytes)?);
+        Ok(Self { noted, left, right, own })
     }
 
     fn heap_bytes(&self) -> usize {
-        self.left.heap_bytes() + self.right.heap_bytes()
+        self.left.heap_bytes(&self.own.0) + self.right.heap_bytes(&self.own.1)
     }
 }
 
@@ -194,5 +212,18 @@ mod tests {
         assert_eq!((held(&buffers), buffers.left.last()), (vec![(9, 4)], Some(9)));
         buffers.left.forget(10);
         assert_eq!((held(&buffers), buffers.left.last()), (vec![], None));
+    }
+
+    #[test]
+    fn records_are_counted_with_what_they_own() {
+        let mut buffers = Buffers::<u64, String>::empty();
+        buffers.left.insert(1, 1);
+        assert_eq!(buffers.heap_bytes(), 0);
+        (0..100).for_each(|time| buffers.right.insert(time, "n".repeat(1_000)));
+        assert!((100_000..120_000).contains(&buffers.heap_bytes()), "{} bytes", buffers.heap_bytes());
+        let mut bytes = Vec::new();
+        Stored::encode(&buffers, &mut bytes);
+        let read = <Buffers<u64, String> as Stored>::decode(&mut &bytes[..]).unwrap();
+        assert!((100_000..120_000).contains(&read.heap_bytes()), "{} bytes", read.heap_bytes());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use yeoul_operator::OperatorError;
 use yeoul_state::SavedError;
@@ -59,6 +59,12 @@ impl std::error::Error for SavepointError {
             Self::Function(error) => Some(error),
             Self::Unknown { .. } | Self::Taken(_) => None,
         }
+    }
+}
+
+impl SavepointError {
+    pub(super) fn of(folder: &Path, cause: io::Error) -> Self {
+        Self::Storage { folder: folder.to_owned(), cause }
     }
 }
 

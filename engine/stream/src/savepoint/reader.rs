@@ -268,7 +268,7 @@ impl OperatorReader<'_> {
         }
         let Some(saved) = catalog.tables.get(&self.id.table(&asked.name)) else { return Ok(()) };
         // Of another version it is migrated, or refused with its types by those who know the migrations.
-        let differ = saved.version == asked.version && saved.types.is_some() && saved.types != asked.types;
+        let differ = saved.version == asked.version && !saved.is_called_as(asked);
         if !self.from.names_matter || !differ {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use super::error::SavepointError;
 use super::reader::OperatorReader;
 use crate::TimeWindow;
 use crate::owned_state::{Owned, OwnedList, StateRecord};
+use crate::window::session::Sessions;
 
 /// What a window operator keeps, by the method that it was made with: [`Aggregated`], [`Reduced`] or [`Records`].
 pub trait SavedContent {
@@ -55,7 +56,7 @@ impl<T: StateRecord + Clone> SavedContent for Records<T> {
     type Content = Vec<T>;
 
     fn content(held: OwnedList<T>) -> Vec<T> {
-        held.0
+        held.records
     }
 }
 
@@ -83,9 +84,6 @@ pub struct SavedSession<K, C> {
     /// What it holds.
     pub content: C,
 }
-
-/// When the key's timer comes, and the sessions: first time, end, fired, content.
-type Sessions<H> = (i64, Vec<(i64, i64, bool, H)>);
 
 impl OperatorReader<'_> {
     /// The panes of tumbling and sliding windows, in the order of time within each part of the keys.

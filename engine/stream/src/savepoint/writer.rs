@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use yeoul_frame::{KeyGroups, OperatorId, Timestamp};
 use yeoul_operator::Services;
 use yeoul_state::NewSavepoint;
+use yeoul_sys::Storage;
 
 use super::bootstrap::{Bootstrap, Target};
 use super::error::SavepointError;
@@ -143,19 +145,31 @@ impl<'a> SavepointWriter<'a> {
         self
     }
 
-    /// Writes it into a folder of its own. Until this returns the folder is no complete savepoint.
+    /// Writes it into a folder of its own. Until this returns the folder is no complete savepoint. What was begun of it is removed again if it
+    /// fails (as far as the disk lets it be), so that it can be tried again.
     ///
     /// # Errors
     /// If the folder holds anything, an operator that is removed is not there or one that is added is, a function fails, or a disk does.
     pub fn write(self, folder: impl AsRef<Path>) -> Result<(), SavepointError> {
         let folder = folder.as_ref();
         self.check()?;
-        let failed = |cause| SavepointError::Storage { folder: folder.to_owned(), cause };
+        let files = self.services.files.folder(folder).map_err(|cause| SavepointError::of(folder, cause))?;
+        let is_empty = files.list("").is_ok_and(|there| there.is_empty());
+        let written = self.write_to(folder, files.clone());
+        if written.is_err() && is_empty {
+            // That it failed is what is told, not what is left of it.
+            let begun = files.list("").unwrap_or_default();
+            begun.iter().for_each(|entry| _ = files.remove(&entry.name));
+        }
+        written
+    }
+
+    fn write_to(self, folder: &Path, to: Arc<dyn Storage>) -> Result<(), SavepointError> {
+        let failed = |cause| SavepointError::of(folder, cause);
         let clock = &self.services.clock;
         let now = Timestamp(self.now.unwrap_or_else(|| clock.wall_millis()));
         // Only names the savepoint in its blocks, so that those of different ones are told apart.
         let id = clock.monotonic_nanos() ^ (clock.wall_millis() as u64).rotate_left(32);
-        let to = self.services.files.folder(folder).map_err(failed)?;
         let mut savepoint = match self.base {
             None => NewSavepoint::begin(to, "", id, self.key_groups),
             Some(base) => {

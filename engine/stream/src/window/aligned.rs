@@ -14,7 +14,7 @@ use yeoul_frame::{Frame, KeyHash, Timestamp};
 use yeoul_operator::{
     Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
 };
-use yeoul_state::{Key, Panes, StateTable};
+use yeoul_state::{Key, Panes, StateTable, Value};
 
 use crate::key_selector::FrameKeys;
 use crate::late::Late;
@@ -74,18 +74,14 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
             let panes = opened(&mut self.panes);
             let mut firing = match self.firing.take() {
                 Some(firing) => firing,
-                None => {
-                    let next =
-                        panes.namespaces().find_map(|pane| self.settings.grid.next_end_of(pane, self.fired.all()));
-                    match next {
-                        Some(end) if end - 1 <= target => Firing::new(&self.settings.grid, end, panes),
-                        _ => {
-                            self.settle(target);
-                            self.results.flush(cx)?;
-                            return Ok(Progress::Done);
-                        }
+                None => match next_end(&self.settings.grid, panes, self.fired.all()) {
+                    Some(end) if end - 1 <= target => Firing::new(&self.settings.grid, end, panes),
+                    _ => {
+                        self.settle(target);
+                        self.results.flush(cx)?;
+                        return Ok(Progress::Done);
                     }
-                }
+                },
             };
             let fired = &self.fired;
             let last = firing.window().max_timestamp().0;
@@ -113,6 +109,12 @@ impl<K: Key, C: Content<K>> AlignedWindows<K, C> {
             }
         }
     }
+}
+
+/// The end of the first window that holds something and whose last time is after `fired`.
+fn next_end<K: Key, H: Value>(grid: &Grid, panes: &Panes<K, H>, fired: i64) -> Option<i64> {
+    // Windows of earlier panes have ended by then. Such panes wait for late records, and may be many.
+    panes.namespaces_from(fired.saturating_sub(grid.size())).find_map(|pane| grid.next_end_of(pane, fired))
 }
 
 /// The watermark at which a pane takes no more records.
@@ -227,7 +229,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
         if self.firing.is_some() {
             return Some(Timestamp::MIN);
         }
-        panes.namespaces().find_map(|pane| self.settings.grid.next_end_of(pane, self.fired.all())).map(Timestamp)
+        next_end(&self.settings.grid, panes, self.fired.all()).map(Timestamp)
     }
 
     fn on_processing_time(&mut self, now: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
@@ -246,6 +248,7 @@ impl<K: Key, C: Content<K>> Operator for AlignedWindows<K, C> {
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
         if let Some(panes) = &mut self.panes {
+            panes.count_beside(self.firing.as_ref().map_or(0, Firing::memory_bytes));
             visit(panes);
         }
         self.results.tables(visit);

@@ -239,15 +239,15 @@ where
     }
 
     fn create(&self) -> OwnedList<P::In> {
-        OwnedList(Vec::new())
+        OwnedList::new(Vec::new())
     }
 
     fn add(&self, record: &<P::In as Archive>::Archived, held: &mut OwnedList<P::In>) {
-        held.0.push(P::In::from_archived(record));
+        held.records.push(P::In::from_archived(record));
     }
 
     fn merge(&self, held: &mut OwnedList<P::In>, other: &OwnedList<P::In>) {
-        held.0.extend_from_slice(&other.0);
+        held.records.extend_from_slice(&other.records);
     }
 
     fn fire(
@@ -257,7 +257,7 @@ where
         cx: &mut WindowContext<'_, P::Key>,
         out: &mut Collector<P::Out>,
     ) -> Result<(), OperatorError> {
-        self.0.process(key, cx, &held.0, out)
+        self.0.process(key, cx, &held.records, out)
     }
 
     fn fire_elements(

@@ -1,7 +1,7 @@
 //! One window that fires, for all keys of a subtask, in steps.
 //!
 //! A window of one pane is walked where it lies. The panes of any other are first merged into a table of the firing's own, which is no
-//! state: it is thrown away with the firing, and a restore that meets none fires the window anew.
+//! state: it counts with the panes' memory and is thrown away with the firing; a restore that meets none fires the window anew.
 
 use yeoul_frame::TableId;
 use yeoul_operator::{Context, OperatorError};
@@ -47,7 +47,7 @@ impl<K: Key, H: yeoul_state::Value> Firing<K, H> {
     /// Begins the window that ends at `end`.
     pub(crate) fn new(grid: &Grid, end: i64, panes: &Panes<K, H>) -> Self {
         let window = grid.window_ending(end);
-        let within = panes.namespaces().filter(|pane| (window.start.0..window.end.0).contains(pane));
+        let within = panes.namespaces_from(window.start.0).take_while(|pane| *pane < window.end.0);
         let mut left = within.collect::<Vec<_>>().into_iter();
         let stage = match (left.next(), left.len()) {
             (None, _) => Stage::Done,
@@ -63,6 +63,14 @@ impl<K: Key, H: yeoul_state::Value> Firing<K, H> {
 
     pub(crate) fn window(&self) -> TimeWindow {
         self.window
+    }
+
+    /// Bytes that are held beside the panes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Merge { merged, .. } | Stage::Merged { merged, .. } => merged.memory_bytes(),
+            Stage::Pane { .. } | Stage::Done => 0,
+        }
     }
 
     /// Goes on as far as there is room. `has_fired`: keys for which this window has fired in an earlier run.

@@ -153,7 +153,8 @@ pub trait ProcessWindowFunction: Send + 'static {
     ) -> Result<(), OperatorError>;
 
     /// The window of `key` expires and will not fire again: what its per-window state holds is removed here. As in Flink it is not called
-    /// when a trigger purges the window, which leaves such state as it is. Plain windows of functions that have none do not call it.
+    /// when a trigger purges the window, which leaves such state as it is. Plain windows of functions that declare
+    /// no state, neither of windows nor of keys, do not call it: there is nothing to remove.
     ///
     /// # Errors
     /// A failure that fails the job.

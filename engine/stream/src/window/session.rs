@@ -9,6 +9,8 @@
 //! 3. A record is in a session, in the side output of late records, or counted as late.
 //! 4. For a key, what was due at or before what it has [`Passed`] up to has been done.
 
+use std::ops::Range;
+
 use yeoul_frame::{Frame, KeyHash, Timestamp};
 use yeoul_operator::{
     Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
@@ -25,6 +27,8 @@ use crate::window::assigner::Domain;
 use crate::window::content::Content;
 use crate::window::results::Results;
 
+/// Timers that are looked at in one call.
+const TIMERS_A_CALL: usize = 1024;
 /// Keys ahead for which the table is asked to bring the entry.
 const AHEAD: usize = 24;
 
@@ -40,9 +44,9 @@ pub(crate) struct SessionSettings {
 }
 
 /// A session: first time, end, whether it has fired as it is, and its content.
-type Session<H> = (i64, i64, bool, H);
+pub(crate) type Session<H> = (i64, i64, bool, H);
 /// When the key's timer comes, and its sessions.
-type Sessions<H> = (i64, Vec<Session<H>>);
+pub(crate) type Sessions<H> = (i64, Vec<Session<H>>);
 
 pub(crate) struct SessionWindows<K: Key, C: Content<K>> {
     settings: SessionSettings,
@@ -68,7 +72,13 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
     /// Does what is due at or before `target`, as far as there is room.
     fn advance(&mut self, target: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let (table, timers) = opened(&mut self.opened);
-        while let Some(timer) = timers.pop_due(Timestamp(target)) {
+        // Those of sessions that were extended since give nothing, so results alone would be no bound.
+        for _ in 0..TIMERS_A_CALL {
+            let Some(timer) = timers.pop_due(Timestamp(target)) else {
+                self.fired.advance(target);
+                self.results.flush(cx)?;
+                return Ok(Progress::Done);
+            };
             let Some(sessions) = table.get_mut(&timer.key, timer.hash) else { continue };
             if sessions.0 != timer.time.0 {
                 // An earlier one was set since, and took its place.
@@ -90,12 +100,10 @@ impl<K: Key, C: Content<K>> SessionWindows<K, C> {
                 set_timer(sessions, lateness, timers, &timer.key, timer.hash);
             }
             if !self.results.emit_full(cx)? {
-                return Ok(Progress::More);
+                break;
             }
         }
-        self.fired.advance(target);
-        self.results.flush(cx)?;
-        Ok(Progress::Done)
+        Ok(Progress::More)
     }
 }
 
@@ -116,9 +124,9 @@ fn session<'a, K: Key, C: Content<K>>(
     end: i64,
     content: &C,
 ) -> &'a mut Session<C::Held> {
-    // As in Flink, sessions that only touch are one.
-    let first = sessions.partition_point(|session| session.1 < start);
-    let after = first + sessions[first..].partition_point(|session| session.0 <= end);
+    let window = |start, end| TimeWindow { start: Timestamp(start), end: Timestamp(end) };
+    let Range { start: first, end: after } =
+        window(start, end).joined(sessions, |session| window(session.0, session.1));
     if first == after {
         sessions.insert(first, (start, end, false, content.create()));
         return &mut sessions[first];

@@ -1,6 +1,7 @@
 //! A window in time.
 
 use std::fmt;
+use std::ops::Range;
 
 use yeoul_frame::{KeyHash, Timestamp};
 use yeoul_state::log::Corrupt;
@@ -50,6 +51,15 @@ impl TimeWindow {
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end
+    }
+
+    /// Which it [intersects](Self::intersects) of windows that are disjoint, do not touch, and stand in the order of time. None: where it is
+    /// to stand.
+    #[inline]
+    pub(crate) fn joined<W>(&self, windows: &[W], of: impl Fn(&W) -> Self) -> Range<usize> {
+        let first = windows.partition_point(|window| of(window).end < self.start);
+        let after = first + windows[first..].partition_point(|window| of(window).start <= self.end);
+        first..after
     }
 
     /// The smallest window that holds both.

@@ -6,3 +6,4 @@ mod writing;
 mod migrating;
 mod damage;
 mod windows;
+mod evicted;

@@ -286,3 +286,64 @@ fn a_migration_that_panics_fails_the_job() {
     let error = run(1, &at("of first"), Vec::new(), Panicking::default()).unwrap_err().to_string();
     assert!(error.contains("Keyed Process") && error.contains("no such luck"), "{error}");
 }
+
+/// Keeps the last value of each key, as what a program calls it.
+#[derive(Clone)]
+struct Last<V>(ValueHandle<V>);
+
+impl<V> Default for Last<V> {
+    fn default() -> Self {
+        Self(ValueHandle::default())
+    }
+}
+
+impl<V: yeoul_state::Value + From<i32>> KeyedProcessFunction for Last<V> {
+    type Key = u64;
+    type In = Event;
+    type Out = Event;
+
+    fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        self.0 = states.value("last");
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        event: &rkyv::Archived<Event>,
+        cx: &mut KeyedContext<'_, u64>,
+        out: &mut Collector<Event>,
+    ) -> Result<(), OperatorError> {
+        if let Some(last) = cx.state(&self.0).get() {
+            let mut bytes = Vec::new();
+            last.encode(&mut bytes);
+            out.collect((*cx.key(), i64::from_le_bytes(bytes.try_into().unwrap())));
+        }
+        cx.state(&self.0).update(V::from(event.1.to_native() as i32));
+        Ok(())
+    }
+}
+
+/// A type of the same width is another type; one that has only been renamed has to be named as such, once.
+#[test]
+fn a_state_of_another_type_is_refused_whatever_its_width() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let feed = Feed::that_waits(vec![(7, 3)]);
+    savepoint(graph(&feed, Last::<i64>::default()).0, &feed, config(2, Some(&at("first"))), &at("numbers")).unwrap();
+    assert_eq!(run(2, &at("numbers"), vec![(7, 4)], Last::<i64>::default()).unwrap(), [(7, 3)]);
+    let error = run(2, &at("numbers"), vec![(7, 4)], Last::<f64>::default()).unwrap_err().to_string();
+    for part in
+        ["table 'last' of operator 'everything'", "u64 to i64", "u64 to f64", "allow_renamed_types", "migrate_from"]
+    {
+        assert!(error.contains(part), "{error:?} should say {part:?}");
+    }
+    // As if a type had been renamed: the next savepoint has its new name.
+    let renamed = yeoul_runtime::JobConfig {
+        from_savepoint: Some(at("numbers")),
+        allow_renamed_types: true,
+        ..config(1, Some(&at("second")))
+    };
+    let feed = Feed::that_waits(Vec::new());
+    savepoint(graph(&feed, Last::<f64>::default()).0, &feed, renamed, &at("renamed")).unwrap();
+    assert_eq!(run(2, &at("renamed"), vec![(7, 4)], Last::<f64>::default()).unwrap(), [(7, 3)]);
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 use yeoul_operator::JobGraph;
 use yeoul_stream::savepoint::{Aggregated, Records, Reduced, SavedPane, SavedSession};
 use yeoul_stream::{
-    Collector, Count, EventTimeSessionWindows, ProcessWindowFunction, SavepointReader, StreamEnvironment,
-    TumblingEventTimeWindows, WatermarkStrategy, WindowContext, collect,
+    Collector, Count, EventTimeSessionWindows, EventTimeTrigger, ProcessWindowFunction, SavepointReader,
+    StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, WindowContext, collect,
 };
 
 use crate::program::{Event, Feed, config, savepoint};
@@ -76,4 +76,60 @@ fn open_windows_are_read() {
         let last = 990 + key as i64;
         assert_eq!((window.start.0, window.end.0, fired, content), (key as i64, last + 60_000, false, 100));
     }
+}
+
+/// The length of all texts of a window.
+#[derive(Clone)]
+struct Long;
+
+impl ProcessWindowFunction for Long {
+    type Key = u64;
+    type In = (u64, String);
+    type Out = u64;
+
+    fn process(
+        &mut self,
+        _: &u64,
+        _: &mut WindowContext<'_, u64>,
+        texts: &[(u64, String)],
+        out: &mut Collector<u64>,
+    ) -> Result<(), yeoul_operator::OperatorError> {
+        out.collect(texts.iter().map(|(_, text)| text.len() as u64).sum());
+        Ok(())
+    }
+}
+
+/// All records of one key and window are one record of the log, which has its limit. With a trigger they are kept one by one.
+#[test]
+fn a_window_that_outgrows_the_log_is_named() {
+    const RECORDS: i64 = 600;
+    let graph = |feed: &Feed, has_trigger: bool| {
+        let env = StreamEnvironment::new("long");
+        let events = env.from_source(feed.clone(), WatermarkStrategy::for_monotonous_timestamps(), "feed");
+        let texts = events.map(|event| (event.0.to_native(), "t".repeat(64 << 10)));
+        let windows =
+            texts.key_by(|text| text.0.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(1_000)));
+        let windows = if has_trigger { windows.trigger(EventTimeTrigger::create()) } else { windows };
+        let (sink, collected) = collect::<u64>();
+        windows.process(Long).name("texts of a day").sink_to(sink);
+        (env.build().unwrap(), collected)
+    };
+    let records = || (0..RECORDS).map(|n| (7, n)).collect::<Vec<Event>>();
+    let folder = tempfile::tempdir().unwrap();
+    let feed = Feed::that_waits(records());
+    let job = yeoul_runtime::spawn(
+        graph(&feed, false).0,
+        config(1, Some(&folder.path().join("plain"))),
+        yeoul_operator::Services::default(),
+    );
+    let error = job.wait().unwrap_err().to_string();
+    for part in
+        ["operator 'texts of a day (1/1)', state 'windows'", " MiB, more than the 32 MiB", "EventTimeTrigger::create()"]
+    {
+        assert!(error.contains(part), "{error:?} should say {part:?}");
+    }
+    let feed = Feed::that_waits(records());
+    let (graph, _) = graph(&feed, true);
+    let taken = folder.path().join("savepoint");
+    savepoint(graph, &feed, config(1, Some(&folder.path().join("with a trigger"))), &taken).unwrap();
 }

@@ -124,6 +124,45 @@ fn operators_of_a_savepoint_are_exchanged_and_kept() {
     refused(twice.write(at("a")), "keyed state twice");
 }
 
+/// Fails at its second record.
+struct Failing(u64);
+
+impl KeyedStateBootstrapFunction for Failing {
+    type Key = u64;
+    type In = Event;
+
+    fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> {
+        let _ = states.value::<u64>("state");
+        Ok(())
+    }
+
+    fn process(&mut self, _: Event, _: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+        self.0 += 1;
+        if self.0 == 2 { Err(OperatorError::new("no such luck")) } else { Ok(()) }
+    }
+}
+
+/// What was begun of a savepoint that failed does not stand in the way of the next attempt; what is somebody else's stays.
+#[test]
+fn a_write_that_failed_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("written");
+    let limits = || Bootstrap::broadcast("limits", [(7_u64, 100_i64)]);
+    SavepointWriter::new().with_operator("rules", limits()).write(folder.path().join("base")).unwrap();
+    let base = SavepointReader::open(folder.path().join("base")).unwrap();
+    for base in [None, Some(&base)] {
+        let writer = || base.map_or_else(SavepointWriter::new, SavepointWriter::from_existing);
+        let failing = Bootstrap::keyed(events(), |event: &Event| event.0, Failing(0));
+        let error = writer().with_operator("everything", failing).write(&written).unwrap_err().to_string();
+        assert!(error.contains("no such luck"), "{error}");
+        writer().with_operator("others", limits()).write(&written).unwrap();
+        let error = writer().with_operator("others", limits()).write(&written).unwrap_err().to_string();
+        assert!(error.contains("is not empty") && error.contains("not completed"), "{error}");
+        SavepointReader::open(&written).unwrap().operator("others").unwrap();
+        std::fs::remove_dir_all(&written).unwrap();
+    }
+}
+
 /// A job of another number of key groups is refused; the same number is taken.
 #[test]
 fn key_groups_are_the_jobs() {

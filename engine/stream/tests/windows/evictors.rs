@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use yeoul_frame::Timestamp;
 use yeoul_stream::{
     Count, CountEvictor, CountTrigger, DataStream, DeltaEvictor, EventTimeSessionWindows, Evictor, EvictorContext,
-    GlobalWindows, PurgingTrigger, TimeEvictor, TimestampedValue, TumblingEventTimeWindows,
+    GlobalWindows, OperatorHarness, PurgingTrigger, TimeEvictor, TimestampedValue, TumblingEventTimeWindows,
 };
 
 use crate::aligned::{Form, Reading, Sum};
@@ -116,6 +116,40 @@ fn a_delta_evictor_keeps_what_is_near_the_last_element() {
             (Push(7, 32, 0), &["7 all 30 31 32"]),
         ],
     );
+}
+
+/// Keeps what it takes out of a window, and puts it into the next one.
+#[derive(Default)]
+struct Hoarding(Vec<TimestampedValue<Reading>>);
+
+impl Clone for Hoarding {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Evictor<Reading> for Hoarding {
+    fn evict_before(&mut self, readings: &mut Vec<TimestampedValue<Reading>>, _: &EvictorContext) {
+        let kept = std::mem::take(&mut self.0);
+        if kept.is_empty() {
+            self.0 = std::mem::take(readings);
+        } else {
+            readings.extend(kept);
+        }
+    }
+}
+
+#[test]
+fn an_evictor_that_puts_elements_of_another_window_in_fails_the_job() {
+    let mut harness = OperatorHarness::of(|readings: DataStream<Reading>| {
+        let tens = readings.key_by(|reading| reading.0.to_native()).window(TumblingEventTimeWindows::of(ms(10)));
+        tens.evictor(Hoarding::default()).aggregate(Count::new())
+    })
+    .unwrap();
+    harness.push([((7, 1), 0), ((7, 2), 1), ((7, 3), 10)]).unwrap();
+    harness.watermark(9).unwrap();
+    let error = harness.watermark(19).unwrap_err().to_string();
+    assert!(error.contains("elements of another firing") && error.contains("take elements out"), "{error}");
 }
 
 /// Shows the function the elements in the order of time, without those of odd amounts; after it, drops the first one that it saw.

@@ -9,8 +9,8 @@ use yeoul_state::ValueHandle;
 use yeoul_stream::{
     AllWindowContext, Collector, Count, CountTrigger, CustomWindows, DataStream, EventTimeSessionWindows,
     OperatorHarness, OutputTag, ProcessAllWindowFunction, ProcessWindowFunction, PurgingTrigger, TimeWindow,
-    TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowContext, WindowStagger, WindowStates,
-    WindowedStream,
+    TumblingEventTimeWindows, TumblingProcessingTimeWindows, WindowAssigner, WindowContext, WindowStagger,
+    WindowStates, WindowedStream,
 };
 
 use crate::aligned::Reading;
@@ -402,4 +402,52 @@ fn windows_of_ones_own_overlap_as_they_like_and_a_record_may_be_in_none() {
             (Watermark(i64::MAX), &[]),
         ],
     );
+}
+
+/// Counts, for each key, the windows that hold something: one more when a window fires, one less when it expires.
+#[derive(Clone, Default)]
+struct Open(ValueHandle<i64>);
+
+impl ProcessWindowFunction for Open {
+    type Key = u64;
+    type In = Reading;
+    type Out = i64;
+
+    fn declare(&mut self, states: &mut WindowStates<u64>) {
+        self.0 = states.global.value("open");
+    }
+
+    fn process(
+        &mut self,
+        _: &u64,
+        cx: &mut WindowContext<'_, u64>,
+        _: &[Reading],
+        out: &mut Collector<i64>,
+    ) -> Result<(), OperatorError> {
+        let open = cx.global_state(&self.0).get_or(0);
+        *open += 1;
+        out.collect(*open);
+        Ok(())
+    }
+
+    fn clear(&mut self, _: &u64, cx: &mut WindowContext<'_, u64>) -> Result<(), OperatorError> {
+        *cx.global_state(&self.0).get_or(0) -= 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_plain_window_that_expires_tells_a_function_with_state_of_keys() {
+    let windows: [WindowAssigner<Reading>; 2] =
+        [TumblingEventTimeWindows::of(ms(10)).into(), EventTimeSessionWindows::with_gap(ms(5)).into()];
+    for windows in windows {
+        let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
+            readings.key_by(|reading| reading.0.to_native()).window(windows.clone()).process(Open::default())
+        });
+        for time in [0, 10, 20] {
+            fleet.push(&[((7, 1), time)]);
+            fleet.watermark(time + 9);
+            assert_eq!(fleet.take_output().into_iter().map(|(open, _)| open).collect::<Vec<_>>(), [1], "{time}");
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use rkyv::Archived;
 use yeoul_frame::Timestamp;
 use yeoul_stream::{
-    ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, DataStream, DeltaTrigger,
+    ContinuousEventTimeTrigger, ContinuousProcessingTimeTrigger, CountTrigger, CustomWindows, DataStream, DeltaTrigger,
     EndOfStreamTrigger, EventTimeSessionWindows, EventTimeTrigger, GlobalWindows, NeverTrigger, OperatorHarness,
-    ProcessingTimeTrigger, ProcessingTimeoutTrigger, PurgingTrigger, SlidingEventTimeWindows, Trigger, TriggerContext,
-    TriggerResult, TumblingEventTimeWindows, TumblingProcessingTimeWindows,
+    ProcessingTimeTrigger, ProcessingTimeoutTrigger, PurgingTrigger, SlidingEventTimeWindows, TimeWindow, Trigger,
+    TriggerContext, TriggerResult, TumblingEventTimeWindows, TumblingProcessingTimeWindows,
 };
 
 use crate::aligned::Reading;
@@ -400,6 +400,75 @@ fn a_trigger_of_ones_own_has_state_and_timers_and_its_leftovers_do_no_harm() {
             (Clock(5_000), &[]),
             (Watermark(END), &[]),
         ],
+    );
+}
+
+/// Fires, and asks for the next second and for the window's end, whenever it is asked.
+#[derive(Clone)]
+struct Restless;
+
+impl Trigger<Reading> for Restless {
+    type State = ();
+
+    fn on_element(
+        &mut self,
+        _: &Archived<Reading>,
+        _: Timestamp,
+        (): &mut (),
+        cx: &mut TriggerContext<'_>,
+    ) -> TriggerResult {
+        self.ask(cx);
+        TriggerResult::Continue
+    }
+
+    fn on_processing_time(&mut self, _: Timestamp, (): &mut (), cx: &mut TriggerContext<'_>) -> TriggerResult {
+        self.ask(cx);
+        TriggerResult::Fire
+    }
+
+    fn clear(&mut self, (): &(), _: &mut TriggerContext<'_>) {}
+}
+
+impl Restless {
+    fn ask(&self, cx: &mut TriggerContext<'_>) {
+        cx.register_processing_time_timer(cx.current_processing_time().plus(1_000));
+        cx.register_processing_time_timer(cx.window().max_timestamp());
+    }
+}
+
+#[test]
+fn the_end_of_the_input_is_the_end_of_each_window_by_the_clock_and_no_more() {
+    let days = || TumblingProcessingTimeWindows::of(std::time::Duration::from_secs(86_400));
+    let every_second = || ContinuousProcessingTimeTrigger::of(std::time::Duration::from_secs(1));
+    let end: &[(_, &[&str])] = &[
+        (Clock(3), &[]),
+        (Push(7, 1, 0), &[]),
+        (Clock(1_001), &["7 [0, 86400000) 1"]),
+        (Push(7, 2, 0), &[]),
+        (Push(8, 3, 0), &[]),
+        (Watermark(END), &["8 [0, 86400000) 3", "7 [0, 86400000) 1 2"]),
+    ];
+    check(days(), 0, |windows| windows.trigger(every_second()), end);
+    check(days(), 0, |windows| windows.trigger(ProcessingTimeoutTrigger::of(every_second(), ms(40_000))), end);
+    check(
+        days(),
+        0,
+        |windows| windows.trigger(Restless),
+        &[
+            (Clock(3), &[]),
+            (Push(7, 1, 0), &[]),
+            (Clock(1_004), &["7 [0, 86400000) 1"]),
+            (Push(8, 3, 0), &[]),
+            (Watermark(END), &["8 [0, 86400000) 3", "7 [0, 86400000) 1"]),
+        ],
+    );
+    // A window without an end has none now either.
+    let all = || CustomWindows::processing_time(|_: &Archived<Reading>, _, out| out.push(TimeWindow::GLOBAL));
+    check(
+        all(),
+        0,
+        |windows| windows.trigger(every_second()),
+        &[(Clock(3), &[]), (Push(7, 1, 0), &[]), (Clock(1_001), &["7 all 1"]), (Watermark(END), &[])],
     );
 }
 

@@ -71,7 +71,8 @@ impl TableEnvironment {
         Self {
             session: Session::default(),
             connectors: Arc::new(Connectors),
-            config: JobConfig::default(),
+            // What is in the state of a script's operator is said by its uid; what the engine calls the types of it is not the script's matter.
+            config: JobConfig { allow_renamed_types: true, ..JobConfig::default() },
             services: Services::default(),
             jobs: 0,
         }

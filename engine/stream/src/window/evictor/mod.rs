@@ -33,8 +33,8 @@ pub use time::TimeEvictor;
 pub struct TimestampedValue<T> {
     pub(crate) value: T,
     pub(crate) time: Timestamp,
-    /// Its place in the window when it fired: what is missing afterwards has been evicted.
-    pub(crate) place: usize,
+    /// Which firing of the operator, and its place in the window then: what is missing afterwards has been evicted.
+    pub(crate) place: (u64, usize),
 }
 
 impl<T> TimestampedValue<T> {
@@ -97,7 +97,8 @@ impl EvictorContext {
 }
 
 /// Takes elements out of a window that fires (Flink's `Evictor`), before its function sees them or after it. What is taken out is gone
-/// from the window; the order in which an evictor leaves the others is the function's, not the window's.
+/// from the window; the order in which an evictor leaves the others is the function's, not the window's. Elements of another firing are not
+/// put in: the job would fail.
 ///
 /// ```
 /// use yeoul_stream::{Count, CountTrigger, DataStream, Evictor, EvictorContext, GlobalWindows, OperatorHarness, TimestampedValue};

@@ -46,11 +46,13 @@ type List<T> = ListHandle<(Owned<T>, Timestamp)>;
 pub(crate) struct Elements<K: Key, T: Record + StateRecord> {
     opened: Option<(States<WindowKey<K>>, List<T>)>,
     evictor: Option<Box<dyn Evictor<T>>>,
+    /// How often any window has fired with an evictor: elements are told apart by it.
+    firing: u64,
 }
 
 impl<K: Key, T: Record + StateRecord> Elements<K, T> {
     pub(crate) fn new(evictor: Option<Box<dyn Evictor<T>>>) -> Self {
-        Self { opened: None, evictor }
+        Self { opened: None, evictor, firing: 0 }
     }
 
     /// The states, at a place.
@@ -59,6 +61,16 @@ impl<K: Key, T: Record + StateRecord> Elements<K, T> {
         states.set_key(&at.of, at.hash, Timestamp(0));
         (states, *list)
     }
+}
+
+/// Whether an evictor has left elements of this firing only. Each is there once: they cannot be cloned.
+fn check_firing<T>(elements: &[TimestampedValue<T>], firing: u64) -> Result<(), OperatorError> {
+    if elements.iter().all(|element| element.place.0 == firing) {
+        return Ok(());
+    }
+    Err(OperatorError::new("an evictor has put elements of another firing into a window")
+        .hint("let it only take elements out of those that it is given; what it is to remember it may keep as values")
+        .permanent())
 }
 
 impl<K: Key, T: Record + StateRecord + Clone> ElementStore<K, T> for Elements<K, T> {
@@ -85,11 +97,13 @@ impl<K: Key, T: Record + StateRecord + Clone> ElementStore<K, T> for Elements<K,
     }
 
     fn fire(&mut self, at: &Place<K>, cx: &EvictorContext, f: OnElements<'_, T>) -> Result<(), OperatorError> {
+        self.firing += 1;
+        let firing = self.firing;
         let (states, list) = self.at(at);
         let mut elements = Vec::new();
         states.of(&list).for_each(|(value, time)| {
             if let Some(value) = value.get() {
-                elements.push(TimestampedValue { value: value.clone(), time: *time, place: elements.len() });
+                elements.push(TimestampedValue { value: value.clone(), time: *time, place: (firing, elements.len()) });
             }
         });
         let all = elements.len();
@@ -100,14 +114,16 @@ impl<K: Key, T: Record + StateRecord + Clone> ElementStore<K, T> for Elements<K,
             return f(elements.into_iter().map(|element| element.value).collect()).map(|_| ());
         };
         evictor.evict_before(&mut elements, cx);
+        check_firing(&elements, firing)?;
         let marks: Vec<_> = elements.iter().map(|element| (element.time, element.place)).collect();
         let values = f(elements.into_iter().map(|element| element.value).collect())?;
         let marked = values.into_iter().zip(marks);
         let mut elements = marked.map(|(value, (time, place))| TimestampedValue { value, time, place }).collect();
         evictor.evict_after(&mut elements, cx);
+        check_firing(&elements, firing)?;
         if elements.len() < all {
             let mut stays = vec![false; all];
-            elements.iter().for_each(|element| stays[element.place] = true);
+            elements.iter().for_each(|element| stays[element.place.1] = true);
             let mut stays = stays.into_iter();
             let (states, list) = self.at(at);
             states.of(&list).retain(|_| stays.next().unwrap_or_default());

@@ -89,6 +89,11 @@ impl<K: Key, T: Record, O: Record> General<K, T, O> {
         window.max_timestamp().plus(if self.domain == Domain::Event { self.lateness } else { 0 })
     }
 
+    /// Whether a timer of the windows' own kind of time is that of its window's end.
+    pub(crate) fn is_end(&self, timer: &Timer<WindowKey<K>>) -> bool {
+        timer.time == self.cleanup_time(timer.key.sub)
+    }
+
     /// Adds a record to one of its windows. Says no if the window has expired.
     pub(crate) fn add(
         &mut self,
@@ -197,6 +202,9 @@ impl<K: Key, T: Record, O: Record> General<K, T, O> {
     fn expire(&mut self, hash: KeyHash, clock: Clock) -> Result<(), OperatorError> {
         self.contents.purge(&self.state_at);
         self.trigger.clear(&mut turn(&mut self.timers, &self.at, clock));
+        // A trigger that asks for the end again, at the end, would be called for ever.
+        let (own, expires) = (self.own_domain(), self.cleanup_time(self.at.window()));
+        opened(&mut self.timers).of(own).delete(&self.at.of, self.at.hash, 0, expires);
         let (mut cx, _) = self.emission.of(&self.at.of.key, self.at.window(), clock.watermark, clock.now);
         self.contents.clear(&mut cx)?;
         if let Some(merging) = &mut self.merging

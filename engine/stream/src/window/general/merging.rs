@@ -7,6 +7,8 @@
 //! 1. A key's windows are disjoint, do not touch, and stand in the order of time.
 //! 2. No two windows have the same state window.
 
+use std::ops::Range;
+
 use crate::TimeWindow;
 
 /// The windows of one key: each with its state window.
@@ -30,8 +32,7 @@ pub(crate) fn joins(windows: &Merging, new: &TimeWindow) -> bool {
 
 /// Adds a window.
 pub(crate) fn add(windows: &mut Merging, new: TimeWindow) -> Merge {
-    let first = windows.partition_point(|(window, _)| window.end < new.start);
-    let after = first + windows[first..].partition_point(|(window, _)| window.start <= new.end);
+    let Range { start: first, end: after } = new.joined(windows, |(window, _)| *window);
     if first == after {
         windows.insert(first, (new, new));
         return Merge { window: new, state: new, replaced: Vec::new() };

@@ -19,7 +19,7 @@ use yeoul_frame::{Frame, KeyHash, Record, Timestamp};
 use yeoul_operator::{
     Context, InputId, OpenContext, Operator, OperatorError, OutputId, Passed, Progress, Snapshot, Subtask,
 };
-use yeoul_state::{Key, StateTable};
+use yeoul_state::{Key, StateTable, Timer};
 
 use crate::key_selector::FrameKeys;
 use crate::late::Late;
@@ -27,7 +27,7 @@ use crate::tag::Sides;
 use crate::window::aligned::no_event_time;
 use crate::window::assigner::{Assigner, Domain};
 use crate::window::stagger::{STAGGER, Stagger};
-use crate::{TimeDomain, TimeWindow, WindowAssigner};
+use crate::{TimeDomain, TimeWindow, WindowAssigner, WindowKey};
 use firing::{Clock, General};
 
 pub(crate) use contents::{Contents, Folds, Lists};
@@ -94,10 +94,24 @@ impl<K: Key, T: Record, O: Record> GeneralWindows<K, T, O> {
 
     /// Does what is due at or before `upto`, as far as there is room.
     fn advance(&mut self, domain: TimeDomain, upto: i64, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+        self.advance_if(|_, _| true, domain, upto, cx)
+    }
+
+    /// The same, of the timers for which `counts`; others are dropped.
+    fn advance_if(
+        &mut self,
+        counts: impl Fn(&General<K, T, O>, &Timer<WindowKey<K>>) -> bool,
+        domain: TimeDomain,
+        upto: i64,
+        cx: &mut Context<'_>,
+    ) -> Result<Progress, OperatorError> {
         for _ in 0..TIMERS_A_CALL {
             let Some(timer) = self.general.pop_due(domain, Timestamp(upto)) else {
                 return Ok(Progress::Done);
             };
+            if !counts(&self.general, &timer) {
+                continue;
+            }
             let hash = timer.key.key.hash();
             let clock = clock(self.settings.assigner.domain, &self.passed, hash, cx);
             self.general.on_timer(domain, &timer.key, hash, timer.time, clock)?;
@@ -187,7 +201,7 @@ impl<K: Key, T: Record, O: Record> Operator for GeneralWindows<K, T, O> {
 
     fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let assigner = &self.settings.assigner;
-        // The input has ended: what windows hold that would have ended is not left behind.
+        // The input has ended: what windows hold that would have ended is not left behind. Each comes to its end, once.
         let ends = watermark == Timestamp::MAX
             && assigner.domain == Domain::Processing
             && !matches!(assigner.kind, Assigner::Global(_));
@@ -196,7 +210,8 @@ impl<K: Key, T: Record, O: Record> Operator for GeneralWindows<K, T, O> {
         }
         let mut progress = self.advance(TimeDomain::Event, watermark.0, cx)?;
         if ends && progress == Progress::Done {
-            progress = self.advance(TimeDomain::Processing, i64::MAX, cx)?;
+            // What else triggers asked for does not come (as in Flink, where nothing does): one that asks again each time would have no end.
+            progress = self.advance_if(General::is_end, TimeDomain::Processing, i64::MAX, cx)?;
         }
         if progress == Progress::Done {
             self.general.emission.flush(cx)?;

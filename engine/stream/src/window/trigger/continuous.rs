@@ -167,10 +167,12 @@ impl<T: Record> Trigger<T> for ContinuousProcessingTimeTrigger {
         fire: &mut Option<Timestamp>,
         cx: &mut TriggerContext<'_>,
     ) -> TriggerResult {
-        if *fire != Some(time) {
+        // When the input has ended, a window's end comes before what was to come.
+        let last = cx.window().max_timestamp();
+        if *fire != Some(time) && time != last {
             return TriggerResult::Continue;
         }
-        let at = next(time, self.0, cx.window().max_timestamp());
+        let at = next(time, self.0, last);
         *fire = Some(at);
         cx.register_processing_time_timer(at);
         TriggerResult::Fire
