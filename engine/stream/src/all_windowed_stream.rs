@@ -28,7 +28,7 @@ use crate::{
 /// assert_eq!(harness.take_output(), [((8, 50), 3_599_999), ((7, 10), 7_199_999)]);
 /// # Ok::<_, yeoul_stream::HarnessError>(())
 /// ```
-pub struct AllWindowedStream<T: Record>(WindowedStream<(), T>);
+pub struct AllWindowedStream<T: Record>(pub(crate) WindowedStream<(), T>);
 
 impl<T: Record> AllWindowedStream<T> {
     pub(crate) fn of(stream: &DataStream<T>, assigner: WindowAssigner<T>) -> Self {
