@@ -8,6 +8,7 @@ use yeoul_sys::prefetch_write;
 
 use super::Table;
 use super::bucket::Bucket;
+use super::meta::Tag;
 use crate::key::Key;
 use crate::stored::Value;
 
@@ -78,6 +79,28 @@ impl<K: Key, V: Value> Table<K, V> {
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash) {
         ask(self.buckets.as_slice(), self.buckets.homes().home(hash));
+    }
+}
+
+impl<K: Key, V: Value> Table<K, V> {
+    /// Asks for the entry of a key whose bucket was [asked for](Self::prefetch) some keys before: where keys and values are large, a bucket has
+    /// many cache lines, and which of them a key needs is known only once the first is there. Of a key that is new: for where it will stand.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: KeyHash) {
+        if size_of::<Bucket<K, V>>() <= 64 {
+            return;
+        }
+        let buckets = self.buckets.as_slice();
+        let here = &buckets[self.buckets.homes().home(hash).min(buckets.len() - 1)];
+        let lanes = here.matching(Tag::of(hash));
+        let lane = if lanes == 0 { here.vacant_lane() } else { Some(lanes.trailing_zeros() as usize) };
+        if let Some(lane) = lane {
+            prefetch_write(&here.keys[lane]);
+            let value = std::ptr::from_ref(&here.values[lane]).cast::<u8>();
+            for line in (0..size_of::<V>()).step_by(64) {
+                yeoul_sys::prefetch_write_at(value.wrapping_add(line));
+            }
+        }
     }
 }
 

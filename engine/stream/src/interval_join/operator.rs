@@ -26,8 +26,10 @@ use crate::stateless::opened;
 use crate::tag::Sides;
 use crate::window::aligned::no_event_time;
 
-/// Keys ahead for which the table is asked to bring the entry.
+/// Keys ahead for which the table is asked to bring the bucket.
 const AHEAD: usize = 24;
+/// Keys ahead for which it is asked to bring the entry, once its bucket is there.
+const ENTRY_AHEAD: usize = 12;
 /// Keys that are looked at in one call.
 const NOTES_A_CALL: usize = 1024;
 
@@ -141,6 +143,9 @@ where
         for (i, (row, record)) in rows.iter().enumerate().skip(start) {
             if let Some(&hash) = hashes.get(i + AHEAD) {
                 table.prefetch(hash);
+            }
+            if let Some(&hash) = hashes.get(i + ENTRY_AHEAD) {
+                table.prefetch_entry(hash);
             }
             let time = rows.time(row).0;
             if time == i64::MIN {
@@ -293,6 +298,9 @@ where
         for (i, (key, hash)) in due.iter().enumerate() {
             if let Some((_, hash)) = due.get(i + AHEAD) {
                 table.prefetch(*hash);
+            }
+            if let Some((_, hash)) = due.get(i + ENTRY_AHEAD) {
+                table.prefetch_entry(*hash);
             }
             let Some(held) = table.get_mut(key, *hash) else { continue };
             forget(bounds, held, watermark.0);
