@@ -317,8 +317,7 @@ impl<T: Record> DataStream<T> {
     /// Deals frames out evenly over the next operator's subtasks.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.rebalance().map(|n| n.to_native() * 2);
     /// assert_eq!(env.build()?.edges[0].partitioning.name(), "REBALANCE");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -331,8 +330,7 @@ impl<T: Record> DataStream<T> {
     /// Gives every record to every subtask of the next operator.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// // Each subtask of the map gets all numbers: with four of them, it gives each number four times.
     /// numbers.broadcast().map(|n| n.to_native() * 2);
     /// assert_eq!(env.build()?.edges[0].partitioning.name(), "BROADCAST");
@@ -346,8 +344,7 @@ impl<T: Record> DataStream<T> {
     /// Deals records out by chance, one by one.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.shuffle().map(|n| n.to_native() * 2);
     /// assert_eq!(env.build()?.edges[0].partitioning.name(), "SHUFFLE");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -361,8 +358,7 @@ impl<T: Record> DataStream<T> {
     /// even where the subtasks have not the same to do.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// // One subtask of the first map deals to two of the second.
     /// numbers.map(|n| n.to_native() + 1).set_parallelism(2).rescale().map(|n| n.to_native() * 2).set_parallelism(4);
     /// assert_eq!(env.build()?.edges[1].partitioning.name(), "RESCALE");
@@ -418,16 +414,10 @@ impl<T: Record> DataStream<T> {
     /// # #[derive(Clone, Default)]
     /// # struct Above(BroadcastStateHandle<u8, u64>);
     /// # impl BroadcastProcessFunction for Above {
-    /// #     type In = u64;
-    /// #     type Broadcast = u64;
-    /// #     type Out = u64;
-    /// #     fn declare(&mut self, states: &mut OperatorStates) {
-    /// #         self.0 = states.broadcast("limit");
-    /// #     }
+    /// #     type In = u64; type Broadcast = u64; type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) { self.0 = states.broadcast("limit"); }
     /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
-    /// #         if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *n > *limit) {
-    /// #             out.collect(n.to_native());
-    /// #         }
+    /// #         if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *n > *limit) { out.collect(n.to_native()); }
     /// #         Ok(())
     /// #     }
     /// #     fn process_broadcast(&mut self, n: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
@@ -451,8 +441,7 @@ impl<T: Record> DataStream<T> {
     /// Gives every record to the first subtask of the next operator.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.global().map(|n| n.to_native() * 2);
     /// assert_eq!(env.build()?.edges[0].partitioning.name(), "GLOBAL");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -470,8 +459,7 @@ impl<T: Record> DataStream<T> {
     /// What people read of this stream's operator.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// let _doubled = numbers.map(|n| n.to_native() * 2).name("doubled");
     /// assert_eq!(env.build()?.nodes[1].name, "doubled");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -484,8 +472,7 @@ impl<T: Record> DataStream<T> {
     /// Names the state of this stream's operator across restarts and changes of the program. Give one to every operator with state.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// let _sums = numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n).uid("sums");
     /// assert_eq!(env.build()?.nodes[1].uid, "sums");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -498,8 +485,7 @@ impl<T: Record> DataStream<T> {
     /// How many subtasks this stream's operator has, if fewer than there are shards.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// let _doubled = numbers.rebalance().map(|n| n.to_native() * 2).set_parallelism(2);
     /// assert_eq!(env.build()?.nodes[1].parallelism, Some(2));
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -512,8 +498,7 @@ impl<T: Record> DataStream<T> {
     /// This stream's operator shares a task neither with the one before it nor with those after it.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// let _doubled = numbers.map(|n| n.to_native() * 2).disable_chaining();
     /// assert_eq!(env.build()?.nodes[1].chaining, yeoul_operator::Chaining::Never);
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -526,8 +511,7 @@ impl<T: Record> DataStream<T> {
     /// This stream's operator does not share a task with the one before it; those after it may share its.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// let _doubled = numbers.map(|n| n.to_native() * 2).start_new_chain();
     /// assert_eq!(env.build()?.nodes[1].chaining, yeoul_operator::Chaining::Head);
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -574,8 +558,7 @@ impl StreamSink {
     /// What people read.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.sink_to(yeoul_stream::collect().0).name("to memory");
     /// assert_eq!(env.build()?.nodes[1].name, "to memory");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -588,8 +571,7 @@ impl StreamSink {
     /// Names the sink's sealed output across restarts and changes of the program.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.sink_to(yeoul_stream::collect().0).uid("numbers-out");
     /// assert_eq!(env.build()?.nodes[1].uid, "numbers-out");
     /// # Ok::<_, yeoul_stream::GraphError>(())
@@ -602,8 +584,7 @@ impl StreamSink {
     /// How many subtasks write.
     ///
     /// ```
-    /// # let env = yeoul_stream::StreamEnvironment::new("numbers");
-    /// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
     /// numbers.rebalance().sink_to(yeoul_stream::collect().0).set_parallelism(1);
     /// assert_eq!(env.build()?.nodes[1].parallelism, Some(1));
     /// # Ok::<_, yeoul_stream::GraphError>(())
