@@ -19,6 +19,29 @@ pub struct Subtask {
 }
 
 /// What an operator learns when it is opened.
+///
+/// ```
+/// use yeoul_operator::{OpenContext, OperatorError};
+///
+/// /// What a function's `open` may look at.
+/// fn open(cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+///     if cx.subtask.parallelism > 1 {
+///         return Err(OperatorError::new(format!("'{}' has {} subtasks", cx.name, cx.subtask.parallelism)).hint("give it one").permanent());
+///     }
+///     Ok(())
+/// }
+/// # use std::sync::Arc;
+/// # use yeoul_frame::{KeyGroups, OperatorId, Pool};
+/// # use yeoul_operator::{Counters, Services, Subtask, Waker};
+/// # let (services, pool) = (Services::default(), Pool::new());
+/// # let mut cx = OpenContext {
+/// #     operator: OperatorId::of("check"), name: "Check", subtask: Subtask { index: 0, parallelism: 1 }, key_groups: KeyGroups::DEFAULT,
+/// #     services: &services, pool: &pool, counters: Arc::new(Counters::default()), waker: Waker::default(),
+/// # };
+/// assert!(open(&mut cx).is_ok());
+/// cx.subtask.parallelism = 2;
+/// assert!(open(&mut cx).unwrap_err().to_string().starts_with("'Check' has 2 subtasks"));
+/// ```
 pub struct OpenContext<'a> {
     /// The operator's stable id, from which its tables' ids derive.
     pub operator: OperatorId,
@@ -40,6 +63,24 @@ pub struct OpenContext<'a> {
 
 impl OpenContext<'_> {
     /// Metrics of the user's own, of this instance (Flink's `getRuntimeContext().getMetricGroup()`).
+    ///
+    /// ```
+    /// use yeoul_operator::OpenContext;
+    ///
+    /// # use std::sync::Arc;
+    /// # use yeoul_frame::{KeyGroups, OperatorId, Pool};
+    /// # use yeoul_operator::{Counters, Services, Subtask, Waker};
+    /// # let (services, pool) = (Services::default(), Pool::new());
+    /// # let mut cx = OpenContext {
+    /// #     operator: OperatorId::of("check"), name: "Check", subtask: Subtask { index: 0, parallelism: 1 }, key_groups: KeyGroups::DEFAULT,
+    /// #     services: &services, pool: &pool, counters: Arc::new(Counters::default()), waker: Waker::default(),
+    /// # };
+    /// // In a function's `open`; what it gives is kept.
+    /// let rejected = cx.metrics().counter("rejected");
+    /// rejected.inc();
+    /// assert_eq!(cx.metrics().counter("rejected").get(), 1);
+    /// # let _ = &mut cx;
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.counters.metrics

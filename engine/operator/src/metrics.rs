@@ -9,23 +9,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::Count;
 
 /// A count that only rises (Flink's `Counter`).
+///
+/// ```
+/// let seen = yeoul_operator::Counter::default();
+/// seen.inc();
+/// seen.add(2);
+/// assert_eq!(seen.get(), 3);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Counter(Arc<Count>);
 
 impl Counter {
     /// Adds one.
+    ///
+    /// ```
+    /// let seen = yeoul_operator::Counter::default();
+    /// seen.inc();
+    /// assert_eq!(seen.get(), 1);
+    /// ```
     #[inline]
     pub fn inc(&self) {
         self.0.add(1);
     }
 
     /// Adds.
+    ///
+    /// ```
+    /// let bytes = yeoul_operator::Counter::default();
+    /// bytes.add(4_096);
+    /// assert_eq!(bytes.get(), 4_096);
+    /// ```
     #[inline]
     pub fn add(&self, n: u64) {
         self.0.add(n);
     }
 
     /// The present value.
+    ///
+    /// ```
+    /// let seen = yeoul_operator::Counter::default();
+    /// // A clone counts the same.
+    /// seen.clone().inc();
+    /// assert_eq!(seen.get(), 1);
+    /// ```
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.get()
@@ -33,17 +59,34 @@ impl Counter {
 }
 
 /// A value that rises and falls (Flink's `Gauge`).
+///
+/// ```
+/// let depth = yeoul_operator::Gauge::default();
+/// depth.set(7);
+/// depth.set(-4);
+/// assert_eq!(depth.get(), -4);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Gauge(Arc<AtomicI64>);
 
 impl Gauge {
     /// Replaces the value.
+    ///
+    /// ```
+    /// let depth = yeoul_operator::Gauge::default();
+    /// depth.set(7);
+    /// assert_eq!(depth.get(), 7);
+    /// ```
     #[inline]
     pub fn set(&self, value: i64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
     /// The present value.
+    ///
+    /// ```
+    /// assert_eq!(yeoul_operator::Gauge::default().get(), 0);
+    /// ```
     #[must_use]
     pub fn get(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
@@ -80,18 +123,37 @@ impl fmt::Debug for Histogram {
 
 impl Histogram {
     /// Adds a value.
+    ///
+    /// ```
+    /// let sizes = yeoul_operator::Histogram::default();
+    /// sizes.update(1_000);
+    /// assert_eq!(sizes.count(), 1);
+    /// ```
     #[inline]
     pub fn update(&self, value: u64) {
         self.0[bucket(value)].add(1);
     }
 
     /// How many values there are.
+    ///
+    /// ```
+    /// let sizes = yeoul_operator::Histogram::default();
+    /// [1, 1_000, 1_000].iter().for_each(|size| sizes.update(*size));
+    /// assert_eq!(sizes.count(), 3);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.iter().map(Count::get).sum()
     }
 
     /// A value that at least this part (0 to 1) of all values does not exceed, at most a quarter too high; 0 if there is none.
+    ///
+    /// ```
+    /// let sizes = yeoul_operator::Histogram::default();
+    /// (1..=100).for_each(|size| sizes.update(size));
+    /// assert!((99..=124).contains(&sizes.quantile(0.99)));
+    /// assert_eq!(yeoul_operator::Histogram::default().quantile(0.5), 0);
+    /// ```
     #[must_use]
     pub fn quantile(&self, part: f64) -> u64 {
         let wanted = ((self.count() as f64 * part).ceil() as u64).max(1);
@@ -167,6 +229,12 @@ pub struct Metrics(Mutex<Vec<(String, Metric)>>);
 impl Metrics {
     /// The counter of this name; a new one if the name is new.
     ///
+    /// ```
+    /// let metrics = yeoul_operator::Metrics::default();
+    /// metrics.counter("seen").inc();
+    /// assert_eq!(metrics.counter("seen").get(), 1);
+    /// ```
+    ///
     /// # Panics
     /// If the name is that of a metric of another kind.
     pub fn counter(&self, name: &str) -> Counter {
@@ -177,6 +245,12 @@ impl Metrics {
     }
 
     /// The gauge of this name; a new one if the name is new.
+    ///
+    /// ```
+    /// let metrics = yeoul_operator::Metrics::default();
+    /// metrics.gauge("depth").set(-4);
+    /// assert_eq!(metrics.gauge("depth").get(), -4);
+    /// ```
     ///
     /// # Panics
     /// If the name is that of a metric of another kind.
@@ -189,6 +263,12 @@ impl Metrics {
 
     /// The histogram of this name; a new one if the name is new.
     ///
+    /// ```
+    /// let metrics = yeoul_operator::Metrics::default();
+    /// metrics.histogram("sizes").update(7);
+    /// assert_eq!(metrics.histogram("sizes").count(), 1);
+    /// ```
+    ///
     /// # Panics
     /// If the name is that of a metric of another kind.
     pub fn histogram(&self, name: &str) -> Histogram {
@@ -199,6 +279,13 @@ impl Metrics {
     }
 
     /// All of them, in the order in which they were first asked for.
+    ///
+    /// ```
+    /// let metrics = yeoul_operator::Metrics::default();
+    /// let (_, _) = (metrics.counter("seen"), metrics.gauge("depth"));
+    /// let names: Vec<String> = metrics.all().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["seen", "depth"]);
+    /// ```
     #[must_use]
     pub fn all(&self) -> Vec<(String, Metric)> {
         self.lock().clone()

@@ -10,6 +10,21 @@ use crate::log::Corrupt;
 use crate::stored::Stored;
 
 /// What renews a value's life (Flink's `UpdateType`).
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, StateDescriptor, States, Ttl, TtlUpdate};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let seen = states.value::<u64>(StateDescriptor::new("seen").ttl(Ttl::millis(1_000).update(TtlUpdate::OnReadAndWrite)));
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&seen).update(1);
+/// states.set_key(&7, 7u64.hash(), Timestamp(900));
+/// assert_eq!(states.of(&seen).get(), Some(&1));
+/// // Read at 900 ms, it lives until 1,900.
+/// states.set_key(&7, 7u64.hash(), Timestamp(1_800));
+/// assert_eq!(states.of(&seen).get(), Some(&1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtlUpdate {
     /// Being created or written.
@@ -20,6 +35,19 @@ pub enum TtlUpdate {
 }
 
 /// Whether what has expired can still be seen (Flink's `StateVisibility`).
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, StateDescriptor, States, Ttl, TtlVisibility};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let seen = states.value::<u64>(StateDescriptor::new("seen").ttl(Ttl::millis(1_000).visibility(TtlVisibility::ReturnExpiredIfNotCleanedUp)));
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&seen).update(1);
+/// // It has expired, and no one has removed it yet.
+/// states.set_key(&7, 7u64.hash(), Timestamp(1_000));
+/// assert_eq!(states.of(&seen).get(), Some(&1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TtlVisibility {
     /// Never.
@@ -45,6 +73,20 @@ pub struct Ttl {
 impl Ttl {
     /// Values expire when they were not written for `millis` of processing time.
     ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{Key, StateDescriptor, States, Ttl};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let seen = states.value::<u64>(StateDescriptor::new("seen").ttl(Ttl::millis(1_000)));
+    /// states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&seen).update(1);
+    /// states.set_key(&7, 7u64.hash(), Timestamp(999));
+    /// assert_eq!(states.of(&seen).get(), Some(&1));
+    /// states.set_key(&7, 7u64.hash(), Timestamp(1_000));
+    /// assert_eq!(states.of(&seen).get(), None);
+    /// ```
+    ///
     /// # Panics
     /// If `millis` is not positive.
     #[must_use]
@@ -54,6 +96,20 @@ impl Ttl {
     }
 
     /// What renews a value's life.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{Key, StateDescriptor, States, Ttl, TtlUpdate};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let seen = states.value::<u64>(StateDescriptor::new("seen").ttl(Ttl::millis(1_000).update(TtlUpdate::OnReadAndWrite)));
+    /// states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&seen).update(1);
+    /// states.set_key(&7, 7u64.hash(), Timestamp(900));
+    /// assert_eq!(states.of(&seen).get(), Some(&1));
+    /// states.set_key(&7, 7u64.hash(), Timestamp(1_800));
+    /// assert_eq!(states.of(&seen).get(), Some(&1));
+    /// ```
     #[must_use]
     pub fn update(mut self, update: TtlUpdate) -> Self {
         self.update = update;
@@ -61,6 +117,18 @@ impl Ttl {
     }
 
     /// Whether what has expired can still be seen.
+    ///
+    /// ```
+    /// use yeoul_frame::{OperatorId, Timestamp};
+    /// use yeoul_state::{Key, StateDescriptor, States, Ttl, TtlVisibility};
+    ///
+    /// let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let seen = states.value::<u64>(StateDescriptor::new("seen").ttl(Ttl::millis(1_000).visibility(TtlVisibility::ReturnExpiredIfNotCleanedUp)));
+    /// states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&seen).update(1);
+    /// states.set_key(&7, 7u64.hash(), Timestamp(1_000));
+    /// assert_eq!(states.of(&seen).get(), Some(&1));
+    /// ```
     #[must_use]
     pub fn visibility(mut self, visibility: TtlVisibility) -> Self {
         self.visibility = visibility;

@@ -37,12 +37,42 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`WindowedStream::trigger`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::CountTrigger;
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.trigger(CountTrigger::of(2)).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 0), (8, 1), (9, 2)])?;
+    /// assert_eq!(harness.take_output(), [(2u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn trigger<R: Trigger<T> + Clone + Sync>(self, trigger: R) -> Self {
         Self(self.0.trigger(trigger))
     }
 
     /// As [`WindowedStream::evictor`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::CountEvictor;
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.evictor(CountEvictor::of(2)).reduce(|sum, reading| *sum += reading)
+    /// })?;
+    /// harness.push([(1, 0), (2, 1), (3, 2)])?;
+    /// harness.finish()?;
+    /// // Of the last two.
+    /// assert_eq!(harness.take_output(), [(5, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn evictor<E>(self, evictor: E) -> Self
     where
@@ -53,18 +83,63 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`WindowedStream::allowed_lateness`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.allowed_lateness(Duration::from_secs(10)).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 0)])?;
+    /// harness.watermark(60_000)?;
+    /// harness.push([(8, 59_000)])?;
+    /// assert_eq!(harness.take_output(), [(1u64, 59_999), (2, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         Self(self.0.allowed_lateness(lateness))
     }
 
     /// As [`WindowedStream::side_output_late_data`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// use yeoul_stream::OutputTag;
+    ///
+    /// let late = OutputTag::<u64>::new("late");
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     let counts = minutes.side_output_late_data(&late).aggregate(Count::new());
+    ///     counts.side_output(&late);
+    ///     counts
+    /// })?;
+    /// harness.watermark(60_000)?;
+    /// harness.push([(7, 1_000)])?;
+    /// assert_eq!(harness.take_side_output(&late), [(7, 1_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn side_output_late_data(self, tag: &OutputTag<T>) -> Self {
         Self(self.0.side_output_late_data(tag))
     }
 
     /// One record for each window: `reduce` folds the second record into the first.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.reduce(|sum, reading| *sum += reading)
+    /// })?;
+    /// harness.push([(1, 0), (2, 1), (5, 60_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(3, 59_999), (5, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn reduce<R>(&self, reduce: R) -> DataStream<T>
     where
         T: StateRecord + Clone,
@@ -74,6 +149,19 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`reduce`](Self::reduce), with results made of the window and the reduced record.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.reduce_with(|sum, reading| *sum += reading, |window, sum, out| out.collect((window.start.0, *sum)))
+    /// })?;
+    /// harness.push([(1, 60_000), (2, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((60_000, 3), 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn reduce_with<R, O, F>(&self, reduce: R, result: F) -> DataStream<O>
     where
         T: StateRecord + Clone,
@@ -85,6 +173,32 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`reduce`](Self::reduce), with a function that is given the reduced record as its only element.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{AllWindowContext, Collector, ProcessAllWindowFunction};
+    /// # #[derive(Clone)]
+    /// # struct Since;
+    /// # impl ProcessAllWindowFunction for Since {
+    /// #     type In = u64;
+    /// #     type Out = (i64, u64);
+    /// #     fn process(&mut self, cx: &mut AllWindowContext<'_>, elements: &[u64], out: &mut Collector<(i64, u64)>) -> Result<(), OperatorError> {
+    /// #         elements.iter().for_each(|element| out.collect((cx.window().start.0, *element)));
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // `Since`, a `ProcessAllWindowFunction`, puts the window's start before each element.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.reduce_process(|sum, reading| *sum += reading, Since)
+    /// })?;
+    /// harness.push([(1, 60_000), (2, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((60_000, 3), 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn reduce_process<R, P>(&self, reduce: R, function: P) -> DataStream<P::Out>
     where
         T: StateRecord + Clone,
@@ -115,6 +229,19 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`aggregate`](Self::aggregate), with results made of the window and the aggregate.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.aggregate_with(Count::new(), |window, count, out| out.collect((window.start.0, count)))
+    /// })?;
+    /// harness.push([(1, 60_000), (2, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((60_000, 2), 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn aggregate_with<A, O, F>(&self, function: A, result: F) -> DataStream<O>
     where
         A: AggregateFunction<In = T::Archived> + Clone + Sync,
@@ -125,6 +252,32 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// As [`aggregate`](Self::aggregate), with a function that is given the aggregate as its only element.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{AllWindowContext, Collector, ProcessAllWindowFunction};
+    /// # #[derive(Clone)]
+    /// # struct Since;
+    /// # impl ProcessAllWindowFunction for Since {
+    /// #     type In = u64;
+    /// #     type Out = (i64, u64);
+    /// #     fn process(&mut self, cx: &mut AllWindowContext<'_>, elements: &[u64], out: &mut Collector<(i64, u64)>) -> Result<(), OperatorError> {
+    /// #         elements.iter().for_each(|element| out.collect((cx.window().start.0, *element)));
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // `Since`, a `ProcessAllWindowFunction`, puts the window's start before each element.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.aggregate_process(Count::new(), Since)
+    /// })?;
+    /// harness.push([(1, 60_000), (2, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((60_000, 2), 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn aggregate_process<A, P>(&self, function: A, then: P) -> DataStream<P::Out>
     where
         A: AggregateFunction<In = T::Archived, Out: Record> + Clone + Sync,
@@ -134,6 +287,32 @@ impl<T: Record> AllWindowedStream<T> {
     }
 
     /// Works on all records of each window together: an example is at [`ProcessAllWindowFunction`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{AllWindowContext, Collector, ProcessAllWindowFunction};
+    /// # #[derive(Clone)]
+    /// # struct Since;
+    /// # impl ProcessAllWindowFunction for Since {
+    /// #     type In = u64;
+    /// #     type Out = (i64, u64);
+    /// #     fn process(&mut self, cx: &mut AllWindowContext<'_>, elements: &[u64], out: &mut Collector<(i64, u64)>) -> Result<(), OperatorError> {
+    /// #         elements.iter().for_each(|element| out.collect((cx.window().start.0, *element)));
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // `Since`, a `ProcessAllWindowFunction`, puts the window's start before each element.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     minutes.process(Since)
+    /// })?;
+    /// harness.push([(1, 60_000), (2, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((60_000, 1), 119_999), ((60_000, 2), 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         T: StateRecord + Clone,

@@ -117,6 +117,41 @@ pub trait BroadcastProcessFunction: Send + 'static {
 }
 
 /// What a function knows of a broadcast record: all that [`ProcessContext`] tells, and the right to change broadcast state.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::*;
+/// # /// Lets readings pass that are above the limit.
+/// # #[derive(Clone, Default)]
+/// # struct Above(BroadcastStateHandle<u8, u64>);
+/// # impl BroadcastProcessFunction for Above {
+/// #     type In = u64;
+/// #     type Broadcast = u64;
+/// #     type Out = u64;
+/// #     fn declare(&mut self, states: &mut OperatorStates) {
+/// #         self.0 = states.broadcast("limit");
+/// #     }
+/// // In an `impl BroadcastProcessFunction`:
+/// # fn process(&mut self, reading: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+/// #         out.collect(reading.to_native());
+/// #     }
+/// #     Ok(())
+/// # }
+/// fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+///     cx.update(&self.0).insert(0, limit.to_native());
+///     Ok(())
+/// }
+/// # }
+/// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+///     readings.connect_broadcast(&limits).process(Above::default())
+/// })?;
+/// harness.push_broadcast([(100, 0)])?;
+/// harness.push([(99, 1), (101, 2)])?;
+/// assert_eq!(harness.take_output(), [(101, 2)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct BroadcastContext<'a>(ProcessContext<'a>);
 
 impl<'a> BroadcastContext<'a> {
@@ -127,6 +162,41 @@ impl<'a> BroadcastContext<'a> {
     }
 
     /// A map of broadcast state, to change.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # /// Lets readings pass that are above the limit.
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl BroadcastProcessFunction for Above {
+    /// #     type In = u64;
+    /// #     type Broadcast = u64;
+    /// #     type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) {
+    /// #         self.0 = states.broadcast("limit");
+    /// #     }
+    /// // In an `impl BroadcastProcessFunction`:
+    /// # fn process(&mut self, reading: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+    /// #         out.collect(reading.to_native());
+    /// #     }
+    /// #     Ok(())
+    /// # }
+    /// fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.update(&self.0).insert(0, limit.to_native());
+    ///     Ok(())
+    /// }
+    /// # }
+    /// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    ///     readings.connect_broadcast(&limits).process(Above::default())
+    /// })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn update<K: StateRecord + Ord, V: StateRecord>(
         &mut self,
         handle: &BroadcastStateHandle<K, V>,
@@ -150,6 +220,42 @@ impl DerefMut for BroadcastContext<'_> {
 }
 
 /// A stream and a broadcast one (Flink's `BroadcastConnectedStream`).
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::*;
+/// # /// Lets readings pass that are above the limit.
+/// # #[derive(Clone, Default)]
+/// # struct Above(BroadcastStateHandle<u8, u64>);
+/// # impl BroadcastProcessFunction for Above {
+/// #     type In = u64;
+/// #     type Broadcast = u64;
+/// #     type Out = u64;
+/// #     fn declare(&mut self, states: &mut OperatorStates) {
+/// #         self.0 = states.broadcast("limit");
+/// #     }
+/// # fn process(&mut self, reading: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+/// #         out.collect(reading.to_native());
+/// #     }
+/// #     Ok(())
+/// # }
+/// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     cx.update(&self.0).insert(0, limit.to_native());
+/// #     Ok(())
+/// # }
+/// # }
+/// // `Above`, a `BroadcastProcessFunction`, keeps the last limit, and lets pass what is above it.
+/// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+///     let both: BroadcastConnectedStreams<u64, u64> = readings.connect_broadcast(&limits);
+///     both.process(Above::default())
+/// })?;
+/// harness.push_broadcast([(100, 0)])?;
+/// harness.push([(99, 1), (101, 2)])?;
+/// assert_eq!(harness.take_output(), [(101, 2)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct BroadcastConnectedStreams<A: Record, B: Record> {
     stream: DataStream<A>,
     broadcast: DataStream<B>,
@@ -164,6 +270,41 @@ impl<A: Record, B: Record> BroadcastConnectedStreams<A, B> {
     }
 
     /// Works on the records of both.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # /// Lets readings pass that are above the limit.
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl BroadcastProcessFunction for Above {
+    /// #     type In = u64;
+    /// #     type Broadcast = u64;
+    /// #     type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) {
+    /// #         self.0 = states.broadcast("limit");
+    /// #     }
+    /// # fn process(&mut self, reading: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+    /// #         out.collect(reading.to_native());
+    /// #     }
+    /// #     Ok(())
+    /// # }
+    /// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     cx.update(&self.0).insert(0, limit.to_native());
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// // `Above`, a `BroadcastProcessFunction`, keeps the last limit, and lets pass what is above it.
+    /// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    ///     readings.connect_broadcast(&limits).process(Above::default())
+    /// })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         P: BroadcastProcessFunction<In = A, Broadcast = B> + Clone + Sync,

@@ -15,6 +15,27 @@ use crate::window::function::{ProcessWindowFunction, WindowContext};
 use crate::{DataStream, KeyedStream, StateRecord, WindowAssigner, WindowedStream};
 
 /// Two keyed streams that are to be cut into windows together (Flink's `CoGroupedStreams`).
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+///
+/// # let env = StreamEnvironment::new("visits");
+/// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+/// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+/// # let clicks = clicks.key_by(|click| click.0.to_native());
+/// # let bought = bought.key_by(|bought| bought.0.to_native());
+/// // Of each minute, how often a user clicked, and how often something was bought. Records are (user, milliseconds).
+/// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+/// let (sink, counts) = collect();
+/// minutes.apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64))).sink_to(sink);
+/// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+/// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+/// # let mut counts = counts.take();
+/// # counts.sort_unstable();
+/// # assert_eq!(counts, [(1, 0), (1, 2)]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct CoGroupedStreams<K: Key, A: Record, B: Record> {
     first: KeyedStream<K, A>,
     second: KeyedStream<K, B>,
@@ -26,6 +47,27 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedStr
     }
 
     /// Cuts both into these windows.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // Of each minute, how often a user clicked, and how often something was bought. Records are (user, milliseconds).
+    /// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, counts) = collect();
+    /// minutes.apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64))).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// # let mut counts = counts.take();
+    /// # counts.sort_unstable();
+    /// # assert_eq!(counts, [(1, 0), (1, 2)]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn window(&self, assigner: impl Into<WindowAssigner<Either<A, B>>>) -> CoGroupedWindows<K, A, B> {
         let first = self.first.stream.map(|record| Either::<A, B>::First(A::from_archived(record)));
         let second = self.second.stream.map(|record| Either::<A, B>::Second(B::from_archived(record)));
@@ -39,12 +81,54 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedStr
 }
 
 /// Windows over the records of two streams.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+///
+/// # let env = StreamEnvironment::new("visits");
+/// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+/// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+/// # let clicks = clicks.key_by(|click| click.0.to_native());
+/// # let bought = bought.key_by(|bought| bought.0.to_native());
+/// // Of each minute, how often a user clicked, and how often something was bought. Records are (user, milliseconds).
+/// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+/// let (sink, counts) = collect();
+/// minutes.apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64))).sink_to(sink);
+/// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+/// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+/// # let mut counts = counts.take();
+/// # counts.sort_unstable();
+/// # assert_eq!(counts, [(1, 0), (1, 2)]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct CoGroupedWindows<K: Key, A: StateRecord + Clone, B: StateRecord + Clone> {
     windowed: WindowedStream<K, Either<A, B>>,
 }
 
 impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWindows<K, A, B> {
     /// For this long after a window has fired, a late record makes it fire again with that record. Event time only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // What comes up to ten seconds late makes its minute fire again.
+    /// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, counts) = collect();
+    /// minutes.allowed_lateness(Duration::from_secs(10)).apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64))).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// # let mut counts = counts.take();
+    /// # counts.sort_unstable();
+    /// # assert_eq!(counts, [(1, 0), (1, 2)]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         Self { windowed: self.windowed.allowed_lateness(lateness) }
@@ -78,20 +162,96 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWin
 }
 
 /// Two keyed streams of which pairs are to be made, window by window (Flink's `JoinedStreams`).
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+///
+/// # let env = StreamEnvironment::new("visits");
+/// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+/// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+/// # let clicks = clicks.key_by(|click| click.0.to_native());
+/// # let bought = bought.key_by(|bought| bought.0.to_native());
+/// // The pairs of each minute. Records are (user, milliseconds).
+/// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+/// let (sink, pairs) = collect();
+/// minutes.apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
+/// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+/// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+/// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct JoinedStreams<K: Key, A: Record, B: Record>(pub(crate) CoGroupedStreams<K, A, B>);
 
 impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedStreams<K, A, B> {
     /// Cuts both into these windows.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // The pairs of each minute. Records are (user, milliseconds).
+    /// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, pairs) = collect();
+    /// minutes.apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn window(&self, assigner: impl Into<WindowAssigner<Either<A, B>>>) -> JoinedWindows<K, A, B> {
         JoinedWindows(self.0.window(assigner))
     }
 }
 
 /// Windows of pairs.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+///
+/// # let env = StreamEnvironment::new("visits");
+/// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+/// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+/// # let clicks = clicks.key_by(|click| click.0.to_native());
+/// # let bought = bought.key_by(|bought| bought.0.to_native());
+/// // The pairs of each minute. Records are (user, milliseconds).
+/// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+/// let (sink, pairs) = collect();
+/// minutes.apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
+/// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+/// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+/// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct JoinedWindows<K: Key, A: StateRecord + Clone, B: StateRecord + Clone>(CoGroupedWindows<K, A, B>);
 
 impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindows<K, A, B> {
     /// For this long after a window has fired, a late record makes it fire again with all its pairs. Event time only.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // What comes up to ten seconds late makes its minute fire again.
+    /// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, pairs) = collect();
+    /// minutes.allowed_lateness(Duration::from_secs(10)).apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         Self(self.0.allowed_lateness(lateness))
@@ -126,6 +286,15 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindow
 }
 
 /// A record of the first stream or of the second: what the windows of both have.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_stream::{Either, TumblingEventTimeWindows, WindowAssigner};
+///
+/// // What windows over clicks (by user) and purchases (user, price) are windows of.
+/// let minutes: WindowAssigner<Either<u64, (u64, i64)>> = TumblingEventTimeWindows::of(Duration::from_secs(60)).into();
+/// assert_eq!(minutes.name(), "TumblingEventTimeWindows");
+/// ```
 #[derive(Debug, Clone, Archive, Serialize)]
 pub enum Either<A, B> {
     /// Of the first stream.

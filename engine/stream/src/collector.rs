@@ -12,7 +12,19 @@ use yeoul_operator::{Context, OperatorError, OutputId};
 
 /// Takes the results of user code (Flink's `Collector`).
 ///
-/// A result takes the event time of the record or timer that is being worked on, unless [`collect_at`](Self::collect_at) gives another.
+/// A result takes the event time of the record or timer that is being worked on (a timer for processing time has none), unless
+/// [`collect_at`](Self::collect_at) gives another.
+///
+/// ```
+/// use yeoul_stream::{Collector, DataStream, OperatorHarness};
+///
+/// let mut harness = OperatorHarness::of(|lines: DataStream<String>| {
+///     lines.flat_map(|line, out: &mut Collector<String>| line.split(' ').for_each(|word| out.collect(word.to_owned())))
+/// })?;
+/// harness.push([("how shallow".to_owned(), 7)])?;
+/// assert_eq!(harness.take_output(), [("how".to_owned(), 7), ("shallow".to_owned(), 7)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct Collector<O: Record> {
     rows: RowBuilder<O>,
     full: Vec<Frame>,
@@ -27,6 +39,15 @@ pub struct Collector<O: Record> {
 )]
 impl<O: Record> Collector<O> {
     /// An empty one, with frame memory from `pool`.
+    ///
+    /// ```
+    /// use yeoul_frame::Pool;
+    /// use yeoul_stream::Collector;
+    ///
+    /// // In tests of what is given a collector. What it holds leaves by an operator.
+    /// let mut out = Collector::<u64>::new(&Pool::new());
+    /// out.collect(7);
+    /// ```
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
         Self {
@@ -39,6 +60,15 @@ impl<O: Record> Collector<O> {
     }
 
     /// Adds a result.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.flat_map(|n, out| (0..n.to_native()).for_each(|n| out.collect(n))))?;
+    /// harness.push([(2, 7), (0, 8)])?;
+    /// assert_eq!(harness.take_output(), [(0, 7), (1, 7)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[inline]
     pub fn collect(&mut self, result: O) {
         self.push(&result, self.time, self.kind);
@@ -68,18 +98,54 @@ impl<O: Record> Collector<O> {
     }
 
     /// Adds a result with an event time of its own.
+    ///
+    /// ```
+    /// use yeoul_frame::Timestamp;
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// // Numbers are given their own values as event times.
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<i64>| {
+    ///     numbers.flat_map(|n, out| out.collect_at(n.to_native(), Timestamp(n.to_native())))
+    /// })?;
+    /// harness.push([(40, 7)])?;
+    /// assert_eq!(harness.take_output(), [(40, 40)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[inline]
     pub fn collect_at(&mut self, result: O, time: Timestamp) {
         self.push(&result, time, self.kind);
     }
 
     /// Adds a change of a changelog: a result that comes, goes, or replaces another.
+    ///
+    /// ```
+    /// use yeoul_frame::RowKind;
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|left: DataStream<u64>| left.flat_map(|id, out| out.collect_change(id.to_native(), RowKind::Delete)))?;
+    /// harness.push([(7, 1)])?;
+    /// assert_eq!(harness.take_changes(), [(RowKind::Delete, 7, 1)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[inline]
     pub fn collect_change(&mut self, result: O, kind: RowKind) {
         self.push(&result, self.time, kind);
     }
 
     /// Adds a record that is already archived: copies its bytes, or archives what it borrows.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// // Each word twice.
+    /// let mut harness = OperatorHarness::of(|words: DataStream<String>| words.flat_map::<String, _>(|word, out| {
+    ///     out.collect_archived(word);
+    ///     out.collect_archived(word);
+    /// }))?;
+    /// harness.push([("swift".to_owned(), 1)])?;
+    /// assert_eq!(harness.take_output().len(), 2);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[inline]
     pub fn collect_archived(&mut self, result: &O::Archived)
     where

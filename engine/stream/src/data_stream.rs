@@ -55,6 +55,15 @@ impl<T: Record> DataStream<T> {
 
     /// Each record becomes one record. The closure's result is owned; to build one that borrows text from the record, use
     /// [`map_row`](Self::map_row) or [`flat_map`](Self::flat_map).
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|words: DataStream<String>| words.map(|word| word.len() as u64))?;
+    /// harness.push([("swift".to_owned(), 10)])?;
+    /// assert_eq!(harness.take_output(), [(5u64, 10)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn map<O, F>(&self, map: F) -> DataStream<O>
     where
         O: Record,
@@ -107,6 +116,15 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Keeps the records for which the predicate holds. They stay where they are: the result is a selection of the same bytes.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.filter(|n| n.to_native() % 2 == 0))?;
+    /// harness.push([(1, 10), (2, 20)])?;
+    /// assert_eq!(harness.take_output(), [(2, 20)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn filter<F>(&self, keep: F) -> Self
     where
         F: Fn(&T::Archived) -> bool + Clone + Send + Sync + 'static,
@@ -115,6 +133,30 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Works on each record with access to its event time, the watermark and side outputs.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::{Collector, DataStream, OperatorHarness, ProcessContext, ProcessFunction};
+    ///
+    /// /// Each number with its event time.
+    /// #[derive(Clone)]
+    /// struct Timed;
+    ///
+    /// impl ProcessFunction for Timed {
+    ///     type In = u64;
+    ///     type Out = (u64, i64);
+    ///
+    ///     fn process(&mut self, n: &rkyv::Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<(u64, i64)>) -> Result<(), OperatorError> {
+    ///         out.collect((n.to_native(), cx.timestamp().0));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.process(Timed))?;
+    /// # harness.push([(1, 10)])?;
+    /// # assert_eq!(harness.take_output(), [((1, 10), 10)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         P: ProcessFunction<In = T> + Clone + Sync,
@@ -126,6 +168,16 @@ impl<T: Record> DataStream<T> {
     }
 
     /// All records of both streams.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|east: DataStream<u64>, west: DataStream<u64>| east.union(&west).map(|n| n.to_native()))?;
+    /// harness.push([(1, 10)])?;
+    /// harness.push_second([(2, 5)])?;
+    /// assert_eq!(harness.take_output(), [(1, 10), (2, 5)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         if !self.env.is(&other.env) {
@@ -216,6 +268,24 @@ impl<T: Record> DataStream<T> {
     }
 
     /// The side output of this stream's operator that the tag names.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, OutputTag, TumblingEventTimeWindows};
+    ///
+    /// let late = OutputTag::<u64>::new("late");
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     let counts = minutes.side_output_late_data(&late).aggregate(Count::new());
+    ///     let too_late: DataStream<u64> = counts.side_output(&late);
+    /// #     let _ = too_late;
+    ///     counts
+    /// })?;
+    /// harness.watermark(60_000)?;
+    /// harness.push([(7, 1_000)])?;
+    /// assert_eq!(harness.take_side_output(&late), [(7, 1_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn side_output<S: Record>(&self, tag: &OutputTag<S>) -> DataStream<S> {
         let ports: Vec<_> = self.ports.iter().filter(|port| port.output == OutputId::MAIN).collect();
         let [port] = ports[..] else {
@@ -229,24 +299,56 @@ impl<T: Record> DataStream<T> {
     }
 
     /// Writes the stream to a sink, exactly once.
+    ///
+    /// ```
+    /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// let (sink, _numbers) = collect();
+    /// env.from_collection([1u64, 2], WatermarkStrategy::no_watermarks()).sink_to(sink).name("to memory");
+    /// assert_eq!(env.build()?.nodes[1].name, "to memory");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a sink belongs to the stream that it ends")]
     pub fn sink_to<S: SinkSpec<In = T>>(&self, sink: S) -> StreamSink {
         self.env.sink(&sink, &self.ports)
     }
 
     /// Deals frames out evenly over the next operator's subtasks.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.rebalance().map(|n| n.to_native() * 2);
+    /// assert_eq!(env.build()?.edges[0].partitioning.name(), "REBALANCE");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn rebalance(&self) -> Self {
         self.partitioned(&Partitioning::Rebalance)
     }
 
     /// Gives every record to every subtask of the next operator.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// // Each subtask of the map gets all numbers: with four of them, it gives each number four times.
+    /// numbers.broadcast().map(|n| n.to_native() * 2);
+    /// assert_eq!(env.build()?.edges[0].partitioning.name(), "BROADCAST");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn broadcast(&self) -> Self {
         self.partitioned(&Partitioning::Broadcast)
     }
 
     /// Deals records out by chance, one by one.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.shuffle().map(|n| n.to_native() * 2);
+    /// assert_eq!(env.build()?.edges[0].partitioning.name(), "SHUFFLE");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn shuffle(&self) -> Self {
         self.partitioned(&Partitioning::Shuffle)
@@ -254,6 +356,14 @@ impl<T: Record> DataStream<T> {
 
     /// As [`rebalance`](Self::rebalance), but each subtask deals to its own share of the next operator's subtasks: fewer rings, and less
     /// even where the subtasks have not the same to do.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// // One subtask of the first map deals to two of the second.
+    /// numbers.map(|n| n.to_native() + 1).set_parallelism(2).rescale().map(|n| n.to_native() * 2).set_parallelism(4);
+    /// assert_eq!(env.build()?.edges[1].partitioning.name(), "RESCALE");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn rescale(&self) -> Self {
         self.partitioned(&Partitioning::Rescale)
@@ -279,16 +389,63 @@ impl<T: Record> DataStream<T> {
     }
 
     /// This stream beside another, worked on by one function that has a method for each.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|celsius: DataStream<i64>, fahrenheit: DataStream<i64>| {
+    ///     celsius.connect(&fahrenheit).map(|degrees| degrees.to_native(), |degrees| (degrees.to_native() - 32) * 5 / 9)
+    /// })?;
+    /// harness.push([(21, 0)])?;
+    /// harness.push_second([(68, 1)])?;
+    /// assert_eq!(harness.take_output(), [(21, 0), (20, 1)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn connect<U: Record>(&self, other: &DataStream<U>) -> ConnectedStreams<T, U> {
         ConnectedStreams::of(self.clone(), other.clone())
     }
 
     /// This stream beside one of which every subtask of the next operator gets all records.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl BroadcastProcessFunction for Above {
+    /// #     type In = u64; type Broadcast = u64; type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) { self.0 = states.broadcast("limit"); }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *n > *limit) { out.collect(n.to_native()); }
+    /// #         Ok(())
+    /// #     }
+    /// #     fn process_broadcast(&mut self, n: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.update(&self.0).insert(0, n.to_native());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // `Above`, a `BroadcastProcessFunction`, keeps the last limit, and lets pass what is above it.
+    /// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    ///     readings.connect_broadcast(&limits).process(Above::default())
+    /// })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn connect_broadcast<U: Record>(&self, rules: &DataStream<U>) -> BroadcastConnectedStreams<T, U> {
         BroadcastConnectedStreams::of(self.clone(), rules.broadcast())
     }
 
     /// Gives every record to the first subtask of the next operator.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.global().map(|n| n.to_native() * 2);
+    /// assert_eq!(env.build()?.edges[0].partitioning.name(), "GLOBAL");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn global(&self) -> Self {
         self.partitioned(&Partitioning::Global)
@@ -300,30 +457,65 @@ impl<T: Record> DataStream<T> {
     }
 
     /// What people read of this stream's operator.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// let _doubled = numbers.map(|n| n.to_native() * 2).name("doubled");
+    /// assert_eq!(env.build()?.nodes[1].name, "doubled");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn name(self, name: &str) -> Self {
         self.change("a name", |node| name.clone_into(&mut node.name))
     }
 
     /// Names the state of this stream's operator across restarts and changes of the program. Give one to every operator with state.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// let _sums = numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n).uid("sums");
+    /// assert_eq!(env.build()?.nodes[1].uid, "sums");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn uid(self, uid: &str) -> Self {
         self.change("a uid", |node| uid.clone_into(&mut node.uid))
     }
 
     /// How many subtasks this stream's operator has, if fewer than there are shards.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// let _doubled = numbers.rebalance().map(|n| n.to_native() * 2).set_parallelism(2);
+    /// assert_eq!(env.build()?.nodes[1].parallelism, Some(2));
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn set_parallelism(self, parallelism: u16) -> Self {
         self.change("a parallelism", |node| node.parallelism = Some(parallelism))
     }
 
     /// This stream's operator shares a task neither with the one before it nor with those after it.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// let _doubled = numbers.map(|n| n.to_native() * 2).disable_chaining();
+    /// assert_eq!(env.build()?.nodes[1].chaining, yeoul_operator::Chaining::Never);
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn disable_chaining(self) -> Self {
         self.change("chaining", |node| node.chaining = Chaining::Never)
     }
 
     /// This stream's operator does not share a task with the one before it; those after it may share its.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// let _doubled = numbers.map(|n| n.to_native() * 2).start_new_chain();
+    /// assert_eq!(env.build()?.nodes[1].chaining, yeoul_operator::Chaining::Head);
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn start_new_chain(self) -> Self {
         self.change("a chain's start", |node| node.chaining = Chaining::Head)
@@ -347,6 +539,16 @@ impl<T: Record> DataStream<T> {
 }
 
 /// The end of a stream: a sink that has been added to the graph.
+///
+/// ```
+/// # let env = yeoul_stream::StreamEnvironment::new("numbers");
+/// # let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+/// let (sink, _committed) = yeoul_stream::collect();
+/// numbers.sink_to(sink).name("to memory").uid("numbers-out").set_parallelism(1);
+/// let node = &env.build()?.nodes[1];
+/// assert_eq!((node.name.as_str(), node.uid.as_str(), node.parallelism), ("to memory", "numbers-out", Some(1)));
+/// # Ok::<_, yeoul_stream::GraphError>(())
+/// ```
 pub struct StreamSink {
     pub(crate) env: StreamEnvironment,
     pub(crate) node: NodeId,
@@ -354,18 +556,39 @@ pub struct StreamSink {
 
 impl StreamSink {
     /// What people read.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.sink_to(yeoul_stream::collect().0).name("to memory");
+    /// assert_eq!(env.build()?.nodes[1].name, "to memory");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     pub fn name(self, name: &str) -> Self {
         self.env.node(self.node, |node| name.clone_into(&mut node.name));
         self
     }
 
     /// Names the sink's sealed output across restarts and changes of the program.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.sink_to(yeoul_stream::collect().0).uid("numbers-out");
+    /// assert_eq!(env.build()?.nodes[1].uid, "numbers-out");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     pub fn uid(self, uid: &str) -> Self {
         self.env.node(self.node, |node| uid.clone_into(&mut node.uid));
         self
     }
 
     /// How many subtasks write.
+    ///
+    /// ```
+    /// # let env = yeoul_stream::StreamEnvironment::new("numbers"); let numbers = env.from_collection([1u64, 2], yeoul_stream::WatermarkStrategy::no_watermarks());
+    /// numbers.rebalance().sink_to(yeoul_stream::collect().0).set_parallelism(1);
+    /// assert_eq!(env.build()?.nodes[1].parallelism, Some(1));
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     pub fn set_parallelism(self, parallelism: u16) -> Self {
         self.env.node(self.node, |node| node.parallelism = Some(parallelism));
         self

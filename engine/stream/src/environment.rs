@@ -17,6 +17,19 @@ use crate::tag::Sides;
 use crate::{DataStream, OutputTag, StreamSink, WatermarkStrategy};
 
 /// Why a graph cannot be run.
+///
+/// ```
+/// use yeoul_stream::{GraphError, StreamEnvironment, WatermarkStrategy};
+///
+/// let env = StreamEnvironment::new("numbers");
+/// let numbers = env.from_collection([1u64, 2], WatermarkStrategy::no_watermarks());
+/// # let _ =
+/// numbers.map(|n| n.to_native() + 1).uid("same");
+/// # let _ =
+/// numbers.map(|n| n.to_native() + 2).uid("same");
+/// let error: GraphError = env.build().err().unwrap();
+/// assert!(error.to_string().contains("have the same uid 'same'"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphError(String);
 
@@ -64,6 +77,15 @@ pub(crate) struct Port {
 
 impl StreamEnvironment {
     /// An empty graph for a job of this name.
+    ///
+    /// ```
+    /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// env.from_collection([1u64, 2], WatermarkStrategy::no_watermarks());
+    /// assert_eq!(env.build()?.name, "numbers");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn new(job: &str) -> Self {
         let graph = JobGraph { name: job.to_owned(), ..JobGraph::default() };
@@ -71,6 +93,16 @@ impl StreamEnvironment {
     }
 
     /// A stream of what a source reads.
+    ///
+    /// ```
+    /// use yeoul_stream::{NumberSequence, StreamEnvironment, WatermarkStrategy};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// let numbers = env.from_source(NumberSequence::new(0..1_000), WatermarkStrategy::no_watermarks(), "thousand");
+    /// numbers.sink_to(yeoul_stream::collect().0);
+    /// assert_eq!(env.build()?.nodes[0].name, "thousand");
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     pub fn from_source<S: SourceSpec>(
         &self,
         source: S,
@@ -81,6 +113,20 @@ impl StreamEnvironment {
     }
 
     /// As [`from_source`](Self::from_source), with the stream of what the source could not read, for sources that have one.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, NumberSequence, StreamEnvironment, WatermarkStrategy};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// let source = NumberSequence::new(0..1_000);
+    /// let (numbers, errors) = env.from_source_with_errors(source, WatermarkStrategy::no_watermarks(), "thousand");
+    /// numbers.sink_to(yeoul_stream::collect().0);
+    /// // A sequence of numbers has none that could not be read. Of text files they are lines.
+    /// let errors: DataStream<()> = errors;
+    /// # let _ = errors;
+    /// assert_eq!(env.build()?.nodes.len(), 2);
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "a source belongs to the stream that is made of it")]
     pub fn from_source_with_errors<S: SourceSpec>(
         &self,
@@ -94,6 +140,19 @@ impl StreamEnvironment {
     }
 
     /// A stream of these records: for tests and examples. Read by one subtask, in order.
+    ///
+    /// ```
+    /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// let (sink, doubled) = collect();
+    /// env.from_collection([1u64, 2, 3], WatermarkStrategy::no_watermarks()).map(|n| n.to_native() * 2).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// // Once the job has run:
+    /// assert_eq!(doubled.take(), [2u64, 4, 6]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_collection<T: Record + Clone>(
         &self,
         records: impl IntoIterator<Item = T>,
@@ -103,6 +162,16 @@ impl StreamEnvironment {
     }
 
     /// The graph, if all is well with it.
+    ///
+    /// ```
+    /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    ///
+    /// let env = StreamEnvironment::new("numbers");
+    /// assert!(env.build().err().unwrap().to_string().contains("has no source"));
+    /// env.from_collection([1u64, 2], WatermarkStrategy::no_watermarks()).sink_to(yeoul_stream::collect().0);
+    /// assert_eq!(env.build()?.edges.len(), 1);
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     ///
     /// # Errors
     /// The first mistake that was made while building it, by the operator's name.

@@ -150,6 +150,42 @@ pub trait KeyedBroadcastProcessFunction: Send + 'static {
 }
 
 /// All that [`KeyedContext`] gives, and broadcast state to read.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::*;
+/// # /// Lets readings pass that are above the limit.
+/// # #[derive(Clone, Default)]
+/// # struct Above(BroadcastStateHandle<u8, u64>);
+/// # impl KeyedBroadcastProcessFunction for Above {
+/// #     type Key = u64;
+/// #     type In = u64;
+/// #     type Broadcast = u64;
+/// #     type Out = u64;
+/// #     fn declare(&mut self, states: &mut OperatorStates) {
+/// #         self.0 = states.broadcast("limit");
+/// #     }
+/// // In an `impl KeyedBroadcastProcessFunction`:
+/// fn process(&mut self, reading: &Archived<u64>, cx: &mut KeyedBroadcastContext<'_, '_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+///     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+///         out.collect(reading.to_native());
+///     }
+///     Ok(())
+/// }
+/// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     cx.update(&self.0).insert(0, limit.to_native());
+/// #     Ok(())
+/// # }
+/// # }
+/// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+///     readings.key_by(|reading| reading.to_native()).connect_broadcast(&limits).process(Above::default())
+/// })?;
+/// harness.push_broadcast([(100, 0)])?;
+/// harness.push([(99, 1), (101, 2)])?;
+/// assert_eq!(harness.take_output(), [(101, 2)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct KeyedBroadcastContext<'a, 'k, K: Key> {
     keyed: &'a mut KeyedContext<'k, K>,
     states: &'a OperatorStates,
@@ -157,6 +193,42 @@ pub struct KeyedBroadcastContext<'a, 'k, K: Key> {
 
 impl<K: Key> KeyedBroadcastContext<'_, '_, K> {
     /// A map of broadcast state, to read.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # /// Lets readings pass that are above the limit.
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl KeyedBroadcastProcessFunction for Above {
+    /// #     type Key = u64;
+    /// #     type In = u64;
+    /// #     type Broadcast = u64;
+    /// #     type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) {
+    /// #         self.0 = states.broadcast("limit");
+    /// #     }
+    /// // In an `impl KeyedBroadcastProcessFunction`:
+    /// fn process(&mut self, reading: &Archived<u64>, cx: &mut KeyedBroadcastContext<'_, '_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+    ///         out.collect(reading.to_native());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     cx.update(&self.0).insert(0, limit.to_native());
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    ///     readings.key_by(|reading| reading.to_native()).connect_broadcast(&limits).process(Above::default())
+    /// })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn broadcast_state<N: StateRecord + Ord, V: StateRecord>(
         &self,
@@ -181,6 +253,42 @@ impl<K: Key> DerefMut for KeyedBroadcastContext<'_, '_, K> {
 }
 
 /// All that [`BroadcastContext`] gives, and the state of all keys.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::*;
+/// # /// Lets readings pass that are above the limit.
+/// # #[derive(Clone, Default)]
+/// # struct Above(BroadcastStateHandle<u8, u64>);
+/// # impl KeyedBroadcastProcessFunction for Above {
+/// #     type Key = u64;
+/// #     type In = u64;
+/// #     type Broadcast = u64;
+/// #     type Out = u64;
+/// #     fn declare(&mut self, states: &mut OperatorStates) {
+/// #         self.0 = states.broadcast("limit");
+/// #     }
+/// // In an `impl KeyedBroadcastProcessFunction`:
+/// # fn process(&mut self, reading: &Archived<u64>, cx: &mut KeyedBroadcastContext<'_, '_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+/// #         out.collect(reading.to_native());
+/// #     }
+/// #     Ok(())
+/// # }
+/// fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+///     cx.update(&self.0).insert(0, limit.to_native());
+///     Ok(())
+/// }
+/// # }
+/// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+///     readings.key_by(|reading| reading.to_native()).connect_broadcast(&limits).process(Above::default())
+/// })?;
+/// harness.push_broadcast([(100, 0)])?;
+/// harness.push([(99, 1), (101, 2)])?;
+/// assert_eq!(harness.take_output(), [(101, 2)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct KeyedBroadcastWriteContext<'a, 'k, K: Key> {
     broadcast: BroadcastContext<'a>,
     keyed: &'k mut States<K>,
@@ -220,6 +328,42 @@ impl<K: Key> DerefMut for KeyedBroadcastWriteContext<'_, '_, K> {
 }
 
 /// A keyed stream and a broadcast one.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::*;
+/// # /// Lets readings pass that are above the limit.
+/// # #[derive(Clone, Default)]
+/// # struct Above(BroadcastStateHandle<u8, u64>);
+/// # impl KeyedBroadcastProcessFunction for Above {
+/// #     type Key = u64;
+/// #     type In = u64;
+/// #     type Broadcast = u64;
+/// #     type Out = u64;
+/// #     fn declare(&mut self, states: &mut OperatorStates) {
+/// #         self.0 = states.broadcast("limit");
+/// #     }
+/// # fn process(&mut self, reading: &Archived<u64>, cx: &mut KeyedBroadcastContext<'_, '_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+/// #         out.collect(reading.to_native());
+/// #     }
+/// #     Ok(())
+/// # }
+/// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+/// #     cx.update(&self.0).insert(0, limit.to_native());
+/// #     Ok(())
+/// # }
+/// # }
+/// // `Above`, a `KeyedBroadcastProcessFunction`, keeps the last limit, and lets pass what is above it.
+/// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+///     readings.key_by(|reading| reading.to_native()).connect_broadcast(&limits).process(Above::default())
+/// })?;
+/// harness.push_broadcast([(100, 0)])?;
+/// harness.push([(99, 1), (101, 2)])?;
+/// assert_eq!(harness.take_output(), [(101, 2)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct KeyedBroadcastConnectedStreams<K: Key, A: Record, B: Record> {
     keyed: KeyedStream<K, A>,
     broadcast: DataStream<B>,
@@ -234,6 +378,42 @@ impl<K: Key + Sync, A: Record, B: Record> KeyedBroadcastConnectedStreams<K, A, B
     }
 
     /// Works on the records of both.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # /// Lets readings pass that are above the limit.
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl KeyedBroadcastProcessFunction for Above {
+    /// #     type Key = u64;
+    /// #     type In = u64;
+    /// #     type Broadcast = u64;
+    /// #     type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) {
+    /// #         self.0 = states.broadcast("limit");
+    /// #     }
+    /// # fn process(&mut self, reading: &Archived<u64>, cx: &mut KeyedBroadcastContext<'_, '_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+    /// #         out.collect(reading.to_native());
+    /// #     }
+    /// #     Ok(())
+    /// # }
+    /// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut KeyedBroadcastWriteContext<'_, '_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     cx.update(&self.0).insert(0, limit.to_native());
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// // `Above`, a `KeyedBroadcastProcessFunction`, keeps the last limit, and lets pass what is above it.
+    /// let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    ///     readings.key_by(|reading| reading.to_native()).connect_broadcast(&limits).process(Above::default())
+    /// })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         P: KeyedBroadcastProcessFunction<Key = K, In = A, Broadcast = B> + Clone + Sync,

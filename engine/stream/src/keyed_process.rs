@@ -116,6 +116,47 @@ pub trait KeyedProcessFunction: Send + 'static {
 
 /// As [`KeyedProcessFunction`], with records of two streams that share the state of their keys (Flink's `KeyedCoProcessFunction`). Between
 /// the two streams there is no order; event time says which came first.
+///
+/// ```
+/// use rkyv::Archived;
+/// use yeoul_operator::{OpenContext, OperatorError};
+/// use yeoul_state::{States, ValueHandle};
+/// use yeoul_stream::{Collector, DataStream, KeyedCoProcessFunction, KeyedContext, OperatorHarness};
+///
+/// /// Gives each article that is sold its last price.
+/// #[derive(Clone, Default)]
+/// struct Priced(ValueHandle<u64>);
+///
+/// impl KeyedCoProcessFunction for Priced {
+///     type Key = u64;
+///     type In1 = u64;
+///     type In2 = (u64, u64);
+///     type Out = (u64, u64);
+///
+///     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+///         self.0 = states.value("price");
+///         Ok(())
+///     }
+///
+///     fn process1(&mut self, sold: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<(u64, u64)>) -> Result<(), OperatorError> {
+///         cx.state(&self.0).get().into_iter().for_each(|price| out.collect((sold.to_native(), *price)));
+///         Ok(())
+///     }
+///
+///     fn process2(&mut self, price: &Archived<(u64, u64)>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<(u64, u64)>) -> Result<(), OperatorError> {
+///         cx.state(&self.0).update(price.1.to_native());
+///         Ok(())
+///     }
+/// }
+///
+/// let mut harness = OperatorHarness::of_two(|sold: DataStream<u64>, prices: DataStream<(u64, u64)>| {
+///     sold.key_by(|article| article.to_native()).connect(&prices.key_by(|price| price.0.to_native())).process(Priced::default())
+/// })?;
+/// harness.push_second([((7, 99), 0), ((8, 50), 0)])?;
+/// harness.push([(7, 1)])?;
+/// assert_eq!(harness.take_output(), [((7, 99), 1)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub trait KeyedCoProcessFunction: Send + 'static {
     /// The key of both streams.
     type Key: Key;
@@ -250,6 +291,31 @@ impl<K: Key> Prefetch<'_, K> {
 }
 
 /// What a keyed function may reach: the current key's state and timers, the times, side outputs.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_frame::*;
+/// # use yeoul_operator::*;
+/// # use yeoul_state::*;
+/// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+/// # #[derive(Clone)] struct Function;
+/// # impl KeyedProcessFunction for Function {
+/// #     type Key = u64; type In = u64; type Out = (u64, i64, i64);
+/// // In an `impl KeyedProcessFunction`:
+/// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<(u64, i64, i64)>) -> Result<(), OperatorError> {
+///     assert_eq!((cx.kind(), cx.time_domain(), cx.subtask().index), (RowKind::Insert, TimeDomain::Event, 0));
+///     assert_eq!(cx.processing_time(), Timestamp(50_000));
+///     out.collect((*cx.key(), cx.timestamp().0, cx.watermark().0));
+///     Ok(())
+/// }
+/// # }
+/// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.key_by(|n| n.to_native()).process(Function))?;
+/// harness.processing_time(50_000)?;
+/// harness.watermark(900)?;
+/// harness.push([(7, 1_000)])?;
+/// assert_eq!(harness.take_output(), [((7, 1_000, 900), 1_000)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct KeyedContext<'a, K: Key> {
     pub(crate) states: &'a mut States<K>,
     pub(crate) timers: &'a mut TimerService<K>,
@@ -270,6 +336,30 @@ impl<K: Key> KeyedContext<'_, K> {
     }
 
     /// A state of the current key.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function(ValueHandle<u64>);
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> { self.0 = states.value("seen"); Ok(()) }
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     let seen = cx.state(&self.0).get_or(0);
+    ///     *seen += 1;
+    ///     out.collect(*seen);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.key_by(|n| n.to_native()).process(Function(ValueHandle::default())))?;
+    /// harness.push([(7, 0), (8, 1), (7, 2)])?;
+    /// assert_eq!(harness.take_output(), [(1, 0), (1, 1), (2, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[inline]
     pub fn state<H: StateHandle<K>>(&mut self, handle: &H) -> H::State<'_> {
         self.states.of(handle)
@@ -312,32 +402,188 @@ impl<K: Key> KeyedContext<'_, K> {
     }
 
     /// Sets a timer of the current key: it is due when the watermark reaches `time`. Setting one that is set changes nothing.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function;
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.register_event_time_timer(cx.timestamp().plus(1_000));
+    ///     Ok(())
+    /// }
+    /// # fn on_timer(&mut self, _: Timestamp, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> { out.collect(*cx.key()); Ok(()) }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.key_by(|n| n.to_native()).process(Function))?;
+    /// harness.push([(7, 100)])?;
+    /// assert_eq!(harness.timers(TimeDomain::Event, &7u64)?, [1_100]);
+    /// harness.watermark(1_100)?;
+    /// assert_eq!(harness.take_output(), [(7, 1_100)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn register_event_time_timer(&mut self, time: Timestamp) {
         self.timers.event.register(self.states.key(), self.states.key_hash(), 0, time);
     }
 
     /// Takes a timer of the current key back.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function;
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = (); type In = i64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, record: &Archived<i64>, cx: &mut KeyedContext<'_, ()>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     match record.to_native() {
+    ///         time @ 0.. => cx.register_event_time_timer(Timestamp(time)),
+    ///         time => cx.delete_event_time_timer(Timestamp(-time)),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<i64>| records.key_by(|_| ()).process(Function))?;
+    /// harness.push([(1_000, 0), (2_000, 1), (-1_000, 2)])?;
+    /// assert_eq!(harness.timers(TimeDomain::Event, &())?, [2_000]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn delete_event_time_timer(&mut self, time: Timestamp) {
         self.timers.event.delete(self.states.key(), self.states.key_hash(), 0, time);
     }
 
     /// Sets a timer of the current key: it is due when the clock reaches `time`.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function;
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.register_processing_time_timer(cx.processing_time().plus(1_000));
+    ///     Ok(())
+    /// }
+    /// # fn on_timer(&mut self, _: Timestamp, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> { out.collect(*cx.key()); Ok(()) }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.key_by(|n| n.to_native()).process(Function))?;
+    /// harness.processing_time(100)?;
+    /// harness.push([(7, 100)])?;
+    /// assert_eq!(harness.timers(TimeDomain::Processing, &7u64)?, [1_100]);
+    /// harness.processing_time(1_100)?;
+    /// assert_eq!(harness.take_output()[0].0, 7);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn register_processing_time_timer(&mut self, time: Timestamp) {
         self.timers.processing.register(self.states.key(), self.states.key_hash(), 0, time);
     }
 
     /// Takes a timer of the current key back.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function;
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = (); type In = i64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, record: &Archived<i64>, cx: &mut KeyedContext<'_, ()>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     match record.to_native() {
+    ///         time @ 0.. => cx.register_processing_time_timer(Timestamp(time)),
+    ///         time => cx.delete_processing_time_timer(Timestamp(-time)),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<i64>| records.key_by(|_| ()).process(Function))?;
+    /// harness.push([(1_000, 0), (2_000, 1), (-1_000, 2)])?;
+    /// assert_eq!(harness.timers(TimeDomain::Processing, &())?, [2_000]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn delete_processing_time_timer(&mut self, time: Timestamp) {
         self.timers.processing.delete(self.states.key(), self.states.key_hash(), 0, time);
     }
 
     /// Adds a record to a side output, with the present record's event time.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[derive(Clone)] struct Function(OutputTag<String>);
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, record: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     match record.to_native() {
+    ///         0 => cx.output(&self.0, "none".to_owned()),
+    ///         n => out.collect(n),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("zeros");
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| {
+    /// #     let results = records.key_by(|n| n.to_native()).process(Function(tag.clone()));
+    /// #     results.side_output(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([(7, 1), (0, 2)])?;
+    /// assert_eq!(harness.take_side_output(&tag), [("none".to_owned(), 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect`: a result is given away")]
     pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.time);
     }
 
     /// As [`output`](Self::output), with a record that is given as another type with the same archived form.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+    /// # #[record]
+    /// # #[derive(Debug, Clone, PartialEq)]
+    /// # struct Name { name: String }
+    /// # #[derive(Clone)] struct Function(OutputTag<Name>);
+    /// # impl KeyedProcessFunction for Function {
+    /// #     type Key = u64; type In = String; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, record: &Archived<String>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     // `Name` is a record of one text, `NameRow` its row.
+    ///     cx.output_row(&self.0, NameRow { name: record });
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("names");
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<String>| {
+    /// #     let results = records.key_by(|n| n.len() as u64).process(Function(tag.clone()));
+    /// #     results.side_output(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([("swift".to_owned(), 1)])?;
+    /// assert_eq!(harness.take_side_output(&tag), [(Name { name: "swift".to_owned() }, 1)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect_row`")]
     pub fn output_row<T, U>(&mut self, tag: &OutputTag<T>, row: U)
     where

@@ -18,24 +18,91 @@ use crate::StateRecord;
 use crate::owned_state::{put, take};
 
 /// The states of one operator instance that belong to no key. Declared when it opens; reached by the handles that declaring gives.
+///
+/// ```
+/// use yeoul_stream::OperatorStates;
+///
+/// let mut states = OperatorStates::default();
+/// let (seen, limits) = (states.list::<u64>("seen"), states.broadcast::<u64, i64>("limits"));
+/// states.elements(&seen).push(7);
+/// assert_eq!(*states.elements(&seen), [7]);
+/// assert!(states.entries(&limits).is_empty());
+/// ```
 #[derive(Default)]
 pub struct OperatorStates {
     states: Vec<(String, Box<dyn State>)>,
 }
 
 /// A list that [`OperatorStates::list`] declared.
+///
+/// ```
+/// # use yeoul_operator::OperatorError;
+/// use yeoul_stream::{Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates, ProcessContext, ProcessFunction};
+///
+/// /// Gives numbers on in pairs; the first of a pair is part of each snapshot until the second comes.
+/// #[derive(Clone, Default)]
+/// struct Pairs {
+///     first: ListStateHandle<u64>,
+/// }
+///
+/// impl ProcessFunction for Pairs {
+///     type In = u64;
+///     type Out = (u64, u64);
+///
+///     fn declare(&mut self, states: &mut OperatorStates) {
+///         self.first = states.list("first");
+///     }
+///
+///     fn process(&mut self, n: &rkyv::Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<(u64, u64)>) -> Result<(), OperatorError> {
+///         let first = cx.list_state(&self.first);
+///         match first.pop() {
+///             Some(first) => out.collect((first, n.to_native())),
+///             None => first.push(n.to_native()),
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.process(Pairs::default()))?;
+/// harness.push([(1, 0)])?;
+/// let snapshot = harness.snapshot()?;
+/// let mut restored = harness.restored(harness.subtask(), &[&snapshot])?;
+/// restored.push([(2, 1)])?;
+/// assert_eq!(restored.take_output(), [((1, 2), 1)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct ListStateHandle<T> {
     at: usize,
     elements: PhantomData<fn() -> T>,
 }
 
 /// A list that [`OperatorStates::union_list`] declared.
+///
+/// ```
+/// use yeoul_stream::{OperatorStates, UnionListStateHandle};
+///
+/// let mut states = OperatorStates::default();
+/// let splits: UnionListStateHandle<(u64, u64)> = states.union_list("splits");
+/// states.union(&splits).own().push((0, 70));
+/// assert_eq!(*states.union(&splits).own(), [(0, 70)]);
+/// ```
 pub struct UnionListStateHandle<T> {
     at: usize,
     elements: PhantomData<fn() -> T>,
 }
 
 /// A union list as one subtask has it.
+///
+/// ```
+/// # use yeoul_stream::OperatorStates;
+/// let mut states = OperatorStates::default();
+/// let seen = states.union_list::<u64>("seen");
+/// let list = states.union(&seen);
+/// list.own().push(7);
+/// assert_eq!(*list.own(), [7]);
+/// // After a restart, that of all subtasks.
+/// assert!(list.restored().is_empty());
+/// ```
 pub struct UnionList<T> {
     own: List<T>,
     restored: Vec<T>,
@@ -43,11 +110,47 @@ pub struct UnionList<T> {
 
 impl<T> UnionList<T> {
     /// What this subtask notes in a snapshot: its share of what was restored, and what it has added since.
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// # let mut states = OperatorStates::default();
+    /// # let offsets = states.union_list::<u64>("offsets");
+    /// let offsets = states.union(&offsets);
+    /// offsets.own().push(70);
+    /// offsets.own()[0] += 1;
+    /// assert_eq!(*offsets.own(), [71]);
+    /// ```
     pub fn own(&mut self) -> &mut Vec<T> {
         &mut self.own.elements
     }
 
     /// What all subtasks had noted in the snapshot that this run was restored from.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::{OperatorError, Subtask};
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone, Default)] struct Seen(UnionListStateHandle<u64>);
+    /// # impl ProcessFunction for Seen {
+    /// #     type In = u64; type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) { self.0 = states.union_list("seen"); }
+    /// // In an `impl ProcessFunction`: what all subtasks had seen before the restart.
+    /// fn process(&mut self, n: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     let seen = cx.union_list_state(&self.0);
+    ///     seen.own().push(n.to_native());
+    ///     seen.restored().iter().for_each(|n| out.collect(*n));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.process(Seen::default()))?;
+    /// harness.push([(7, 0), (9, 1)])?;
+    /// let snapshot = harness.snapshot()?;
+    /// // One of two subtasks now:
+    /// let mut second = harness.restored(Subtask { index: 1, parallelism: 2 }, &[&snapshot])?;
+    /// second.push([(1, 2)])?;
+    /// assert_eq!(second.take_output(), [(7, 2), (9, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn restored(&self) -> &[T] {
         &self.restored
@@ -55,6 +158,14 @@ impl<T> UnionList<T> {
 }
 
 /// A map that [`OperatorStates::broadcast`] declared.
+///
+/// ```
+/// use yeoul_stream::{BroadcastStateHandle, OperatorStates};
+///
+/// let mut states = OperatorStates::default();
+/// let limits: BroadcastStateHandle<u64, i64> = states.broadcast("limits");
+/// assert!(states.entries(&limits).is_empty());
+/// ```
 pub struct BroadcastStateHandle<K, V> {
     at: usize,
     entries: PhantomData<fn() -> (K, V)>,
@@ -63,6 +174,14 @@ pub struct BroadcastStateHandle<K, V> {
 impl OperatorStates {
     /// A list of this subtask's own. When the number of subtasks has changed, the elements of all are dealt out in turn
     /// (Flink's `getListState`).
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// let mut states = OperatorStates::default();
+    /// let seen = states.list("seen");
+    /// states.elements(&seen).extend([7u64, 9]);
+    /// assert_eq!(*states.elements(&seen), [7, 9]);
+    /// ```
     ///
     /// # Panics
     /// If the name is that of another state of this operator.
@@ -76,6 +195,14 @@ impl OperatorStates {
     /// Flink gives all elements to every subtask as its own, and a function that does not take them out again has them as many times as
     /// there are subtasks after the next restart. Here they are two lists.
     ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// let mut states = OperatorStates::default();
+    /// let splits = states.union_list("splits");
+    /// states.union(&splits).own().push(7u64);
+    /// assert!(states.union(&splits).restored().is_empty());
+    /// ```
+    ///
     /// # Panics
     /// If the name is that of another state of this operator.
     pub fn union_list<T: StateRecord>(&mut self, name: &str) -> UnionListStateHandle<T> {
@@ -84,6 +211,14 @@ impl OperatorStates {
     }
 
     /// A map that all subtasks have alike, because each changes it by the same records (Flink's broadcast state).
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// let mut states = OperatorStates::default();
+    /// // Only the function's `process_broadcast` changes it.
+    /// let limits = states.broadcast::<u64, i64>("limits");
+    /// assert_eq!(states.entries(&limits).get(&7), None);
+    /// ```
     ///
     /// # Panics
     /// If the name is that of another state of this operator.
@@ -100,16 +235,39 @@ impl OperatorStates {
     }
 
     /// The elements of a list.
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// # let mut states = OperatorStates::default();
+    /// let seen = states.list("seen");
+    /// states.elements(&seen).push(7u64);
+    /// assert_eq!(states.elements(&seen).pop(), Some(7));
+    /// ```
     pub fn elements<T: StateRecord>(&mut self, handle: &ListStateHandle<T>) -> &mut Vec<T> {
         &mut self.of::<List<T>>(handle.at).elements
     }
 
     /// A union list.
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// # let mut states = OperatorStates::default();
+    /// let seen = states.union_list("seen");
+    /// states.union(&seen).own().push(7u64);
+    /// assert_eq!(states.union(&seen).own().len(), 1);
+    /// ```
     pub fn union<T: StateRecord>(&mut self, handle: &UnionListStateHandle<T>) -> &mut UnionList<T> {
         self.of(handle.at)
     }
 
     /// The entries of a map, to read.
+    ///
+    /// ```
+    /// # use yeoul_stream::OperatorStates;
+    /// # let mut states = OperatorStates::default();
+    /// let limits = states.broadcast::<u64, i64>("limits");
+    /// assert_eq!(states.entries(&limits).len(), 0);
+    /// ```
     #[must_use]
     pub fn entries<K: StateRecord + Ord, V: StateRecord>(
         &self,

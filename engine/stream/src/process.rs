@@ -80,6 +80,30 @@ pub trait ProcessFunction: Send + 'static {
 }
 
 /// What a [`ProcessFunction`] knows of the record that it is given.
+///
+/// ```
+/// # use rkyv::Archived;
+/// # use yeoul_frame::*;
+/// # use yeoul_operator::*;
+/// # use yeoul_stream::{BroadcastProcessFunction, Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates};
+/// # use yeoul_stream::{OutputTag, ProcessContext, ProcessFunction, UnionListStateHandle};
+/// # #[derive(Clone)] struct Function;
+/// # impl ProcessFunction for Function {
+/// #     type In = u64; type Out = (u64, i64, i64);
+/// // In an `impl ProcessFunction`:
+/// fn process(&mut self, record: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<(u64, i64, i64)>) -> Result<(), OperatorError> {
+///     assert_eq!((cx.kind(), cx.subtask().index, cx.processing_time()), (RowKind::Insert, 0, Timestamp(50_000)));
+///     out.collect((record.to_native(), cx.timestamp().0, cx.watermark().0));
+///     Ok(())
+/// }
+/// # }
+/// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.process(Function))?;
+/// harness.processing_time(50_000)?;
+/// harness.watermark(900)?;
+/// harness.push([(7, 1_000)])?;
+/// assert_eq!(harness.take_output(), [((7, 1_000, 900), 1_000)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct ProcessContext<'a> {
     pub(crate) time: Timestamp,
     pub(crate) kind: RowKind,
@@ -126,16 +150,104 @@ impl ProcessContext<'_> {
     }
 
     /// A list of this subtask's own that is part of every snapshot.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_stream::{BroadcastProcessFunction, Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates};
+    /// # use yeoul_stream::{OutputTag, ProcessContext, ProcessFunction, UnionListStateHandle};
+    /// # #[derive(Clone)] struct Function(ListStateHandle<u64>);
+    /// # impl ProcessFunction for Function {
+    /// #     type In = u64; type Out = u64;
+    /// // In an `impl ProcessFunction`:
+    /// fn declare(&mut self, states: &mut OperatorStates) {
+    ///     self.0 = states.list("seen");
+    /// }
+    ///
+    /// fn process(&mut self, record: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     let seen = cx.list_state(&self.0);
+    ///     seen.push(record.to_native());
+    ///     out.collect(seen.len() as u64);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.process(Function(ListStateHandle::default())))?;
+    /// harness.push([(7, 0), (9, 1)])?;
+    /// assert_eq!(harness.take_output(), [(1, 0), (2, 1)]);
+    /// assert_eq!(harness.operator_list::<u64>("seen")?, [7, 9]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn list_state<T: StateRecord>(&mut self, handle: &ListStateHandle<T>) -> &mut Vec<T> {
         self.states.elements(handle)
     }
 
     /// A list of this subtask's own, and what all subtasks had in theirs before the last restore.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_stream::{BroadcastProcessFunction, Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates};
+    /// # use yeoul_stream::{OutputTag, ProcessContext, ProcessFunction, UnionListStateHandle};
+    /// # #[derive(Clone)] struct Function(UnionListStateHandle<u64>);
+    /// # impl ProcessFunction for Function {
+    /// #     type In = u64; type Out = u64;
+    /// // In an `impl ProcessFunction`:
+    /// fn declare(&mut self, states: &mut OperatorStates) {
+    ///     self.0 = states.union_list("seen");
+    /// }
+    ///
+    /// fn process(&mut self, record: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     let seen = cx.union_list_state(&self.0);
+    ///     seen.own().push(record.to_native());
+    ///     out.collect(seen.restored().len() as u64);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| records.process(Function(UnionListStateHandle::default())))?;
+    /// harness.push([(7, 0), (9, 1)])?;
+    /// let snapshot = harness.snapshot()?;
+    /// let mut restored = harness.restored(harness.subtask(), &[&snapshot])?;
+    /// restored.push([(8, 2)])?;
+    /// assert_eq!(restored.take_output(), [(2, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn union_list_state<T: StateRecord>(&mut self, handle: &UnionListStateHandle<T>) -> &mut UnionList<T> {
         self.states.union(handle)
     }
 
     /// A map of broadcast state, to read.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone, Default)]
+    /// # struct Above(BroadcastStateHandle<u8, u64>);
+    /// # impl BroadcastProcessFunction for Above {
+    /// #     type In = u64; type Broadcast = u64; type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) { self.0 = states.broadcast("limit"); }
+    /// // In an `impl BroadcastProcessFunction`:
+    /// fn process(&mut self, reading: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     if cx.broadcast_state(&self.0).get(&0).is_some_and(|limit| *reading > *limit) {
+    ///         out.collect(reading.to_native());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # fn process_broadcast(&mut self, limit: &Archived<u64>, cx: &mut BroadcastContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #     cx.update(&self.0).insert(0, limit.to_native());
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// # let mut harness = OperatorHarness::of_two(|readings: DataStream<u64>, limits: DataStream<u64>| {
+    /// #     readings.connect_broadcast(&limits).process(Above::default())
+    /// # })?;
+    /// harness.push_broadcast([(100, 0)])?;
+    /// harness.push([(99, 1), (101, 2)])?;
+    /// assert_eq!(harness.take_output(), [(101, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn broadcast_state<K: StateRecord + Ord, V: StateRecord>(
         &self,
@@ -145,11 +257,70 @@ impl ProcessContext<'_> {
     }
 
     /// Adds a record to a side output, with the present record's event time.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_stream::{BroadcastProcessFunction, Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates};
+    /// # use yeoul_stream::{OutputTag, ProcessContext, ProcessFunction, UnionListStateHandle};
+    /// # #[derive(Clone)] struct Function(OutputTag<String>);
+    /// # impl ProcessFunction for Function {
+    /// #     type In = u64; type Out = u64;
+    /// // In an `impl ProcessFunction`:
+    /// fn process(&mut self, record: &Archived<u64>, cx: &mut ProcessContext<'_>, out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     match record.to_native() {
+    ///         0 => cx.output(&self.0, "none".to_owned()),
+    ///         n => out.collect(n),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("zeros");
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<u64>| {
+    /// #     let results = records.process(Function(tag.clone()));
+    /// #     results.side_output(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([(7, 1), (0, 2)])?;
+    /// assert_eq!(harness.take_side_output(&tag), [("none".to_owned(), 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.time);
     }
 
     /// As [`output`](Self::output), with a record that is given as another type with the same archived form.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_frame::*;
+    /// # use yeoul_operator::*;
+    /// # use yeoul_stream::{BroadcastProcessFunction, Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates};
+    /// # use yeoul_stream::{OutputTag, ProcessContext, ProcessFunction, UnionListStateHandle};
+    /// # #[record]
+    /// # #[derive(Debug, Clone, PartialEq)]
+    /// # struct Name { name: String }
+    /// # #[derive(Clone)] struct Function(OutputTag<Name>);
+    /// # impl ProcessFunction for Function {
+    /// #     type In = String; type Out = u64;
+    /// // In an `impl ProcessFunction`:
+    /// fn process(&mut self, record: &Archived<String>, cx: &mut ProcessContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     // `Name` is a record of one text, `NameRow` its row.
+    ///     cx.output_row(&self.0, NameRow { name: record });
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("names");
+    /// # let mut harness = OperatorHarness::of(|records: DataStream<String>| {
+    /// #     let results = records.process(Function(tag.clone()));
+    /// #     results.side_output(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([("swift".to_owned(), 1)])?;
+    /// assert_eq!(harness.take_side_output(&tag), [(Name { name: "swift".to_owned() }, 1)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn output_row<T, U>(&mut self, tag: &OutputTag<T>, row: U)
     where
         T: Record,

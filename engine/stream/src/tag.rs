@@ -25,12 +25,23 @@ pub struct OutputTag<T: Record> {
 
 impl<T: Record> OutputTag<T> {
     /// A tag of this name. Two tags of one name are the same side output, and must have the same type.
+    ///
+    /// ```
+    /// use yeoul_stream::OutputTag;
+    ///
+    /// let (late, again) = (OutputTag::<u64>::new("late"), OutputTag::<u64>::new("late"));
+    /// assert_eq!(late.name(), again.name());
+    /// ```
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.into(), records: PhantomData }
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// assert_eq!(yeoul_stream::OutputTag::<u64>::new("late").name(), "late");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -5,6 +5,15 @@ use yeoul_operator::OpenContext;
 use yeoul_state::{Key, StateTable, Timer, Timers};
 
 /// A kind of time.
+///
+/// ```
+/// use yeoul_stream::{DataStream, OperatorHarness, TimeDomain};
+///
+/// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.map(|n| n.to_native()))?;
+/// // A map has no timers of either kind.
+/// assert!(harness.timers(TimeDomain::Event, &7u64).is_err() && harness.timers(TimeDomain::Processing, &7u64).is_err());
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeDomain {
     /// Event times and watermarks.

@@ -67,6 +67,18 @@ impl<K: Key, T: Value> ListTable<K, T> {
 }
 
 /// The list of the current key.
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, States};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let delays = states.list::<i64>("delays");
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&delays).add(12);
+/// states.of(&delays).add(-3);
+/// assert_eq!(states.of(&delays).get(), [12, -3]);
+/// ```
 pub struct ListState<'a, K, T> {
     table: &'a mut ListTable<K, T>,
     at: Current<'a, K>,
@@ -97,6 +109,16 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 
     /// Appends an element.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add(12);
+    /// assert_eq!(states.of(&delays).get(), [12]);
+    /// ```
     pub fn add(&mut self, value: T) {
         let number = self.table.spans.of(self.at.key, self.at.hash).1;
         let (key, hash) = self.element(number);
@@ -105,11 +127,33 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 
     /// Appends elements.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add_all([12, -3]);
+    /// assert_eq!(states.of(&delays).get(), [12, -3]);
+    /// ```
     pub fn add_all(&mut self, values: impl IntoIterator<Item = T>) {
         values.into_iter().for_each(|value| self.add(value));
     }
 
     /// Calls `visit` for each element, in the order of appending.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add_all([12, -3]);
+    /// let mut sum = 0;
+    /// states.of(&delays).for_each(|delay| sum += delay);
+    /// assert_eq!(sum, 9);
+    /// ```
     pub fn for_each(&mut self, mut visit: impl FnMut(&T)) {
         for number in self.first()..self.end() {
             let (key, hash) = self.element(number);
@@ -138,6 +182,17 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 
     /// The elements, in the order of appending.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// assert!(states.of(&delays).get().is_empty());
+    /// states.of(&delays).add_all([12, -3]);
+    /// assert_eq!(states.of(&delays).get(), [12, -3]);
+    /// ```
     #[must_use]
     pub fn get(&mut self) -> Vec<T>
     where
@@ -149,12 +204,34 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 
     /// Whether there are none, not even expired ones.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// assert!(states.of(&delays).is_empty());
+    /// states.of(&delays).add(12);
+    /// assert!(!states.of(&delays).is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.spans.of(self.at.key, self.at.hash).2 == 0
     }
 
     /// Puts these elements in place of the present ones.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add_all([12, -3]);
+    /// states.of(&delays).update([40]);
+    /// assert_eq!(states.of(&delays).get(), [40]);
+    /// ```
     pub fn update(&mut self, values: impl IntoIterator<Item = T>) {
         self.clear();
         self.add_all(values);
@@ -162,6 +239,17 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
 
     /// Keeps the elements for which `keep` says so, in the order of appending. Those that go are written to the log; those that stay are, too,
     /// once most of the list has gone from around them.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add_all([12, -3, 40]);
+    /// states.of(&delays).retain(|delay| *delay > 0);
+    /// assert_eq!(states.of(&delays).get(), [12, 40]);
+    /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
         for number in self.first()..self.end() {
             let (key, hash) = self.element(number);
@@ -193,6 +281,17 @@ impl<K: Key, T: Value> ListState<'_, K, T> {
     }
 
     /// Removes all elements.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let delays = states.list::<i64>("delays");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&delays).add_all([12, -3]);
+    /// states.of(&delays).clear();
+    /// assert!(states.of(&delays).is_empty());
+    /// ```
     pub fn clear(&mut self) {
         for number in self.first()..self.end() {
             let (key, hash) = self.element(number);

@@ -49,6 +49,19 @@ impl<K: Key, N: Key + Ord, V: Value> MapTable<K, N, V> {
 }
 
 /// The map of the current key.
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, States};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let pages = states.map::<u64, u32>("clicks of each page");
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&pages).put(&2, 20);
+/// states.of(&pages).put(&1, 10);
+/// assert_eq!(states.of(&pages).get(&2), Some(&20));
+/// assert_eq!(states.of(&pages).keys(), [1, 2]);
+/// ```
 pub struct MapState<'a, K, N, V> {
     table: &'a mut MapTable<K, N, V>,
     at: Current<'a, K>,
@@ -76,6 +89,18 @@ impl<K: Key, N: Key + Ord, V: Value> StateHandle<K> for MapHandle<N, V> {
 impl<N: Key + Ord, V: Value> MapHandle<N, V> {
     /// Asks for the memory of an entry of a key with this hash, which will be reached for soon; some tens of records ahead is best. Where an
     /// entry lies depends on its own key too, so [`States::prefetch`] cannot ask for it.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// pages.prefetch(&mut states, 7u64.hash(), &2);
+    /// // Some tens of records later:
+    /// *states.of(&pages).get_or_else(&2, || 0) += 1;
+    /// assert_eq!(states.of(&pages).get(&2), Some(&1));
+    /// ```
     #[inline]
     pub fn prefetch<K: Key>(&self, states: &mut States<K>, hash: KeyHash, sub: &N) {
         let (table, _) = states.table::<MapTable<K, N, V>>(self.index);
@@ -90,6 +115,18 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// The value of an entry.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// assert_eq!(states.of(&pages).get(&2), Some(&20));
+    /// assert_eq!(states.of(&pages).get(&3), None);
+    /// ```
     #[must_use]
     pub fn get(self, sub: &N) -> Option<&'a V> {
         let (key, hash) = self.entry(sub);
@@ -97,6 +134,17 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Whether there is such an entry.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// assert!(states.of(&pages).contains(&2) && !states.of(&pages).contains(&3));
+    /// ```
     #[must_use]
     pub fn contains(&mut self, sub: &N) -> bool {
         let (key, hash) = self.entry(sub);
@@ -104,6 +152,17 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Sets an entry.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&2, 21);
+    /// assert_eq!(states.of(&pages).get(&2), Some(&21));
+    /// ```
     pub fn put(&mut self, sub: &N, value: V) {
         let (key, hash) = self.entry(sub);
         if self.table.entries.set(&key, hash, self.at.now, value) {
@@ -112,6 +171,17 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// The value of an entry, to change, which starts as `default()` if there is none. Counts as a write.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// *states.of(&pages).get_or_else(&2, || 0) += 1;
+    /// *states.of(&pages).get_or_else(&2, || 0) += 1;
+    /// assert_eq!(states.of(&pages).get(&2), Some(&2));
+    /// ```
     pub fn get_or_else(self, sub: &N, default: impl FnOnce() -> V) -> &'a mut V {
         let (key, hash) = self.entry(sub);
         let MapTable { entries, subs } = self.table;
@@ -123,6 +193,18 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Removes an entry.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// states.of(&pages).remove(&2);
+    /// assert_eq!(states.of(&pages).keys(), [1]);
+    /// ```
     pub fn remove(&mut self, sub: &N) {
         let (key, hash) = self.entry(sub);
         if self.table.entries.remove(&key, hash) {
@@ -131,6 +213,19 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Calls `visit` for each entry, in the order of their keys.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// let mut all = Vec::new();
+    /// states.of(&pages).for_each(|page, clicks| all.push((*page, *clicks)));
+    /// assert_eq!(all, [(1, 10), (2, 20)]);
+    /// ```
     pub fn for_each(&mut self, mut visit: impl FnMut(&N, &V)) {
         let (entries, at) = (&mut self.table.entries, &self.at);
         for sub in self.table.subs.0.get(at.key, at.hash).into_iter().flatten() {
@@ -142,6 +237,17 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// The entries' keys, in order.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// assert_eq!(states.of(&pages).keys(), [1, 2]);
+    /// ```
     #[must_use]
     pub fn keys(&mut self) -> Vec<N> {
         let mut keys = Vec::new();
@@ -150,6 +256,22 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Calls `visit` for each entry that is there, from the first key on (or from the last one back), until it says no.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// let mut last = None;
+    /// states.of(&pages).visit_while(true, |page, _| {
+    ///     last = Some(*page);
+    ///     false
+    /// });
+    /// assert_eq!(last, Some(2));
+    /// ```
     pub fn visit_while(&mut self, backwards: bool, mut visit: impl FnMut(&N, &V) -> bool) {
         let (entries, at) = (&mut self.table.entries, &self.at);
         let Some(subs) = self.table.subs.0.get(at.key, at.hash) else { return };
@@ -166,12 +288,35 @@ impl<'a, K: Key, N: Key + Ord, V: Value> MapState<'a, K, N, V> {
     }
 
     /// Whether there are none, not even expired ones.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// assert!(states.of(&pages).is_empty());
+    /// states.of(&pages).put(&2, 20);
+    /// assert!(!states.of(&pages).is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.table.subs.0.contains(self.at.key, self.at.hash)
     }
 
     /// Removes all entries.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let pages = states.map::<u64, u32>("clicks of each page");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&pages).put(&2, 20);
+    /// states.of(&pages).put(&1, 10);
+    /// states.of(&pages).clear();
+    /// assert!(states.of(&pages).keys().is_empty());
+    /// ```
     pub fn clear(&mut self) {
         for sub in self.table.subs.0.remove(self.at.key, self.at.hash).into_iter().flatten() {
             let (key, hash) = self.entry(&sub);

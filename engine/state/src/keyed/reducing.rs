@@ -49,6 +49,18 @@ impl<K: Key, V: Value> ReducingTable<K, V> {
 }
 
 /// The folded value of the current key.
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, States};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let most = states.reducing::<u64>("most", |most, n| n.max(*most));
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&most).add(3);
+/// states.of(&most).add(2);
+/// assert_eq!(states.of(&most).get(), Some(&3));
+/// ```
 pub struct ReducingState<'a, K, V> {
     table: &'a mut ReducingTable<K, V>,
     at: Current<'a, K>,
@@ -75,6 +87,17 @@ impl<K: Key, V: Value> StateHandle<K> for ReducingHandle<V> {
 
 impl<'a, K: Key, V: Value> ReducingState<'a, K, V> {
     /// Folds a value in.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let most = states.reducing::<u64>("most", |most, n| n.max(*most));
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&most).add(3);
+    /// states.of(&most).add(4);
+    /// assert_eq!(states.of(&most).get(), Some(&4));
+    /// ```
     #[inline]
     pub fn add(&mut self, value: V) {
         let held = self.table.values.upsert(self.at.key, self.at.hash, self.at.now, || Folded(None));
@@ -85,6 +108,17 @@ impl<'a, K: Key, V: Value> ReducingState<'a, K, V> {
     }
 
     /// The folded value, if any was added.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let most = states.reducing::<u64>("most", |most, n| n.max(*most));
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// assert_eq!(states.of(&most).get(), None);
+    /// states.of(&most).add(3);
+    /// assert_eq!(states.of(&most).get(), Some(&3));
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(self) -> Option<&'a V> {
@@ -92,6 +126,17 @@ impl<'a, K: Key, V: Value> ReducingState<'a, K, V> {
     }
 
     /// Forgets what was added.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let most = states.reducing::<u64>("most", |most, n| n.max(*most));
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&most).add(3);
+    /// states.of(&most).clear();
+    /// assert_eq!(states.of(&most).get(), None);
+    /// ```
     pub fn clear(&mut self) {
         self.table.values.remove(self.at.key, self.at.hash);
     }

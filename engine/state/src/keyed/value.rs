@@ -14,6 +14,19 @@ handle! {
 }
 
 /// The value of the current key.
+///
+/// ```
+/// use yeoul_frame::{OperatorId, Timestamp};
+/// use yeoul_state::{Key, States};
+///
+/// let mut states = States::<u64>::new(OperatorId::of("doc"));
+/// let count = states.value::<u64>("count");
+/// states.set_key(&7, 7u64.hash(), Timestamp(0));
+/// states.of(&count).update(3);
+/// assert_eq!(states.of(&count).get(), Some(&3));
+/// states.set_key(&8, 8u64.hash(), Timestamp(0));
+/// assert_eq!(states.of(&count).get(), None);
+/// ```
 pub struct ValueState<'a, K, V> {
     table: &'a mut TtlTable<K, V>,
     at: Current<'a, K>,
@@ -40,6 +53,17 @@ impl<K: Key, V: Value> StateHandle<K> for ValueHandle<V> {
 
 impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     /// The value, if there is one.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let count = states.value::<u64>("count");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// assert_eq!(states.of(&count).get(), None);
+    /// states.of(&count).update(3);
+    /// assert_eq!(states.of(&count).get(), Some(&3));
+    /// ```
     #[must_use]
     #[inline]
     pub fn get(self) -> Option<&'a V> {
@@ -47,6 +71,17 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     }
 
     /// The value, to change, which starts as `default` if there is none. Counts as a write.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let count = states.value::<u64>("count");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// *states.of(&count).get_or(10) += 1;
+    /// *states.of(&count).get_or(10) += 1;
+    /// assert_eq!(states.of(&count).get(), Some(&12));
+    /// ```
     #[must_use]
     #[inline]
     pub fn get_or(self, default: V) -> &'a mut V {
@@ -54,6 +89,16 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     }
 
     /// The value, to change, which starts as `default()` if there is none. Counts as a write.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let count = states.value::<u64>("count");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// *states.of(&count).get_or_else(|| 10) += 1;
+    /// assert_eq!(states.of(&count).get(), Some(&11));
+    /// ```
     #[must_use]
     #[inline]
     pub fn get_or_else(self, default: impl FnOnce() -> V) -> &'a mut V {
@@ -61,12 +106,34 @@ impl<'a, K: Key, V: Value> ValueState<'a, K, V> {
     }
 
     /// Sets the value.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let count = states.value::<u64>("count");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&count).update(3);
+    /// states.of(&count).update(4);
+    /// assert_eq!(states.of(&count).get(), Some(&4));
+    /// ```
     #[inline]
     pub fn update(&mut self, value: V) {
         self.table.set(self.at.key, self.at.hash, self.at.now, value);
     }
 
     /// Removes the value.
+    ///
+    /// ```
+    /// # use yeoul_frame::{OperatorId, Timestamp};
+    /// # use yeoul_state::{Key, States};
+    /// # let mut states = States::<u64>::new(OperatorId::of("doc"));
+    /// let count = states.value::<u64>("count");
+    /// # states.set_key(&7, 7u64.hash(), Timestamp(0));
+    /// states.of(&count).update(3);
+    /// states.of(&count).clear();
+    /// assert_eq!(states.of(&count).get(), None);
+    /// ```
     #[inline]
     pub fn clear(&mut self) {
         self.table.remove(self.at.key, self.at.hash);

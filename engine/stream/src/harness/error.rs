@@ -7,6 +7,15 @@ use yeoul_operator::OperatorError;
 use crate::GraphError;
 
 /// What went wrong in a harness.
+///
+/// ```
+/// use yeoul_stream::{DataStream, HarnessError, OperatorHarness};
+///
+/// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.map(|n| n.to_native()))?;
+/// let error = harness.value_state::<u64, u64, _>(&7, "sum", |_| ()).unwrap_err();
+/// assert!(matches!(error, HarnessError::State(what) if what.contains("no state 'sum'")));
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 #[derive(Debug)]
 pub enum HarnessError {
     /// The operator's graph cannot be built.

@@ -15,6 +15,22 @@ use super::HarnessError;
 const SLICE: usize = 3;
 
 /// What one instance's snapshot holds.
+///
+/// ```
+/// use yeoul_stream::{DataStream, OperatorHarness};
+///
+/// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+/// harness.push([(1, 10)])?;
+/// let first = harness.snapshot()?;
+/// harness.push([(3, 20)])?;
+/// // The second is of no use to who goes on from the first.
+/// let second = harness.snapshot()?;
+/// let mut restored = harness.restored(harness.subtask(), &[&first])?;
+/// restored.push([(5, 30)])?;
+/// assert_eq!(restored.take_output(), [(6, 30)]);
+/// # let _ = second;
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 #[derive(Clone)]
 pub struct HarnessSnapshot {
     pub(crate) watermark: Timestamp,
@@ -29,12 +45,33 @@ pub struct HarnessSnapshot {
 
 impl HarnessSnapshot {
     /// What a sink sealed in this epoch, in order.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// // It is no sink.
+    /// assert!(harness.snapshot()?.sealed().is_empty());
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn sealed(&self) -> &[Arc<[u8]>] {
         &self.sealed
     }
 
     /// Bytes that this epoch added to the log.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// let (first, second) = (harness.snapshot()?, harness.snapshot()?);
+    /// // Nothing has changed between the two: what is left is the mark of the epoch.
+    /// assert!(second.bytes() < first.bytes());
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.history.iter().filter(|piece| piece.epoch == self.epoch).map(|piece| piece.chunk.bytes.len()).sum()

@@ -60,6 +60,15 @@ pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
 impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
     /// Drives the operator whose stream `build` returns; anything before it is left out.
     ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10), (2, 20), (3, 30)])?;
+    /// assert_eq!(harness.take_output(), [(1, 10), (2, 20), (4, 30)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// The graph cannot be built, or the operator does not open.
     pub fn of(build: impl FnOnce(DataStream<I>) -> DataStream<O>) -> Result<Self, HarnessError> {
@@ -72,6 +81,18 @@ impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
 
 impl<I: Record + Clone, J: Record + Clone, O: Record> OperatorHarness<I, O, J> {
     /// Drives an operator of two inputs.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|numbers: DataStream<u64>, words: DataStream<String>| {
+    ///     numbers.connect(&words).map(|number| number.to_native(), |word| word.len() as u64)
+    /// })?;
+    /// harness.push([(7, 1)])?;
+    /// harness.push_second([("swift".to_owned(), 2)])?;
+    /// assert_eq!(harness.take_output(), [(7, 1), (5, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`of`](OperatorHarness::of).
@@ -92,6 +113,18 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Another instance of the same operator, restored from the snapshots of all instances of an earlier run.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// let snapshot = harness.snapshot()?;
+    /// let mut restored = harness.restored(harness.subtask(), &[&snapshot])?;
+    /// restored.push([(3, 30)])?;
+    /// assert_eq!(restored.take_output(), [(4, 30)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// A snapshot does not restore.
@@ -133,6 +166,15 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// Pushes records with their event times into the first input.
     ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10), (3, 20)])?;
+    /// assert_eq!(harness.take_output(), [(1, 10), (4, 20)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// The operator failed.
     pub fn push(&mut self, records: impl IntoIterator<Item = (I, i64)>) -> Result<(), HarnessError> {
@@ -140,6 +182,17 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Pushes records with their event times into the second input.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|numbers: DataStream<u64>, words: DataStream<String>| {
+    ///     numbers.connect(&words).map(|number| number.to_native(), |word| word.len() as u64)
+    /// })?;
+    /// harness.push_second([("swift".to_owned(), 2)])?;
+    /// assert_eq!(harness.take_output(), [(5, 2)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.
@@ -170,6 +223,19 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Pushes a frame as the exchange would: with the hashes of its keys, and without the rows of other subtasks.
+    ///
+    /// ```
+    /// use yeoul_frame::{Pool, RowBuilder, RowKind, Timestamp};
+    /// use yeoul_operator::InputId;
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// let mut rows = RowBuilder::<u64>::new(&Pool::new(), 16);
+    /// rows.push(&3, Timestamp(10), RowKind::Insert).unwrap();
+    /// harness.push_frame(InputId(0), rows.finish())?;
+    /// assert_eq!(harness.take_output(), [(3, 10)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.
@@ -216,6 +282,18 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// Snapshots the operator at a barrier that stands here.
     ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// let snapshot = harness.snapshot()?;
+    /// // What comes later is no part of it.
+    /// harness.push([(3, 20)])?;
+    /// assert_eq!(harness.restored(harness.subtask(), &[&snapshot])?.state_entries(), 1);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// The operator failed.
     pub fn snapshot(&mut self) -> Result<HarnessSnapshot, HarnessError> {
@@ -225,6 +303,20 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// The first half of [`snapshot`](Self::snapshot): freezes. Records may be pushed before the second half; they are no part of it.
     ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// harness.barrier()?;
+    /// harness.push([(3, 20)])?;
+    /// let snapshot = harness.drain();
+    /// let mut restored = harness.restored(harness.subtask(), &[&snapshot])?;
+    /// restored.push([(5, 30)])?;
+    /// assert_eq!(restored.take_output(), [(6, 30)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// The operator failed.
     pub fn barrier(&mut self) -> Result<(), HarnessError> {
@@ -233,11 +325,32 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// The second half: drains what is frozen, and seals it.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// harness.barrier()?;
+    /// let snapshot = harness.drain();
+    /// assert!(snapshot.bytes() > 0);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn drain(&mut self) -> HarnessSnapshot {
         self.log.drain(&mut *self.operator)
     }
 
     /// Takes what came out of the main output, with event times.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10)])?;
+    /// assert_eq!(harness.take_output(), [(1, 10)]);
+    /// assert!(harness.take_output().is_empty());
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn take_output(&mut self) -> Vec<(O, i64)>
     where
         O: OwnedRecord,
@@ -270,29 +383,83 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Takes what came out of a side output, with event times. Empty if no stream was made of it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, OutputTag, TumblingEventTimeWindows};
+    ///
+    /// let late = OutputTag::<u64>::new("late");
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    ///     let counts = minutes.side_output_late_data(&late).aggregate(Count::new());
+    ///     counts.side_output(&late);
+    ///     counts
+    /// })?;
+    /// harness.watermark(60_000)?;
+    /// harness.push([(7, 1_000)])?;
+    /// assert_eq!(harness.take_side_output(&late), [(7, 1_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn take_side_output<S: OwnedRecord>(&mut self, tag: &OutputTag<S>) -> Vec<(S, i64)> {
         let side = self.recipe.sides.list().into_iter().find(|side| *side.name == *tag.name());
         side.map_or_else(Vec::new, |side| owned(&self.take_frames(side.output)))
     }
 
     /// Takes the frames that came out of an output.
+    ///
+    /// ```
+    /// use yeoul_operator::OutputId;
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10), (2, 20)])?;
+    /// let frames = harness.take_frames(OutputId::MAIN);
+    /// assert_eq!(frames.iter().map(|frame| frame.len()).sum::<usize>(), 2);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn take_frames(&mut self, output: OutputId) -> Vec<Frame> {
         self.outputs.remove(&output).unwrap_or_default()
     }
 
     /// What the operator counts.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10), (2, 20)])?;
+    /// assert_eq!((harness.counters().records_in.get(), harness.counters().records_out.get()), (2, 2));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// Which instance it is.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// assert_eq!((harness.subtask().index, harness.subtask().parallelism), (0, 1));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn subtask(&self) -> Subtask {
         self.subtask
     }
 
     /// Entries in all of its state tables.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.push([(1, 10), (2, 20), (3, 30)])?;
+    /// assert_eq!(harness.state_entries(), 2);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn state_entries(&mut self) -> usize {
         let mut entries = 0;
         self.operator.tables(&mut |table| entries += table.len());

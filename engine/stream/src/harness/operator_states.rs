@@ -70,6 +70,26 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// The elements of a list that a function keeps beside its keys.
     ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, ListStateHandle, OperatorHarness, OperatorStates, ProcessContext, ProcessFunction};
+    /// # #[derive(Clone, Default)] struct Seen(ListStateHandle<u64>);
+    /// # impl ProcessFunction for Seen {
+    /// #     type In = u64; type Out = u64;
+    /// #     fn declare(&mut self, states: &mut OperatorStates) { self.0 = states.list("seen"); }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut ProcessContext<'_>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.list_state(&self.0).push(n.to_native());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // A function that keeps what it has seen in a list of its subtask's:
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.process(Seen::default()))?;
+    /// harness.push([(7, 0), (9, 1)])?;
+    /// assert_eq!(harness.operator_list::<u64>("seen")?, [7, 9]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the function has not declared such a list, or its elements have another type.
     pub fn operator_list<T: StateRecord>(&mut self, name: &str) -> Result<Vec<T>, HarnessError> {
@@ -82,6 +102,17 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Pushes records with their event times into the broadcast input, which is the second.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|numbers: DataStream<u64>, rules: DataStream<u64>| {
+    ///     numbers.connect(&rules.broadcast()).map(|n| n.to_native(), |rule| rule.to_native() + 100)
+    /// })?;
+    /// harness.push_broadcast([(1, 0)])?;
+    /// assert_eq!(harness.take_output(), [(101, 0)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.

@@ -65,6 +65,32 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// Opens the list state of a key.
     ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::{OpenContext, OperatorError};
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, Count, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness};
+    /// # #[derive(Clone)] struct Numbers(ListHandle<u64>);
+    /// # impl KeyedProcessFunction for Numbers {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+    /// #         self.0 = states.list("numbers");
+    /// #         Ok(())
+    /// #     }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.state(&self.0).add(n.to_native());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let numbers = Numbers(ListHandle::default());
+    /// // A function that keeps the numbers of each ten in a list:
+    /// let mut harness = OperatorHarness::of(|stream: DataStream<u64>| stream.key_by(|n| n.to_native() / 10).process(numbers))?;
+    /// harness.push([(71, 0), (75, 1)])?;
+    /// let numbers = harness.list_state::<u64, u64, _>(&7, "numbers", |mut numbers| numbers.get())?;
+    /// assert_eq!(numbers, [71, 75]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`value_state`](Self::value_state).
     pub fn list_state<K: Key, T: Value, R>(
@@ -77,6 +103,32 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Opens the map state of a key.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::{OpenContext, OperatorError};
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, Count, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness};
+    /// # #[derive(Clone)] struct Numbers(MapHandle<u64, u64>);
+    /// # impl KeyedProcessFunction for Numbers {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+    /// #         self.0 = states.map("numbers");
+    /// #         Ok(())
+    /// #     }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.state(&self.0).put(&(n.to_native() % 10), n.to_native());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let numbers = Numbers(MapHandle::default());
+    /// // A function that keeps the numbers of each ten by their last digit:
+    /// let mut harness = OperatorHarness::of(|stream: DataStream<u64>| stream.key_by(|n| n.to_native() / 10).process(numbers))?;
+    /// harness.push([(71, 0), (75, 1)])?;
+    /// let digits = harness.map_state::<u64, u64, u64, _>(&7, "numbers", |mut numbers| numbers.keys())?;
+    /// assert_eq!(digits, [1, 5]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`value_state`](Self::value_state).
@@ -91,6 +143,32 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
 
     /// Opens the reducing state of a key.
     ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::{OpenContext, OperatorError};
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, Count, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness};
+    /// # #[derive(Clone)] struct Numbers(ReducingHandle<u64>);
+    /// # impl KeyedProcessFunction for Numbers {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+    /// #         self.0 = states.reducing("sum", |sum: &u64, n| sum + n);
+    /// #         Ok(())
+    /// #     }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.state(&self.0).add(n.to_native());
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let numbers = Numbers(ReducingHandle::default());
+    /// // A function that keeps the sum of each ten:
+    /// let mut harness = OperatorHarness::of(|stream: DataStream<u64>| stream.key_by(|n| n.to_native() / 10).process(numbers))?;
+    /// harness.push([(71, 0), (75, 1)])?;
+    /// let sum = harness.reducing_state::<u64, u64, _>(&7, "sum", |sum| sum.get().copied())?;
+    /// assert_eq!(sum, Some(146));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`value_state`](Self::value_state).
     pub fn reducing_state<K: Key, V: Value, R>(
@@ -103,6 +181,32 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Opens the aggregating state of a key.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::{OpenContext, OperatorError};
+    /// # use yeoul_state::*;
+    /// # use yeoul_stream::{Collector, Count, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness};
+    /// # #[derive(Clone)] struct Numbers(AggregatingHandle<Count<Archived<u64>>>);
+    /// # impl KeyedProcessFunction for Numbers {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+    /// #         self.0 = states.aggregating("count", Count::new());
+    /// #         Ok(())
+    /// #     }
+    /// #     fn process(&mut self, n: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    /// #         cx.state(&self.0).add(n);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// # let numbers = Numbers(AggregatingHandle::default());
+    /// // A function that keeps how many numbers of each ten there were:
+    /// let mut harness = OperatorHarness::of(|stream: DataStream<u64>| stream.key_by(|n| n.to_native() / 10).process(numbers))?;
+    /// harness.push([(71, 0), (75, 1)])?;
+    /// let count = harness.aggregating_state::<u64, Count<Archived<u64>>, _>(&7, "count", |mut count| count.get())?;
+    /// assert_eq!(count, Some(2));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`value_state`](Self::value_state).

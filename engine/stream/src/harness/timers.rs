@@ -48,6 +48,27 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// How many timers for processing time a keyed function has set.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, TimeDomain};
+    /// # #[derive(Clone)] struct Second;
+    /// # impl KeyedProcessFunction for Second {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.register_processing_time_timer(cx.processing_time().plus(1_000));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native()).process(Second))?;
+    /// harness.push([(7, 10), (8, 20)])?;
+    /// assert_eq!(harness.num_processing_time_timers(), 2);
+    /// harness.processing_time(1_000)?;
+    /// assert_eq!(harness.num_processing_time_timers(), 0);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn num_processing_time_timers(&mut self) -> usize {
         self.num_timers(TimeDomain::Processing)
     }
@@ -57,6 +78,25 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// When a key's timers of one kind are due, in order.
+    ///
+    /// ```
+    /// # use rkyv::Archived;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, TimeDomain};
+    /// # #[derive(Clone)] struct Second;
+    /// # impl KeyedProcessFunction for Second {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl KeyedProcessFunction`:
+    /// fn process(&mut self, _: &Archived<u64>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.register_event_time_timer(cx.timestamp().plus(1_000));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native()).process(Second))?;
+    /// harness.push([(7, 10), (8, 20)])?;
+    /// assert_eq!(harness.timers(TimeDomain::Event, &8u64)?, [1_020]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// If the operator is no keyed function, or its key has another type.

@@ -7,6 +7,21 @@ use super::{HarnessError, OperatorHarness};
 impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     /// Raises the watermark of all inputs. One that is not higher is ignored.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 1_000)])?;
+    /// harness.watermark(59_998)?;
+    /// assert!(harness.take_output().is_empty());
+    /// harness.watermark(59_999)?;
+    /// assert_eq!(harness.take_output(), [(1u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
+    ///
     /// # Errors
     /// The operator failed.
     pub fn watermark(&mut self, watermark: i64) -> Result<(), HarnessError> {
@@ -35,6 +50,20 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// Raises the watermark of the second of two inputs.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|numbers: DataStream<u64>, words: DataStream<String>| {
+    ///     numbers.connect(&words).map(|number| number.to_native(), |word| word.len() as u64)
+    /// })?;
+    /// harness.watermark(10)?;
+    /// harness.watermark_second(20)?;
+    /// assert_eq!(harness.current_watermark(), 10);
+    /// harness.watermark_first(30)?;
+    /// assert_eq!(harness.current_watermark(), 20);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.
@@ -78,12 +107,35 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// The operator's watermark.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// harness.watermark(20)?;
+    /// harness.watermark(10)?;
+    /// assert_eq!(harness.current_watermark(), 20);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn current_watermark(&self) -> i64 {
         self.watermark.0
     }
 
     /// Sets the processing time, and lets the operator do what is due.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingProcessingTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.window_all(TumblingProcessingTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 0)])?;
+    /// harness.processing_time(60_000)?;
+    /// assert_eq!(harness.take_output(), [(1u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.
@@ -124,18 +176,54 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     }
 
     /// The processing time.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|numbers: DataStream<u64>| numbers.key_by(|n| n.to_native() % 2).reduce(|sum, n| *sum += n))?;
+    /// assert_eq!(harness.current_processing_time(), 0);
+    /// harness.processing_time(60_000)?;
+    /// assert_eq!(harness.current_processing_time(), 60_000);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn current_processing_time(&self) -> i64 {
         self.now.0
     }
 
     /// The processing time for which the operator has asked: before it nothing is due.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingProcessingTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.window_all(TumblingProcessingTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// assert_eq!(harness.next_processing_time(), None);
+    /// harness.push([(7, 0)])?;
+    /// assert!(harness.next_processing_time().is_some_and(|due| due <= 60_000));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn next_processing_time(&self) -> Option<i64> {
         self.operator.next_processing_time().map(|due| due.0)
     }
 
     /// Ends the input: event time runs to its end.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 1_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(1u64, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     ///
     /// # Errors
     /// The operator failed.

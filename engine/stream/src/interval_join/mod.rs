@@ -47,6 +47,34 @@ pub struct IntervalJoined<K: Key, A: Record, B: Record> {
 }
 
 /// Works on pairs of records whose event times lie within the bounds (Flink's `ProcessJoinFunction`).
+///
+/// ```
+/// use yeoul_operator::OperatorError;
+/// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, ProcessJoinFunction};
+///
+/// /// How long after each order it was paid.
+/// #[derive(Clone)]
+/// struct Wait;
+///
+/// impl ProcessJoinFunction for Wait {
+///     type Left = u64;
+///     type Right = u64;
+///     type Out = (u64, i64);
+///
+///     fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<(u64, i64)>) -> Result<(), OperatorError> {
+///         out.collect((*order, cx.right_timestamp().0 - cx.left_timestamp().0));
+///         Ok(())
+///     }
+/// }
+///
+/// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+///     orders.key_by(|order| order.to_native()).interval_join(&paid.key_by(|order| order.to_native())).between(0, 10_000).process(Wait)
+/// })?;
+/// harness.push([(1, 5_000)])?;
+/// harness.push_second([(1, 7_000)])?;
+/// assert_eq!(harness.take_output(), [((1, 2_000), 7_000)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub trait ProcessJoinFunction: Send + 'static {
     /// Records of the left stream.
     type Left: Record;
@@ -81,6 +109,40 @@ pub trait ProcessJoinFunction: Send + 'static {
 }
 
 /// What a [`ProcessJoinFunction`] knows of the pair that it is given.
+///
+/// ```
+/// # use yeoul_operator::OperatorError;
+/// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction};
+///
+/// # #[derive(Clone)]
+/// # struct Paid(OutputTag<u64>);
+/// # impl ProcessJoinFunction for Paid {
+/// #     type Left = u64;
+/// #     type Right = u64;
+/// #     type Out = i64;
+/// // In an `impl ProcessJoinFunction`:
+/// fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+///     if cx.right_timestamp().0 - cx.left_timestamp().0 > 1_000 {
+///         cx.output(&self.0, *order);
+///     }
+///     out.collect(cx.timestamp().0);
+///     Ok(())
+/// }
+/// # }
+/// # let tag = OutputTag::new("late");
+/// # let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+/// #     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+/// #     let joined = orders.interval_join(&paid).between(-9_000, 10_000).process(Paid(tag.clone()));
+/// #     joined.side_output(&tag);
+/// #     joined
+/// # })?;
+/// // Of an order at 5 s that was paid at 7 s:
+/// # harness.push([(1, 5_000)])?;
+/// # harness.push_second([(1, 7_000)])?;
+/// assert_eq!(harness.take_output(), [(7_000, 7_000)]);
+/// assert_eq!(harness.take_side_output(&tag), [(1, 7_000)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct JoinContext<'a> {
     left: Timestamp,
     right: Timestamp,
@@ -89,24 +151,144 @@ pub struct JoinContext<'a> {
 
 impl JoinContext<'_> {
     /// The left record's event time.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Paid(OutputTag<u64>);
+    /// # impl ProcessJoinFunction for Paid {
+    /// #     type Left = u64;
+    /// #     type Right = u64;
+    /// #     type Out = i64;
+    /// // In an `impl ProcessJoinFunction`:
+    /// fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+    ///     out.collect(cx.left_timestamp().0);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    /// #     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    /// #     let joined = orders.interval_join(&paid).between(-9_000, 10_000).process(Paid(tag.clone()));
+    /// #     joined.side_output(&tag);
+    /// #     joined
+    /// # })?;
+    /// // Of an order at 5 s that was paid at 7 s:
+    /// # harness.push([(1, 5_000)])?;
+    /// # harness.push_second([(1, 7_000)])?;
+    /// assert_eq!(harness.take_output()[0].0, 5_000);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn left_timestamp(&self) -> Timestamp {
         self.left
     }
 
     /// The right record's event time.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Paid(OutputTag<u64>);
+    /// # impl ProcessJoinFunction for Paid {
+    /// #     type Left = u64;
+    /// #     type Right = u64;
+    /// #     type Out = i64;
+    /// // In an `impl ProcessJoinFunction`:
+    /// fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+    ///     out.collect(cx.right_timestamp().0);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    /// #     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    /// #     let joined = orders.interval_join(&paid).between(-9_000, 10_000).process(Paid(tag.clone()));
+    /// #     joined.side_output(&tag);
+    /// #     joined
+    /// # })?;
+    /// // Of an order at 5 s that was paid at 7 s:
+    /// # harness.push([(1, 5_000)])?;
+    /// # harness.push_second([(1, 7_000)])?;
+    /// assert_eq!(harness.take_output()[0].0, 7_000);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn right_timestamp(&self) -> Timestamp {
         self.right
     }
 
     /// The pair's event time: the later of the two.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Paid(OutputTag<u64>);
+    /// # impl ProcessJoinFunction for Paid {
+    /// #     type Left = u64;
+    /// #     type Right = u64;
+    /// #     type Out = i64;
+    /// // In an `impl ProcessJoinFunction`:
+    /// fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+    ///     out.collect(cx.timestamp().0);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    /// #     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    /// #     let joined = orders.interval_join(&paid).between(-9_000, 10_000).process(Paid(tag.clone()));
+    /// #     joined.side_output(&tag);
+    /// #     joined
+    /// # })?;
+    /// // Of an order at 5 s that was paid at 7 s:
+    /// # harness.push([(1, 5_000)])?;
+    /// # harness.push_second([(1, 7_000)])?;
+    /// assert_eq!(harness.take_output()[0].0, 7_000);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn timestamp(&self) -> Timestamp {
         self.left.max(self.right)
     }
 
     /// Adds a record to a side output, with the pair's event time.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction};
+    ///
+    /// # #[derive(Clone)]
+    /// # struct Paid(OutputTag<u64>);
+    /// # impl ProcessJoinFunction for Paid {
+    /// #     type Left = u64;
+    /// #     type Right = u64;
+    /// #     type Out = i64;
+    /// // In an `impl ProcessJoinFunction`:
+    /// fn process(&mut self, order: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+    ///     cx.output(&self.0, *order);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("late");
+    /// # let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    /// #     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    /// #     let joined = orders.interval_join(&paid).between(-9_000, 10_000).process(Paid(tag.clone()));
+    /// #     joined.side_output(&tag);
+    /// #     joined
+    /// # })?;
+    /// // Of an order at 5 s that was paid at 7 s:
+    /// # harness.push([(1, 5_000)])?;
+    /// # harness.push_second([(1, 7_000)])?;
+    /// assert_eq!(harness.take_side_output(&tag), [(1, 7_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect`: a result is given away")]
     pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.timestamp());
@@ -124,6 +306,19 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
 
     /// Joins a left record of event time t with the right ones from t + `lower` to t + `upper` milliseconds, both included. Either may be
     /// below zero. Without this, event times must be equal.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     orders.interval_join(&paid).between(-1_000, 2_000).apply(|order, _, out| out.collect(*order))
+    /// })?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(1, 3_999), (1, 4_000), (1, 7_000), (1, 7_001)])?;
+    /// assert_eq!(harness.take_output(), [(1, 5_000), (1, 7_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn between(self, lower: i64, upper: i64) -> Self {
         if lower > upper {
@@ -135,24 +330,84 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
     }
 
     /// Leaves out right records of exactly the lower bound.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     orders.interval_join(&paid).between(0, 2_000).lower_bound_exclusive().apply(|order, _, out| out.collect(*order))
+    /// })?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(1, 5_000), (1, 5_001)])?;
+    /// assert_eq!(harness.take_output(), [(1, 5_001)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn lower_bound_exclusive(self) -> Self {
         Self { exclusive: [true, self.exclusive[1]], ..self }
     }
 
     /// Leaves out right records of exactly the upper bound.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     orders.interval_join(&paid).between(0, 2_000).upper_bound_exclusive().apply(|order, _, out| out.collect(*order))
+    /// })?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(1, 6_999), (1, 7_000)])?;
+    /// assert_eq!(harness.take_output(), [(1, 6_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn upper_bound_exclusive(self) -> Self {
         Self { exclusive: [self.exclusive[0], true], ..self }
     }
 
     /// Left records that come behind the watermark go to a side output. Otherwise they are dropped, and counted.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness, OutputTag};
+    ///
+    /// let late = OutputTag::new("late");
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     let joined = orders.interval_join(&paid).between(0, 2_000).side_output_left_late_data(&late).apply(|order, _, out| out.collect(*order));
+    ///     joined.side_output(&late);
+    ///     joined
+    /// })?;
+    /// harness.watermark(10_000)?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(2, 20_000)])?;
+    /// assert_eq!(harness.take_side_output(&late), [(1, 5_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn side_output_left_late_data(self, tag: &OutputTag<A>) -> Self {
         self.late_to(0, tag)
     }
 
     /// Right records that come behind the watermark go to a side output. Otherwise they are dropped, and counted.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness, OutputTag};
+    ///
+    /// let late = OutputTag::new("late");
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     let joined = orders.interval_join(&paid).between(0, 2_000).side_output_right_late_data(&late).apply(|order, _, out| out.collect(*order));
+    ///     joined.side_output(&late);
+    ///     joined
+    /// })?;
+    /// harness.watermark(10_000)?;
+    /// harness.push([(2, 20_000)])?;
+    /// harness.push_second([(1, 5_000)])?;
+    /// assert_eq!(harness.take_side_output(&late), [(1, 5_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn side_output_right_late_data(self, tag: &OutputTag<B>) -> Self {
         self.late_to(1, tag)
@@ -167,6 +422,31 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
     }
 
     /// Works on each pair with its event times and side outputs.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, JoinContext, OperatorHarness, ProcessJoinFunction};
+    /// # #[derive(Clone)]
+    /// # struct Wait;
+    /// # impl ProcessJoinFunction for Wait {
+    /// #     type Left = u64;
+    /// #     type Right = u64;
+    /// #     type Out = i64;
+    /// #     fn process(&mut self, _: &u64, _: &u64, cx: &mut JoinContext<'_>, out: &mut Collector<i64>) -> Result<(), OperatorError> {
+    /// #         out.collect(cx.right_timestamp().0 - cx.left_timestamp().0);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // `Wait`, a `ProcessJoinFunction`, says how long it took until an order was paid.
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     orders.interval_join(&paid).between(0, 10_000).process(Wait)
+    /// })?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(1, 7_000)])?;
+    /// assert_eq!(harness.take_output(), [(2_000, 7_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         P: ProcessJoinFunction<Left = A, Right = B> + Clone + Sync,
@@ -190,6 +470,19 @@ impl<K: Key + Sync, A: StateRecord, B: StateRecord> IntervalJoined<K, A, B> {
     }
 
     /// Calls a closure with each pair.
+    ///
+    /// ```
+    /// use yeoul_stream::{DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of_two(|orders: DataStream<u64>, paid: DataStream<u64>| {
+    ///     let (orders, paid) = (orders.key_by(|order| order.to_native()), paid.key_by(|order| order.to_native()));
+    ///     orders.interval_join(&paid).between(0, 2_000).apply(|order, _, out| out.collect(*order))
+    /// })?;
+    /// harness.push([(1, 5_000)])?;
+    /// harness.push_second([(1, 6_000), (1, 8_000)])?;
+    /// assert_eq!(harness.take_output(), [(1, 6_000)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn apply<O, F>(&self, join: F) -> DataStream<O>
     where
         O: Record,

@@ -12,6 +12,29 @@ use crate::timer_service::TimerService;
 /// Writes the states and timers of each record's key (Flink's `KeyedStateBootstrapFunction`).
 ///
 /// See [`SavepointWriter`](crate::SavepointWriter) for a whole program.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-function-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # use yeoul_frame::Timestamp;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::{States, ValueHandle};
+/// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+/// # impl KeyedStateBootstrapFunction for Balances {
+/// #     type Key = u64; type In = (u64, i64);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// // In an `impl KeyedStateBootstrapFunction`:
+/// fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+///     *cx.state(&self.0).get_or(0) += amount;
+///     Ok(())
+/// }
+/// # }
+/// SavepointWriter::new().with_operator("accounts", Bootstrap::keyed([(7, 100), (7, -30)], |(account, _)| *account, Balances::default())).write(&folder)?;
+/// assert_eq!(SavepointReader::open(&folder)?.operator("accounts")?.values::<u64, i64>("balance")?, [(7, 70)]);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 pub trait KeyedStateBootstrapFunction {
     /// The key of the operator's stream.
     type Key: Key;
@@ -32,6 +55,32 @@ pub trait KeyedStateBootstrapFunction {
 }
 
 /// The key of a record that state is made of, its states and timers.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-context-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # use yeoul_frame::Timestamp;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::{States, ValueHandle};
+/// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+/// # impl KeyedStateBootstrapFunction for Balances {
+/// #     type Key = u64; type In = (u64, i64);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// // In an `impl KeyedStateBootstrapFunction`:
+/// fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+///     *cx.state(&self.0).get_or(0) += amount;
+///     // Two of one time are one timer.
+///     cx.register_event_time_timer(Timestamp(*cx.key() as i64 * 1_000));
+///     Ok(())
+/// }
+/// # }
+/// SavepointWriter::new().with_operator("accounts", Bootstrap::keyed([(7, 100), (7, -30)], |(account, _)| *account, Balances::default())).write(&folder)?;
+/// assert_eq!(SavepointReader::open(&folder)?.operator("accounts")?.values::<u64, i64>("balance")?, [(7, 70)]);
+/// assert_eq!(SavepointReader::open(&folder)?.operator("accounts")?.timers::<u64>()?.len(), 1);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 pub struct BootstrapContext<'a, K: Key> {
     states: &'a mut States<K>,
     timers: &'a mut TimerService<K>,
@@ -104,6 +153,17 @@ impl Failed {
 }
 
 /// Data from which an operator's state is made. An operator may be given several, of different states.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+///
+/// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+/// assert_eq!(SavepointReader::open(&folder)?.operator("planes")?.list::<u64>("seen")?, [7, 9]);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 pub struct Bootstrap<'a> {
     pub(super) write: Write<'a>,
     /// Which of the operator's states it is, if it is known; of keyed state there can be one only.
@@ -113,6 +173,29 @@ pub struct Bootstrap<'a> {
 impl<'a> Bootstrap<'a> {
     /// Keyed state and timers: each record is given to the function with its key's state. All of the operator's state is in memory until it is
     /// written.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-keyed-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    /// # use yeoul_frame::Timestamp;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::{States, ValueHandle};
+    /// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+    /// # impl KeyedStateBootstrapFunction for Balances {
+    /// #     type Key = u64; type In = (u64, i64);
+    /// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+    /// # fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+    /// #     *cx.state(&self.0).get_or(0) += amount;
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// // `Balances`, a `KeyedStateBootstrapFunction`, adds amounts up.
+    /// SavepointWriter::new().with_operator("accounts", Bootstrap::keyed([(7, 100), (7, -30)], |(account, _)| *account, Balances::default())).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("accounts")?.values::<u64, i64>("balance")?, [(7, 70)]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     pub fn keyed<F: KeyedStateBootstrapFunction + 'a>(
         records: impl IntoIterator<Item = F::In> + 'a,
         key: impl Fn(&F::In) -> F::Key + 'a,
@@ -144,6 +227,17 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// A list of the operator's own, which its subtasks will share.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-list-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("planes")?.list::<u64>("seen")?, [7, 9]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn list<T: StateRecord>(name: &str, elements: impl IntoIterator<Item = T>) -> Self {
         let elements: Vec<T> = elements.into_iter().collect();
@@ -154,6 +248,17 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// A union list, which each of the operator's subtasks will see whole.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-union-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::union_list("splits", [(0u64, 70u64)])).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("planes")?.union_list::<(u64, u64)>("splits")?, [(0, 70)]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn union_list<T: StateRecord>(name: &str, elements: impl IntoIterator<Item = T>) -> Self {
         let elements: Vec<T> = elements.into_iter().collect();
@@ -164,6 +269,17 @@ impl<'a> Bootstrap<'a> {
     }
 
     /// A map of broadcast state, which each of the operator's subtasks will have.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-broadcast-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::broadcast("limits", [(7u64, 100i64)])).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("planes")?.broadcast_state::<u64, i64>("limits")?[&7], 100);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn broadcast<K: StateRecord + Ord, V: StateRecord>(
         name: &str,

@@ -7,6 +7,18 @@ use yeoul_state::catalog::TableEntry;
 use crate::timer_service::{EVENT_TIMERS, PROCESSING_TIMERS};
 
 /// An operator of a savepoint.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-saved-operator-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+///
+/// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+/// let operators = SavepointReader::open(&folder)?.operators()?;
+/// assert_eq!((operators[0].uid.as_deref(), operators[0].tables.len()), (Some("planes"), 0));
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedOperator {
     /// Its id, which is made of its uid.
@@ -20,6 +32,30 @@ pub struct SavedOperator {
 }
 
 /// A table of keyed state.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-saved-table-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # use yeoul_frame::Timestamp;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::{States, ValueHandle};
+/// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+/// # impl KeyedStateBootstrapFunction for Balances {
+/// #     type Key = u64; type In = (u64, i64);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// # fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+/// #     *cx.state(&self.0).get_or(0) += amount;
+/// #     Ok(())
+/// # }
+/// # }
+/// # SavepointWriter::new().with_operator("accounts", Bootstrap::keyed([(7, 100), (7, -30)], |(account, _)| *account, Balances::default())).write(&folder)?;
+/// let operators = SavepointReader::open(&folder)?.operators()?;
+/// let table = &operators[0].tables[0];
+/// assert_eq!((table.name.as_str(), table.version, table.entries), ("balance", 0, 1));
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedTable {
     /// The state's name.
@@ -35,6 +71,31 @@ pub struct SavedTable {
 }
 
 /// What kind of state a table holds, as far as its keys tell.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-state-kind-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// use yeoul_stream::savepoint::StateKind;
+/// # use yeoul_frame::Timestamp;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::{States, ValueHandle};
+/// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+/// # impl KeyedStateBootstrapFunction for Balances {
+/// #     type Key = u64; type In = (u64, i64);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// # fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+/// #     *cx.state(&self.0).get_or(0) += amount;
+/// #     Ok(())
+/// # }
+/// # }
+/// # SavepointWriter::new().with_operator("accounts", Bootstrap::keyed([(7, 100), (7, -30)], |(account, _)| *account, Balances::default())).write(&folder)?;
+/// let operators = SavepointReader::open(&folder)?.operators()?;
+/// let table = &operators[0].tables[0];
+/// assert_eq!(table.kind, StateKind::Value);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateKind {
     /// One value a key: value, reducing and aggregating state, and the state of built-in operators.
@@ -65,6 +126,18 @@ impl StateKind {
 }
 
 /// A piece of state that an operator noted beside its tables: its lists and broadcast state, the offsets of a source.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-saved-state-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+///
+/// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+/// let operators = SavepointReader::open(&folder)?.operators()?;
+/// assert!(operators[0].states.iter().any(|state| state.name == "list seen" && state.subtasks == 1));
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedOperatorState {
     /// Its name, with its kind before it if it is a function's: `list seen`, `union splits`, `broadcast rules`.

@@ -9,6 +9,14 @@ use yeoul_state::SavedError;
 use yeoul_state::catalog::Misfit;
 
 /// Why a savepoint cannot be read or written.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, SavepointError, SavepointWriter};
+///
+/// let twice = || Bootstrap::list("seen", [7u64]);
+/// let error = SavepointWriter::new().with_operator("planes", twice()).with_operator("planes", twice()).write("never").unwrap_err();
+/// assert!(matches!(error, SavepointError::Taken(what) if what.contains("is given its list seen twice")));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SavepointError {

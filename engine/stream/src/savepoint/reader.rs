@@ -41,6 +41,18 @@ pub struct SavepointReader {
 impl SavepointReader {
     /// Opens the folder of a savepoint, or of a job's store. A store is locked as long as it is open here.
     ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-open-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// assert!(SavepointReader::open(&folder)?.operator("planes").is_ok());
+    /// assert!(SavepointReader::open(folder.join("another")).is_err());
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
+    ///
     /// # Errors
     /// If the folder holds neither, a job uses it, or it is damaged.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, SavepointError> {
@@ -48,6 +60,18 @@ impl SavepointReader {
     }
 
     /// As [`open`](Self::open), with another clock and other files than the machine's.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-open-with-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// let savepoint = SavepointReader::open_with(&folder, &yeoul_operator::Services::default())?;
+    /// assert_eq!(savepoint.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -62,6 +86,18 @@ impl SavepointReader {
     }
 
     /// The same, at this processing time, in milliseconds since 1970: what has expired by then is not read. By default the machine's.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-reader-time-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// let savepoint = SavepointReader::open(&folder)?.processing_time(1_700_000_000_000);
+    /// assert_eq!(savepoint.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn processing_time(mut self, now: i64) -> Self {
         self.now = Timestamp(now);
@@ -70,6 +106,19 @@ impl SavepointReader {
 
     /// The same, reading keyed state in so many parts, one after another: the more there are, the less memory is taken. By default as many as
     /// the job had shards; there are no more than key groups.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-reader-parts-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// // A quarter of the keys at a time.
+    /// let savepoint = SavepointReader::open(&folder)?.parts(4);
+    /// assert_eq!(savepoint.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn parts(mut self, parts: u16) -> Self {
         self.parts = parts.clamp(1, self.saved.commit().job.key_groups.count());
@@ -78,6 +127,18 @@ impl SavepointReader {
 
     /// The same, whatever types are called: a type may have been moved or renamed since, if its encoding is what it was. By default a state is
     /// refused whose types had other names when it was written.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-reader-types-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// let savepoint = SavepointReader::open(&folder)?.whatever_types_are_called();
+    /// assert_eq!(savepoint.operator("planes")?.list::<u64>("seen")?, [7, 9]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn whatever_types_are_called(mut self) -> Self {
         self.names_matter = false;
@@ -120,6 +181,20 @@ impl SavepointReader {
 }
 
 /// One operator of a savepoint, whose states are read by their names and types.
+///
+/// ```
+/// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-operator-reader-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+///
+/// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+/// let savepoint = SavepointReader::open(&folder)?;
+/// let planes = savepoint.operator("planes")?;
+/// assert_eq!(planes.list::<u64>("seen")?, [7, 9]);
+/// assert!(planes.list::<u64>("sene").unwrap_err().to_string().contains("'list seen'"));
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct OperatorReader<'a> {
     pub(super) from: &'a SavepointReader,
@@ -128,6 +203,18 @@ pub struct OperatorReader<'a> {
 
 impl OperatorReader<'_> {
     /// The operator's id.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-operator-id-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// let savepoint = SavepointReader::open(&folder)?;
+    /// assert_eq!(savepoint.operator("planes")?.id(), yeoul_frame::OperatorId::of("planes"));
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> OperatorId {
         self.id

@@ -69,6 +69,17 @@ pub struct SavepointWriter<'a> {
 
 impl<'a> SavepointWriter<'a> {
     /// Of nothing yet.
+    ///
+    /// ```
+    /// use yeoul_stream::{SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-new-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().write(&folder)?;
+    /// assert!(SavepointReader::open(&folder)?.operators()?.is_empty());
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -109,6 +120,19 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// The same, for a job with so many key groups (`JobConfig::key_groups`). One that is made from another savepoint has that one's.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-groups-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # let planes = Bootstrap::list("seen", [7u64, 9]);
+    /// let groups = yeoul_frame::KeyGroups::DEFAULT;
+    /// SavepointWriter::new().key_groups(groups).with_operator("planes", planes).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn key_groups(mut self, key_groups: KeyGroups) -> Self {
         if self.base.is_none() {
@@ -118,6 +142,18 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// The same, written at this processing time, in milliseconds since 1970: from it lives count. By default the machine's.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-time-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # let planes = Bootstrap::list("seen", [7u64, 9]);
+    /// SavepointWriter::new().processing_time(1_700_000_000_000).with_operator("planes", planes).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn processing_time(mut self, now: i64) -> Self {
         self.now = Some(now);
@@ -125,6 +161,19 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// The same, with another clock and other files than the machine's.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-services-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// # let planes = Bootstrap::list("seen", [7u64, 9]);
+    /// let services = yeoul_operator::Services::default();
+    /// SavepointWriter::new().services(services).with_operator("planes", planes).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operators()?.len(), 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn services(mut self, services: Services) -> Self {
         self.services = services;
@@ -132,6 +181,19 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// The same, without an operator of the savepoint that it is made from.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-remove-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(folder.join("first"))?;
+    /// let first = SavepointReader::open(folder.join("first"))?;
+    /// SavepointWriter::from_existing(&first).remove_operator("planes").write(folder.join("second"))?;
+    /// assert!(SavepointReader::open(folder.join("second"))?.operator("planes").is_err());
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn remove_operator(mut self, uid: &str) -> Self {
         self.removed.push(uid.to_owned());
@@ -139,6 +201,18 @@ impl<'a> SavepointWriter<'a> {
     }
 
     /// The same, with an operator's state: given several times for one uid, with several states of it.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-with-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// let writer = SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9]));
+    /// writer.with_operator("planes", Bootstrap::broadcast("limits", [(7u64, 100i64)])).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("planes")?.list::<u64>("seen")?, [7, 9]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn with_operator(mut self, uid: &str, state: Bootstrap<'a>) -> Self {
         self.added.push((uid.to_owned(), state));
@@ -147,6 +221,19 @@ impl<'a> SavepointWriter<'a> {
 
     /// Writes it into a folder of its own. Until this returns the folder is no complete savepoint. What was begun of it is removed again if it
     /// fails (as far as the disk lets it be), so that it can be tried again.
+    ///
+    /// ```
+    /// use yeoul_stream::{Bootstrap, SavepointReader, SavepointWriter};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-writer-write-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// SavepointWriter::new().with_operator("planes", Bootstrap::list("seen", [7u64, 9])).write(&folder)?;
+    /// // The folder is taken now.
+    /// assert!(SavepointWriter::new().write(&folder).is_err());
+    /// # let _ = SavepointReader::open(&folder)?;
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     ///
     /// # Errors
     /// If the folder holds anything, an operator that is removed is not there or one that is added is, a function fails, or a disk does.

@@ -86,6 +86,17 @@ impl<T: Record> fmt::Debug for WindowAssigner<T> {
 
 impl<T: Record> WindowAssigner<T> {
     /// Flink's name for it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{SlidingEventTimeWindows, WindowAssigner};
+    ///
+    /// let windows = SlidingEventTimeWindows::of(Duration::from_secs(10), Duration::from_secs(5));
+    /// assert_eq!(WindowAssigner::<u64>::from(windows).name(), "SlidingEventTimeWindows");
+    /// // As long as its slide, it is tumbling.
+    /// let windows = SlidingEventTimeWindows::of(Duration::from_secs(5), Duration::from_secs(5));
+    /// assert_eq!(WindowAssigner::<u64>::from(windows).name(), "TumblingEventTimeWindows");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &'static str {
         match (&self.kind, self.domain) {
@@ -126,6 +137,19 @@ macro_rules! tumbling {
         impl $name {
             /// Windows of this size, one after another, aligned to 1970-01-01 00:00 UTC.
             ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+            ///
+            /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+            ///     readings.window_all(TumblingEventTimeWindows::of(Duration::from_secs(60))).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 59_999), (7, 60_000)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(1u64, 59_999), (1, 119_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
+            ///
             /// # Panics
             /// If the size is below one millisecond.
             #[must_use]
@@ -135,18 +159,54 @@ macro_rules! tumbling {
             }
 
             /// Windows begin this much later: with windows of a day and an offset of 15 hours they begin at midnight of UTC+9.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+            ///
+            /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+            ///     let minutes = TumblingEventTimeWindows::of(Duration::from_secs(60)).offset(Duration::from_secs(15));
+            ///     readings.window_all(minutes).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 15_000), (7, 74_999)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(2u64, 74_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
             #[must_use]
             pub fn offset(self, offset: Duration) -> Self {
                 Self(self.0.shifted(millis(offset)), self.1)
             }
 
             /// Windows begin this much earlier, Flink's negative offset: with windows of a day and 9 hours they begin at midnight of UTC+9.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+            ///
+            /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+            ///     let minutes = TumblingEventTimeWindows::of(Duration::from_secs(60)).offset_back(Duration::from_secs(15));
+            ///     readings.window_all(minutes).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 0), (7, 44_999)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(2u64, 44_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
             #[must_use]
             pub fn offset_back(self, offset: Duration) -> Self {
                 Self(self.0.shifted(-millis(offset)), self.1)
             }
 
             /// How the windows of different keys are spread, beside the offset.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{TumblingProcessingTimeWindows, WindowAssigner, WindowStagger};
+            ///
+            /// let minutes = TumblingProcessingTimeWindows::of(Duration::from_secs(60)).stagger(WindowStagger::Random);
+            /// assert_ne!(minutes, TumblingProcessingTimeWindows::of(Duration::from_secs(60)));
+            /// ```
             #[must_use]
             pub fn stagger(self, stagger: WindowStagger) -> Self {
                 Self(self.0, stagger)
@@ -176,6 +236,19 @@ macro_rules! sliding {
             ///
             /// A record is kept once, in a pane as long as the greatest common divisor of the two, whatever their ratio.
             ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, OperatorHarness, SlidingEventTimeWindows};
+            ///
+            /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+            ///     readings.window_all(SlidingEventTimeWindows::of(Duration::from_secs(60), Duration::from_secs(30))).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 40_000)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(1u64, 59_999), (1, 89_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
+            ///
             /// # Panics
             /// If the size or the slide is below one millisecond.
             #[must_use]
@@ -184,12 +257,34 @@ macro_rules! sliding {
             }
 
             /// Windows begin this much later.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, OperatorHarness, SlidingEventTimeWindows};
+            ///
+            /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+            ///     let minutes = SlidingEventTimeWindows::of(Duration::from_secs(60), Duration::from_secs(30)).offset(Duration::from_secs(5));
+            ///     readings.window_all(minutes).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 40_000)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(1u64, 64_999), (1, 94_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
             #[must_use]
             pub fn offset(self, offset: Duration) -> Self {
                 Self(self.0.shifted(millis(offset)))
             }
 
             /// Windows begin this much earlier: Flink's negative offset.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::SlidingEventTimeWindows;
+            ///
+            /// let minutes = SlidingEventTimeWindows::of(Duration::from_secs(60), Duration::from_secs(30));
+            /// assert_eq!(minutes.offset_back(Duration::from_secs(5)), minutes.offset(Duration::from_secs(25)));
+            /// ```
             #[must_use]
             pub fn offset_back(self, offset: Duration) -> Self {
                 Self(self.0.shifted(-millis(offset)))
@@ -213,6 +308,20 @@ macro_rules! session {
         impl $name {
             /// A key's window ends when no record of it has come for this long.
             ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{Count, DataStream, EventTimeSessionWindows, OperatorHarness};
+            ///
+            /// let mut harness = OperatorHarness::of(|clicks: DataStream<u64>| {
+            ///     let sessions = EventTimeSessionWindows::with_gap(Duration::from_secs(1));
+            ///     clicks.key_by(|user| user.to_native()).window(sessions).aggregate(Count::new())
+            /// })?;
+            /// harness.push([(7, 0), (7, 900), (7, 2_000)])?;
+            /// harness.finish()?;
+            /// assert_eq!(harness.take_output(), [(2u64, 1_899), (1, 2_999)]);
+            /// # Ok::<_, yeoul_stream::HarnessError>(())
+            /// ```
+            ///
             /// # Panics
             /// If the gap is below one millisecond.
             #[must_use]
@@ -221,6 +330,15 @@ macro_rules! session {
             }
 
             /// Each record says how long it keeps its window open. A gap below one millisecond fails the job.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use yeoul_stream::{EventTimeSessionWindows, WindowAssigner};
+            ///
+            /// // Clicks are (user, patience in ms).
+            /// let sessions = EventTimeSessionWindows::with_dynamic_gap::<(u64, u64), _>(|click| Duration::from_millis(click.1.to_native()));
+            /// assert_eq!(WindowAssigner::from(sessions).name(), "DynamicEventTimeSessionWindows");
+            /// ```
             pub fn with_dynamic_gap<T, F>(gap: F) -> $dynamic<T>
             where
                 T: Record,
@@ -391,12 +509,34 @@ pub struct GlobalWindows(AtEnd);
 
 impl GlobalWindows {
     /// One window for all times, that never fires by itself.
+    ///
+    /// ```
+    /// use yeoul_stream::{Count, DataStream, GlobalWindows, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| readings.window_all(GlobalWindows::create()).aggregate(Count::new()))?;
+    /// harness.push([(7, 0)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [] as [(u64, i64); 0]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn create() -> Self {
         Self(AtEnd::Nothing)
     }
 
     /// One window for all times, that fires at the end of the input.
+    ///
+    /// ```
+    /// use yeoul_stream::{Count, DataStream, GlobalWindows, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.window_all(GlobalWindows::create_with_end_of_stream_trigger()).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 0), (8, 1)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output()[0].0, 2);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn create_with_end_of_stream_trigger() -> Self {
         Self(AtEnd::Fire)

@@ -23,6 +23,15 @@ pub struct Count<T: ?Sized>(PhantomData<fn(&T)>);
 
 impl<T: ?Sized> Count<T> {
     /// A count.
+    ///
+    /// ```
+    /// use yeoul_stream::{Count, DataStream, OperatorHarness};
+    ///
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| readings.count_window_all(2).aggregate(Count::new()))?;
+    /// harness.push([(7, 0), (8, 1)])?;
+    /// assert_eq!(harness.take_output()[0].0, 2);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)
@@ -246,6 +255,25 @@ pub trait ProcessAllWindowFunction: Send + 'static {
 }
 
 /// What a [`ProcessAllWindowFunction`] may reach.
+///
+/// ```
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_stream::{AllWindowContext, Collector, DataStream, OperatorHarness, ProcessAllWindowFunction};
+/// # #[derive(Clone)] struct Ends;
+/// # impl ProcessAllWindowFunction for Ends {
+/// #     type In = u64; type Out = i64;
+/// // In an `impl ProcessAllWindowFunction`:
+/// fn process(&mut self, cx: &mut AllWindowContext<'_>, _: &[u64], out: &mut Collector<i64>) -> Result<(), OperatorError> {
+///     out.collect(cx.window().end.0);
+///     Ok(())
+/// }
+/// # }
+/// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| readings.count_window_all(2).process(Ends))?;
+/// harness.push([(7, 0), (8, 1)])?;
+/// // A window of two records has no end in time.
+/// assert_eq!(harness.take_output()[0].0, i64::MAX);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub type AllWindowContext<'a> = WindowContext<'a, ()>;
 
 /// A function of a whole stream's windows as one of the windows of its only key.
@@ -285,6 +313,36 @@ impl<P: ProcessAllWindowFunction> ProcessWindowFunction for OfOneKey<P> {
 }
 
 /// What a window function may reach: the window that fires, the times, state, side outputs.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::ValueHandle;
+/// # use yeoul_stream::*;
+/// # #[derive(Clone)] struct Function;
+/// # impl ProcessWindowFunction for Function {
+/// #     type Key = u64; type In = u64; type Out = u64;
+/// // In an `impl ProcessWindowFunction`:
+/// fn process(&mut self, key: &u64, cx: &mut WindowContext<'_, u64>, elements: &[u64], out: &mut Collector<u64>) -> Result<(), OperatorError> {
+///     let window = cx.window();
+///     assert!(cx.watermark() >= window.max_timestamp() && cx.processing_time().0 == 0);
+///     out.collect(key + window.start.0 as u64);
+///     assert_eq!(elements.len(), 1);
+///     Ok(())
+/// }
+/// # }
+/// # let tag = OutputTag::new("long");
+/// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+/// #     let minutes = readings.key_by(|id| id.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+/// #     let results = minutes.process(Function);
+/// #     results.side_output::<u64>(&tag);
+/// #     results
+/// # })?;
+/// harness.push([(7, 1_000), (7, 61_000)])?;
+/// harness.finish()?;
+/// assert_eq!(harness.take_output(), [(7, 59_999), (60_007, 119_999)]);
+/// # Ok::<_, yeoul_stream::HarnessError>(())
+/// ```
 pub struct WindowContext<'a, K: Key> {
     pub(crate) key: &'a K,
     pub(crate) window: TimeWindow,
@@ -314,6 +372,37 @@ impl<K: Key> WindowContext<'_, K> {
     }
 
     /// A state of this key and window (Flink's `windowState()`).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::ValueHandle;
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone)] struct Function(ValueHandle<u64>);
+    /// # impl ProcessWindowFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// # fn declare(&mut self, states: &mut WindowStates<u64>) { self.0 = states.window.value("firings"); }
+    /// // In an `impl ProcessWindowFunction`:
+    /// fn process(&mut self, _: &u64, cx: &mut WindowContext<'_, u64>, _: &[u64], out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     // Each window has its own, which its `clear` removes.
+    ///     let firings = cx.window_state(&self.0).get_or(0);
+    ///     *firings += 1;
+    ///     out.collect(*firings);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("long");
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    /// #     let minutes = readings.key_by(|id| id.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// #     let results = minutes.process(Function(ValueHandle::default()));
+    /// #     results.side_output::<u64>(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([(7, 1_000), (7, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(1, 59_999), (1, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn window_state<H: StateHandle<WindowKey<K>>>(&mut self, handle: &H) -> H::State<'_> {
         let key = WindowKey { key: self.key.clone(), sub: self.window };
         self.states.window.set_key(&key, key.hash(), self.now);
@@ -321,12 +410,69 @@ impl<K: Key> WindowContext<'_, K> {
     }
 
     /// A state of this key, which its windows share (Flink's `globalState()`).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::ValueHandle;
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone)] struct Function(ValueHandle<u64>);
+    /// # impl ProcessWindowFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// # fn declare(&mut self, states: &mut WindowStates<u64>) { self.0 = states.global.value("firings"); }
+    /// // In an `impl ProcessWindowFunction`:
+    /// fn process(&mut self, _: &u64, cx: &mut WindowContext<'_, u64>, _: &[u64], out: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     let firings = cx.global_state(&self.0).get_or(0);
+    ///     *firings += 1;
+    ///     out.collect(*firings);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("long");
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    /// #     let minutes = readings.key_by(|id| id.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// #     let results = minutes.process(Function(ValueHandle::default()));
+    /// #     results.side_output::<u64>(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([(7, 1_000), (7, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(1, 59_999), (2, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn global_state<H: StateHandle<K>>(&mut self, handle: &H) -> H::State<'_> {
         self.states.global.set_key(self.key, self.key.hash(), self.now);
         self.states.global.of(handle)
     }
 
     /// Adds a record to a side output, with the window's last time as its event time.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::ValueHandle;
+    /// # use yeoul_stream::*;
+    /// # #[derive(Clone)] struct Function(OutputTag<u64>);
+    /// # impl ProcessWindowFunction for Function {
+    /// #     type Key = u64; type In = u64; type Out = u64;
+    /// // In an `impl ProcessWindowFunction`:
+    /// fn process(&mut self, key: &u64, cx: &mut WindowContext<'_, u64>, elements: &[u64], _: &mut Collector<u64>) -> Result<(), OperatorError> {
+    ///     cx.output(&self.0, *key + elements.len() as u64);
+    ///     Ok(())
+    /// }
+    /// # }
+    /// # let tag = OutputTag::new("long");
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    /// #     let minutes = readings.key_by(|id| id.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// #     let results = minutes.process(Function(tag.clone()));
+    /// #     results.side_output::<u64>(&tag);
+    /// #     results
+    /// # })?;
+    /// harness.push([(7, 1_000), (7, 61_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_side_output(&tag), [(8, 59_999), (8, 119_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "as `Collector::collect`: a result is given away")]
     pub fn output<T: Record>(&mut self, tag: &OutputTag<T>, record: T) {
         self.sides.collect(tag, &record, self.window.max_timestamp());

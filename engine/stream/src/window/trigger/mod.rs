@@ -47,12 +47,22 @@ pub enum TriggerResult {
 
 impl TriggerResult {
     /// Whether the function is called.
+    ///
+    /// ```
+    /// use yeoul_stream::TriggerResult;
+    /// assert!(TriggerResult::Fire.is_fire() && !TriggerResult::Continue.is_fire());
+    /// ```
     #[must_use]
     pub const fn is_fire(self) -> bool {
         matches!(self, Self::Fire | Self::FireAndPurge)
     }
 
     /// Whether the content is dropped.
+    ///
+    /// ```
+    /// use yeoul_stream::TriggerResult;
+    /// assert!(TriggerResult::Purge.is_purge() && !TriggerResult::Fire.is_purge());
+    /// ```
     #[must_use]
     pub const fn is_purge(self) -> bool {
         matches!(self, Self::Purge | Self::FireAndPurge)
