@@ -37,11 +37,8 @@ fn the_most_tips_of_each_hour_are_those_of_the_datastream_api() {
     let ended = yeoul.output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     let table = std::fs::read_to_string(folder.path().join("table.csv")).unwrap();
-    let mut by_sql: Vec<Vec<i64>> = world
-        .text("table.csv")
-        .lines()
-        .map(|line| line.split(',').map(|field| field.parse().unwrap()).collect())
-        .collect();
+    let mut by_sql: Vec<Vec<i64>> =
+        table.lines().map(|line| line.split(',').map(|field| field.parse().unwrap()).collect()).collect();
     by_sql.sort();
 
     let env = Environment::new("tips").with_config(JobConfig { shards: 2, pin: false, ..JobConfig::default() });
