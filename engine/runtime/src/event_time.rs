@@ -230,8 +230,8 @@ impl EventTime {
             // Between this split and those that wait for their turn may lie others that this instance has not begun.
             let active = self.splits.values().filter(|split| !split.idle).map(Split::at);
             self.send(active.min().map_or(own, |least| least.min(own)), out);
-        } else if self.splits.is_empty() {
-            // The last split to end leaves the watermark where its records brought it.
+        } else if self.splits.values().all(|split| split.idle) {
+            // The last split to end, or to speak, leaves the watermark where its records brought it.
             self.send(own, out);
         } else {
             self.rise(out);
@@ -240,6 +240,10 @@ impl EventTime {
 
     /// The source knows that a split is quiet: until it speaks again it does not hold the watermark back. Its generator stays.
     pub fn idle(&mut self, id: SplitId, out: &mut Vec<Message>) {
+        if self.idle {
+            // As at an end: those after it would wait for this source again.
+            return;
+        }
         let split = split_of(&mut self.splits, id, &self.spec.strategy, self.counted);
         split.flushed = split.reached();
         // Its own last word first, for which those after it would wait if nobody else speaks.

@@ -132,7 +132,15 @@ pub fn check_operators(restored: &Restored, graph: &JobGraph, allow_non_restored
     let noted = noted.find(|state| !known.contains(&state.operator));
     let noted = noted.map(|state| format!("state '{}' of {}", state.name, from.catalog.name_of(state.operator)));
     let table = || from.catalog.tables.iter().find(|(_, table)| !known.contains(&table.operator));
-    match noted.or_else(|| table().map(|(id, _)| from.catalog.name_of_table(*id))) {
+    let mut state = noted.or_else(|| table().map(|(id, _)| from.catalog.name_of_table(*id)));
+    // Output that was committed and may not have been delivered would never be.
+    for sink in from.catalog.sinks.keys().filter(|sink| !known.contains(sink)) {
+        restored.outputs_after(*sink, Epoch(0), &mut |epoch, _| {
+            state.get_or_insert_with(|| format!("output of {epoch} for {}", from.catalog.name_of(*sink)));
+            Ok(())
+        })?;
+    }
+    match state {
         None => Ok(()),
         Some(state) => Err(JobError::Settings(format!(
             "the checkpoint holds {state}, which this job does not have\n  hint: give the operator that wrote it its old uid, or allow non-restored \
@@ -288,7 +296,9 @@ fn restore_notes(task: &mut Task, from: &From) -> Result<(), JobError> {
         slot.counters.set_watermark(slot.watermark);
     }
     if let Head::Inbox(inbox) = &mut task.head {
-        inbox.restore_watermark(task.chain.slots[0].watermark);
+        // The first operator may be new to the job; whatever the others were told had come by this inbox.
+        let told = task.chain.slots.iter().map(|slot| slot.watermark).max();
+        inbox.restore_watermark(told.unwrap_or(Timestamp::MIN));
     }
     Ok(())
 }

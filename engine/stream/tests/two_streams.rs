@@ -1,4 +1,5 @@
-//! Two streams: interval joins, co-groups and window joins against sequential programs, whatever the order of arrival, with a restore.
+//! Two streams: interval joins against a sequential program, whatever the order of arrival, with a restore; co-groups and window joins as graphs
+//! (as jobs: examples/tests/training/joins.rs).
 
 use std::time::Duration;
 

@@ -25,6 +25,8 @@ pub struct Environment {
     config: JobConfig,
     services: Services,
     progress: bool,
+    /// The data folders of the jobs that were begun.
+    used: std::sync::Mutex<Vec<std::path::PathBuf>>,
 }
 
 /// Why a program could not be run, or failed.
@@ -89,6 +91,7 @@ impl Environment {
             config: JobConfig::default(),
             services: Services::default(),
             progress: false,
+            used: std::sync::Mutex::default(),
         }
     }
 
@@ -134,8 +137,19 @@ impl Environment {
     /// Starts the job on threads of its own. Jobs of one program that have a data folder each need [one of their own](Self::config_mut).
     ///
     /// # Errors
-    /// The graph was put together wrongly.
+    /// The graph was put together wrongly, or the data folder is that of a job that this program began before: the new one would go on from it.
     pub fn execute_async(&self) -> Result<JobHandle, Error> {
+        if let Some(data) = &self.config.data {
+            let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if used.contains(data) {
+                let what = format!(
+                    "the data folder {} has the state of this program's job before\n  hint: set another one in `config_mut()` before each job",
+                    data.display()
+                );
+                return Err(yeoul_runtime::JobError::Settings(what).into());
+            }
+            used.push(data.clone());
+        }
         Ok(yeoul_runtime::spawn(self.graph.take()?, self.config.clone(), self.services.clone()))
     }
 }

@@ -140,8 +140,7 @@ pub fn by_timers(fares: &DataStream<TaxiFare>) -> (DataStream<HourlyTips>, DataS
 /// Of each hour the driver with the most tips; of equal ones the lower number, so that it does not depend on the order.
 #[must_use]
 pub fn most_of_each_hour(tips: &DataStream<HourlyTips>) -> DataStream<HourlyTips> {
-    tips.key_by(|_| ())
-        .window(TumblingEventTimeWindows::of(HOUR))
+    tips.window_all(TumblingEventTimeWindows::of(HOUR))
         .reduce(|most, tips| {
             if (tips.tips, std::cmp::Reverse(tips.driver_id)) > (most.tips, std::cmp::Reverse(most.driver_id)) {
                 most.clone_from(tips);

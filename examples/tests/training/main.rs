@@ -8,6 +8,7 @@ mod life;
 mod times;
 mod views;
 mod operations;
+mod joins;
 
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use yeoul::prelude::*;
 use yeoul_examples::training::generator::{self, MINUTE};
 use yeoul_examples::training::longest_rides::{self, Ride};
 use yeoul_examples::training::records::TaxiRide;
@@ -110,4 +111,41 @@ fn rides_without_an_end_are_reported_and_ends_without_a_beginning_go_aside() {
     };
     check(|run| long_ride_alerts::alerts(&stream(run)).0, (0..RIDES).filter(long).collect());
     check(|run| long_ride_alerts::alerts(&stream(run)).1, (0..RIDES).filter(|ride| ride % 10 == 1).collect());
+}
+
+/// D7: as soon as the watermark is two hours past the beginning, also after a restore; and nothing of a ride stays.
+#[test]
+fn a_long_ride_is_reported_when_the_watermark_says_so_and_leaves_nothing() {
+    let [begins, ends] = generator::ride(7);
+    let begun = begins.event_time.0;
+    let at = |ride: &TaxiRide, time: i64| (TaxiRide { event_time: Timestamp(time), ..ride.clone() }, time);
+    let due = begun + long_ride_alerts::TWO_HOURS;
+    let mut harness = OperatorHarness::of(|rides: DataStream<TaxiRide>| long_ride_alerts::alerts(&rides).0).unwrap();
+    harness.push([at(&begins, begun)]).unwrap();
+    harness.watermark(due - 1).unwrap();
+    assert_eq!(harness.take_output(), []);
+    let snapshot = harness.snapshot().unwrap();
+    let mut harness = harness.restored(harness.subtask(), &[&snapshot]).unwrap();
+    harness.watermark(due).unwrap();
+    assert_eq!(harness.take_output(), [(7, due)]);
+    // Its end comes after all: nothing more is said.
+    harness.push([at(&ends, due + 10)]).unwrap();
+    harness.watermark(due + 25 * 3_600_000).unwrap();
+    assert_eq!(harness.take_output(), []);
+    assert_eq!(harness.state_entries(), 0);
+    // A ride within two hours, in either order; an end without a beginning; a beginning without an end.
+    let now = due + 30 * 3_600_000;
+    let other = |ride_id: u64, ride: &TaxiRide, time| (TaxiRide { ride_id, ..at(ride, time).0 }, time);
+    let halves = [
+        other(8, &begins, now),
+        other(8, &ends, now + 60_000),
+        other(9, &ends, now + 60_000),
+        other(9, &begins, now),
+        other(10, &ends, now),
+        other(11, &begins, now),
+    ];
+    harness.push(halves).unwrap();
+    harness.watermark(now + 40 * 3_600_000).unwrap();
+    assert_eq!(harness.take_output(), [(11, now + long_ride_alerts::TWO_HOURS)]);
+    assert_eq!(harness.state_entries(), 0);
 }

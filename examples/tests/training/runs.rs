@@ -1,4 +1,5 @@
-//! Runs a job as it may run: on several shards, over records out of order, with its process killed after each checkpoint.
+//! Runs a job as it may run: on several shards, over records out of order, with its process killed again and again: right behind a checkpoint,
+//! and one and two ticks of records later, which are then read again; and with another number of shards after each death.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use yeoul_sim::machine::{Machine, Next, TICK};
 use yeoul_sim::paced::Paced;
 
 /// Ticks in which a job reads all its records.
-const TICKS: usize = 24;
+const TICKS: usize = 36;
+/// Ticks from one checkpoint to the next.
+const CHECKPOINT: u64 = 3;
 
 /// How a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +24,20 @@ pub(crate) struct Form {
     /// Records come at most the watermark's bound behind others, by this seed.
     shuffled: Option<u64>,
     crashes: bool,
+    /// Each process after a death has another number of shards.
+    rescales: bool,
 }
 
-const FORMS: [Form; 6] = [
-    Form { shards: 1, splits: 1, shuffled: None, crashes: false },
-    Form { shards: 2, splits: 3, shuffled: None, crashes: false },
-    Form { shards: 4, splits: 2, shuffled: Some(1), crashes: false },
-    Form { shards: 1, splits: 1, shuffled: Some(2), crashes: true },
-    Form { shards: 2, splits: 2, shuffled: None, crashes: true },
-    Form { shards: 3, splits: 4, shuffled: Some(3), crashes: true },
+const ONCE: Form = Form { shards: 1, splits: 1, shuffled: None, crashes: false, rescales: false };
+
+const FORMS: [Form; 7] = [
+    ONCE,
+    Form { shards: 2, splits: 3, ..ONCE },
+    Form { shards: 4, splits: 2, shuffled: Some(1), ..ONCE },
+    Form { shuffled: Some(2), crashes: true, ..ONCE },
+    Form { shards: 2, splits: 2, crashes: true, ..ONCE },
+    Form { shards: 3, splits: 4, shuffled: Some(3), crashes: true, ..ONCE },
+    Form { shards: 2, splits: 4, shuffled: Some(4), crashes: true, rescales: true },
 ];
 
 /// Where a job of one run begins.
@@ -71,8 +79,10 @@ impl Run {
     }
 
     fn source<T: Record>(&self, records: Vec<T>, strategy: WatermarkStrategy<T>) -> DataStream<T> {
-        let a_tick = records.len().div_ceil(usize::from(self.form.splits) * TICKS).max(1);
-        self.env.from_source(Paced::of(records, self.form.splits, a_tick), strategy, "records")
+        // Few records come from one split, so that they last for some checkpoints.
+        let splits = if records.len() < 4 * TICKS { 1 } else { self.form.splits };
+        let a_tick = records.len().div_ceil(usize::from(splits) * TICKS).max(1);
+        self.env.from_source(Paced::of(records, splits, a_tick), strategy, "records")
     }
 }
 
@@ -92,7 +102,19 @@ where
     T: StateRecord + Clone + Ord + std::fmt::Debug,
 {
     for crashes in [false, true] {
-        check_form(Form { shards: 1, splits: 1, shuffled: None, crashes }, &build, &expected);
+        check_form(Form { crashes, ..ONCE }, &build, &expected);
+    }
+}
+
+/// As [`check`], for results that come in an order: on one shard, with records shuffled or not.
+#[expect(clippy::needless_pass_by_value, reason = "what is expected is made for the call")]
+pub(crate) fn check_sequence<T>(build: impl Fn(&Run) -> DataStream<T>, expected: Vec<T>)
+where
+    T: StateRecord + Clone + Ord + std::fmt::Debug,
+{
+    for (crashes, shuffled) in [(false, None), (false, Some(5)), (true, None), (true, Some(6))] {
+        let form = Form { crashes, shuffled, ..ONCE };
+        assert_eq!(results(form, &build), expected, "{form:?}");
     }
 }
 
@@ -100,39 +122,56 @@ fn check_form<T>(form: Form, build: &impl Fn(&Run) -> DataStream<T>, expected: &
 where
     T: StateRecord + Clone + Ord + std::fmt::Debug,
 {
+    let (mut found, mut expected) = (results(form, build), expected.to_vec());
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "{form:?}");
+}
+
+/// What a job gives in this form, in the order in which it was committed.
+fn results<T>(form: Form, build: &impl Fn(&Run) -> DataStream<T>) -> Vec<T>
+where
+    T: StateRecord + Clone,
+{
     let run = Run { env: StreamEnvironment::new("training"), form };
     let (sink, collected) = collect();
     build(&run).sink_to(sink);
     let graph = run.env.build().unwrap_or_else(|error| panic!("{form:?}: {error}"));
-    let config = JobConfig {
-        shards: form.shards,
-        data: Some("data".into()),
-        checkpoint_interval: Some(Duration::from_millis(TICK.unsigned_abs())),
-        restart: RestartStrategy::None,
-        scrub_interval: None,
-        ..JobConfig::default()
-    };
     let machine = Machine::new();
-    let mut deaths = 0;
+    let (mut deaths, mut read_again) = (0_u16, 0);
     loop {
+        let config = JobConfig {
+            shards: if form.rescales { 1 + (form.shards + deaths) % 4 } else { form.shards },
+            data: Some("data".into()),
+            checkpoint_interval: Some(Duration::from_millis(CHECKPOINT * TICK.unsigned_abs())),
+            restart: RestartStrategy::None,
+            scrub_interval: None,
+            ..JobConfig::default()
+        };
         let watch = Arc::new(JobWatch::default());
-        let dies = form.crashes && deaths < TICKS;
-        let outcome = machine.run(&graph, &config, &watch, |_| match watch.checkpoints().completed {
-            0 => Next::Wait,
-            _ if dies => Next::Die,
-            _ => Next::Wait,
+        let dies = form.crashes && usize::from(deaths) < TICKS;
+        // How many ticks of records behind the last checkpoint are lost with the process.
+        let lost = (u32::from(deaths) + 1) % CHECKPOINT as u32;
+        let mut at_checkpoint = None;
+        let outcome = machine.run(&graph, &config, &watch, |tick| {
+            if at_checkpoint.is_none() && watch.checkpoints().completed > 0 {
+                at_checkpoint = Some((tick, watch.source_records()));
+            }
+            match at_checkpoint {
+                Some((committed, records)) if dies && tick >= committed + lost => {
+                    read_again += watch.source_records() - records;
+                    Next::Die
+                }
+                _ => Next::Wait,
+            }
         });
         match outcome.unwrap_or_else(|error| panic!("{form:?} after {deaths} crashes: {error}")) {
             Some(Outcome::Finished | Outcome::Stopped(_)) => break,
             None => deaths += 1,
         }
     }
-    assert!(!form.crashes || deaths >= 2, "{form:?}: killed only {deaths} times");
-    let mut found = collected.take();
-    let mut expected = expected.to_vec();
-    found.sort();
-    expected.sort();
-    assert_eq!(found, expected, "{form:?}, killed {deaths} times");
+    assert!(!form.crashes || deaths > 0 && read_again > 0, "{form:?}: died {deaths} times, read {read_again} again");
+    collected.take()
 }
 
 /// Of each key the record with the greatest value, once the stream has ended: for streams whose records in between depend on the order.

@@ -6,7 +6,7 @@ use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul_examples::training::{control, deduplicator, sorter};
 
-use crate::runs::{check, check_in_order};
+use crate::runs::{check, check_in_order, check_sequence};
 
 /// E7.
 #[test]
@@ -42,6 +42,8 @@ fn blocked_words_do_not_pass_once_their_control_has_come() {
     .unwrap();
     let words = |words: &[&str]| words.iter().map(|word| ((*word).to_owned(), 0)).collect::<Vec<_>>();
     harness.push(words(&["DROP", "IGNORE"])).unwrap();
+    let snapshot = harness.snapshot().unwrap();
+    let mut harness = harness.restored(harness.subtask(), &[&snapshot]).unwrap();
     harness.push_second(words(&["Apache", "DROP", "Flink", "IGNORE"])).unwrap();
     assert_eq!(harness.take_output(), words(&["Apache", "Flink"]));
 }
@@ -59,11 +61,11 @@ fn words_that_are_not_blocked_pass() {
 fn numbers_come_out_in_order() {
     let numbers: [i64; 15] = [4, 2, 7, 11, 9, 15, 12, 13, 17, 14, 21, 24, 22, 19, 23];
     let time = |number: &Archived<i64>| Timestamp(number.to_native());
-    check(|run| sorter::sorted(&run.stream(&numbers, |number| *number, time, 5)).0, {
-        let mut sorted = numbers.to_vec();
-        sorted.sort_unstable();
-        sorted
-    });
+    let mut in_order = numbers.to_vec();
+    in_order.sort_unstable();
+    let sorted = |run: &crate::Run| sorter::sorted(&run.stream(&numbers, |number| *number, time, 5)).0;
+    check(sorted, in_order.clone());
+    check_sequence(sorted, in_order);
     let mut harness = OperatorHarness::of(|numbers: DataStream<i64>| sorter::sorted(&numbers).0).unwrap();
     let (mut highest, mut found) = (i64::MIN, Vec::new());
     for number in numbers {

@@ -215,6 +215,19 @@ fn what_the_granularity_held_back_leaves_when_the_source_falls_silent() {
 }
 
 #[test]
+fn the_last_word_of_a_split_that_ends_beside_an_idle_one_leaves() {
+    let (mut time, mut out) = (bounded(0, 200), Vec::new());
+    wait(&mut time, 0, 0, &mut out);
+    time.records(SplitId(1), frame(&[0]), &mut out);
+    time.records(SplitId(2), frame(&[0, 900, 1050]), &mut out);
+    time.idle(SplitId(1), &mut out);
+    render(&mut out);
+    time.finished(SplitId(2), &mut out);
+    wait(&mut time, 1, 2, &mut out);
+    assert_eq!(render(&mut out), "w1049 idle");
+}
+
+#[test]
 fn an_end_wakes_no_idle_source() {
     for (splits, dormant) in [(1, false), (2, false), (2, true)] {
         let (mut time, mut out) = (bounded(0, 1), Vec::new());
@@ -232,8 +245,12 @@ fn an_end_wakes_no_idle_source() {
         wait(&mut time, 1, 50, &mut out);
         assert!(render(&mut out).ends_with("idle"));
         for split in 1..=splits {
+            time.idle(SplitId(split), &mut out);
+            wait(&mut time, 51, 100, &mut out);
+        }
+        for split in 1..=splits {
             time.finished(SplitId(split), &mut out);
-            wait(&mut time, 51, 200, &mut out);
+            wait(&mut time, 101, 200, &mut out);
         }
         assert_eq!(render(&mut out), "", "{splits} splits");
         time.records(SplitId(9), frame(&[300]), &mut out);

@@ -40,8 +40,8 @@ impl<K: Key, V: Value> TtlTable<K, V> {
     }
 
     /// Calls `visit` for each key, be its value expired.
-    pub(super) fn for_each_key(&self, mut visit: impl FnMut(&K)) {
-        either!(self, table => table.iter().for_each(|(key, _)| visit(key)));
+    pub(super) fn for_each_key(&self, visit: impl FnMut(&K)) {
+        either!(self, table => table.keys().for_each(visit));
     }
 
     /// The value of a key. Reading renews its life where that was asked for, which is a write.

@@ -229,6 +229,12 @@ impl<K: Key, V: Value> Table<K, V> {
         self.buckets.vacate(at).1
     }
 
+    /// All keys, in the order of the hash (which an insertion may change). Walks the whole table, but reads no value.
+    pub fn keys(&self) -> impl Iterator<Item = &K> {
+        let all = self.buckets.as_slice().iter().flat_map(|here| here.meta.iter().zip(&here.keys));
+        all.filter(|(meta, _)| meta.is_live()).map(|(_, key)| key)
+    }
+
     /// All keys and values, in the order of the hash (which an insertion may change). Walks the whole table.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.buckets.as_slice().iter().flat_map(|here| {

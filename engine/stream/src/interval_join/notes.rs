@@ -27,24 +27,19 @@ impl<K: Clone> Notes<K> {
     pub(super) fn add(&mut self, time: i64, key: &K, hash: KeyHash) -> i64 {
         let past = time.rem_euclid(self.span);
         let end = if past == 0 { time } else { time.saturating_add(self.span - past) };
-        self.put(end, key, hash);
+        self.notes.entry(end).or_default().push((key.clone(), hash));
         end
     }
 
-    /// Notes a key for a time that [`add`](Self::add) gave.
-    pub(super) fn put(&mut self, end: i64, key: &K, hash: KeyHash) {
-        self.notes.entry(end).or_default().push((key.clone(), hash));
-    }
-
-    /// Takes some of the first keys that are due, at most so many, and for when they were noted; none if nothing is due.
-    pub(super) fn due(&mut self, watermark: i64, most: usize) -> Option<(i64, Vec<(K, KeyHash)>)> {
+    /// Takes some of the first keys that are due, at most so many; none if nothing is due.
+    pub(super) fn due(&mut self, watermark: i64, most: usize) -> Option<Vec<(K, KeyHash)>> {
         let mut first = self.notes.first_entry().filter(|first| *first.key() <= watermark)?;
-        let (end, rest) = (*first.key(), first.get().len().saturating_sub(most));
+        let rest = first.get().len().saturating_sub(most);
         let due = first.get_mut().split_off(rest);
         if rest == 0 {
             first.remove();
         }
-        Some((end, due))
+        Some(due)
     }
 }
 
@@ -61,15 +56,16 @@ mod tests {
             assert_eq!(notes.add(time, &time, KeyHash(0)), noted, "{time}");
         }
         let mut due = |watermark| {
-            notes.due(watermark, 2).map(|(end, due)| (end, due.into_iter().map(|(key, _)| key).collect::<Vec<_>>()))
+            let due = notes.due(watermark, 2)?;
+            Some(due.into_iter().map(|(key, _)| key).collect::<Vec<_>>())
         };
         assert_eq!(due(-1), None);
-        assert_eq!(due(9), Some((0, vec![0, -9])));
+        assert_eq!(due(9), Some(vec![0, -9]));
         assert_eq!(due(9), None);
-        assert_eq!(due(20), Some((10, vec![1, 10])));
-        assert_eq!(due(20), Some((20, vec![11])));
+        assert_eq!(due(20), Some(vec![1, 10]));
+        assert_eq!(due(20), Some(vec![11]));
         assert_eq!(due(i64::MAX - 1), None);
-        assert_eq!(due(i64::MAX), Some((i64::MAX, vec![i64::MAX - 1, i64::MAX])));
+        assert_eq!(due(i64::MAX), Some(vec![i64::MAX - 1, i64::MAX]));
         assert_eq!(due(i64::MAX), None);
     }
 }

@@ -91,11 +91,15 @@ where
     P::Left: StateRecord,
     P::Right: StateRecord,
 {
-    /// Notes the keys of a table that was restored. This walks all of it, once.
-    fn note_restored(&mut self, bounds: Bounds) {
+    /// Notes the keys of a table that was restored, once: it walks all of them, and reads nothing of what they hold. They are looked at when
+    /// what came up to the watermark has expired, and noted again if they then hold anything.
+    fn note_restored(&mut self, bounds: Bounds, watermark: i64) {
         if self.notes.is_none() {
             let mut notes = Notes::new(bounds.lower, bounds.upper);
-            self.table.iter().for_each(|(key, held)| notes.put(held.noted, key, key.hash()));
+            let expired = bounds.left_until(watermark).max(bounds.right_until(watermark)).saturating_add(1);
+            for key in self.table.keys() {
+                notes.add(expired, key, key.hash());
+            }
             self.notes = Some(notes);
         }
     }
@@ -133,7 +137,7 @@ where
     ) -> Result<(), OperatorError> {
         let Self { bounds, keys, late, function, paused, .. } = self;
         let opened = opened(&mut self.opened);
-        opened.note_restored(*bounds);
+        opened.note_restored(*bounds, cx.watermark().0);
         let Opened { table, notes: Some(notes), sides, out } = opened else { unreachable!("noted above") };
         let (keys, hashes) = keys[side].read(frame);
         hashes[start..].iter().take(AHEAD).for_each(|&hash| table.prefetch(hash));
@@ -291,9 +295,9 @@ where
     fn on_watermark(&mut self, watermark: Timestamp, _: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let bounds = self.bounds;
         let opened = opened(&mut self.opened);
-        opened.note_restored(bounds);
+        opened.note_restored(bounds, watermark.0);
         let Opened { table, notes: Some(notes), .. } = opened else { unreachable!("noted above") };
-        let Some((noted, due)) = notes.due(watermark.0, NOTES_A_CALL) else { return Ok(Progress::Done) };
+        let Some(due) = notes.due(watermark.0, NOTES_A_CALL) else { return Ok(Progress::Done) };
         due.iter().take(AHEAD).for_each(|(_, hash)| table.prefetch(*hash));
         for (i, (key, hash)) in due.iter().enumerate() {
             if let Some((_, hash)) = due.get(i + AHEAD) {
@@ -308,7 +312,6 @@ where
                 table.remove(key, *hash);
             } else {
                 // Later records have come since it was noted.
-                debug_assert_eq!(held.noted, noted, "a key is noted once");
                 held.noted = notes.add(expiry(bounds, held), key, *hash);
             }
         }
