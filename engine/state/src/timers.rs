@@ -114,6 +114,28 @@ impl<K: Key> Timers<K> {
         Some(Timer { key: saved.key, hash, namespace, time })
     }
 
+    /// Asks for the memory of the next `count` timers that are due at `now`, and tells of each, so that what its key holds may be asked for too:
+    /// a timer's place and its key's follow from hashes, so each would be waited for.
+    ///
+    /// ```
+    /// use yeoul_frame::{TableId, Timestamp};
+    /// use yeoul_state::{Key, Timers};
+    ///
+    /// let mut timers = Timers::<u64>::new(TableId(1), "event timers");
+    /// timers.register(&7, 7_u64.hash(), 0, Timestamp(2_000));
+    /// timers.register(&8, 8_u64.hash(), 0, Timestamp(1_000));
+    /// let mut told = Vec::new();
+    /// timers.prefetch_due(Timestamp(1_500), 16, |hash, time| told.push((hash, time)));
+    /// assert_eq!(told, [(8_u64.hash(), Timestamp(1_000))]);
+    /// ```
+    #[inline]
+    pub fn prefetch_due(&self, now: Timestamp, count: usize, mut each: impl FnMut(KeyHash, Timestamp)) {
+        for &(time, hash, namespace, _) in self.due.keys().take(count).take_while(|due| due.0 <= now) {
+            self.prefetch(hash, namespace, time);
+            each(hash, time);
+        }
+    }
+
     /// The timers that are set, in the order in which they are due.
     ///
     /// ```

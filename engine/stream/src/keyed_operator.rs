@@ -13,7 +13,8 @@ use yeoul_state::{Key, StateTable, States};
 
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
-use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
+use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
+use crate::prefetch::Prefetch;
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;
@@ -49,6 +50,8 @@ pub(crate) trait KeyedFunction: Send + 'static {
         cx: &mut KeyedContext<'_, Self::Key>,
         out: &mut Collector<Self::Out>,
     ) -> Result<(), OperatorError>;
+
+    fn prefetch_timer(&self, _: Timestamp, _: &mut Prefetch<'_, Self::Key>) {}
 
     /// Puts what belongs to no key into the snapshot.
     fn snapshot(&mut self, _: &mut Snapshot<'_>) {}
@@ -149,6 +152,10 @@ impl<P: KeyedProcessFunction> KeyedFunction for OneInput<P> {
         self.0.on_timer(time, cx, out)
     }
 
+    fn prefetch_timer(&self, time: Timestamp, ahead: &mut Prefetch<'_, P::Key>) {
+        self.0.prefetch_timer(time, ahead);
+    }
+
     fn close(&mut self) {
         self.0.close();
     }
@@ -189,6 +196,10 @@ impl<P: KeyedCoProcessFunction> KeyedFunction for TwoInputs<P> {
         self.0.on_timer(time, cx, out)
     }
 
+    fn prefetch_timer(&self, time: Timestamp, ahead: &mut Prefetch<'_, P::Key>) {
+        self.0.prefetch_timer(time, ahead);
+    }
+
     fn close(&mut self) {
         self.0.close();
     }
@@ -212,7 +223,13 @@ impl<F: KeyedFunction> KeyedOperator<F> {
     fn fire(&mut self, domain: TimeDomain, upto: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
         let Opened { states, timers, sides, out, subtask } = opened(&mut self.opened);
         let (watermark, now, subtask) = (cx.watermark(), cx.now(), *subtask);
-        for _ in 0..TIMERS_A_CALL {
+        for nth in 0..TIMERS_A_CALL {
+            if nth.is_multiple_of(AHEAD) {
+                timers.of_domain(domain).prefetch_due(upto, AHEAD, |hash, time| {
+                    states.prefetch_whole(hash);
+                    self.function.prefetch_timer(time, &mut Prefetch { states, timers, hash });
+                });
+            }
             let Some(timer) = timers.pop_due(domain, upto) else {
                 states.sweep(SWEPT_A_FRAME, now);
                 sides.flush(cx)?;

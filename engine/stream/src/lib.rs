@@ -18,6 +18,7 @@ pub mod collector;
 mod side_outputs;
 mod stateless;
 pub mod operator_state;
+pub mod prefetch;
 pub mod process;
 pub mod co_process;
 pub mod broadcast;
@@ -58,10 +59,11 @@ pub use interval_join::{IntervalJoined, JoinContext, ProcessJoinFunction};
 pub use keyed_broadcast::{
     KeyedBroadcastConnectedStreams, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedBroadcastWriteContext,
 };
-pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
+pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
+pub use prefetch::Prefetch;
 pub use process::{ProcessContext, ProcessFunction};
 pub use savepoint::{
     Bootstrap, BootstrapContext, KeyedReadContext, KeyedStateBootstrapFunction, KeyedStateReaderFunction,

@@ -50,6 +50,13 @@ impl<K: Key> TimerService<K> {
         }
     }
 
+    pub(crate) fn of_domain(&self, domain: TimeDomain) -> &Timers<K> {
+        match domain {
+            TimeDomain::Event => &self.event,
+            TimeDomain::Processing => &self.processing,
+        }
+    }
+
     pub(crate) fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
         visit(&mut self.event);
         visit(&mut self.processing);

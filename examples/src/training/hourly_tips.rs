@@ -92,6 +92,10 @@ impl KeyedProcessFunction for PseudoWindow {
         ahead.entry(&self.sums, &self.end_of(fare));
     }
 
+    fn prefetch_timer(&self, end: Timestamp, ahead: &mut Prefetch<'_, u64>) {
+        ahead.entry(&self.sums, &end);
+    }
+
     fn process(
         &mut self,
         fare: &ArchivedTaxiFare,

@@ -337,6 +337,10 @@ impl<K: Key, N: Key + Ord, V: Value> KeyedTable<K> for MapTable<K, N, V> {
     /// Where an entry is depends on its own key too, so there is nothing to ask for.
     fn prefetch(&self, _: KeyHash) {}
 
+    fn prefetch_whole(&self, hash: KeyHash) {
+        self.subs.0.prefetch(hash);
+    }
+
     fn sweep(&mut self, buckets: usize, now: Timestamp) {
         let subs = &mut self.subs;
         self.entries.sweep(buckets, now, |entry| subs.remove(&entry.key, entry.key.hash(), &entry.sub));

@@ -47,6 +47,10 @@ trait KeyedTable<K>: StateTable {
     /// Calls `visit` for each key that has anything, be it expired.
     fn keys(&self, visit: &mut dyn FnMut(&K));
     fn prefetch(&self, hash: KeyHash);
+    /// As `prefetch`, and what names the key's entries, if it has such.
+    fn prefetch_whole(&self, hash: KeyHash) {
+        self.prefetch(hash);
+    }
     fn sweep(&mut self, buckets: usize, now: Timestamp);
 }
 
@@ -215,6 +219,12 @@ impl<K: Key> States<K> {
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
         self.tables.iter().for_each(|table| table.prefetch(hash));
+    }
+
+    /// As [`prefetch`](Self::prefetch), and of maps the list of the key's entries, which is needed where entries come, go or are walked over.
+    #[inline]
+    pub fn prefetch_whole(&self, hash: KeyHash) {
+        self.tables.iter().for_each(|table| table.prefetch_whole(hash));
     }
 
     /// Removes what has expired at processing time `now`, looking at `buckets` places in each state with a time to live.
