@@ -21,7 +21,8 @@ use crate::sink::{EPOCH_LIMIT, check_epoch};
 /// Output is sealed in pieces of about this size.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A sink that collects a stream in memory, and the handle that shows what was committed.
+/// A sink that collects a stream in memory, and the handle that shows what was committed. Sinks into one target are told apart by their
+/// operators, so that a job that is started again goes on; jobs that run at the same time need a target each.
 ///
 /// ```
 /// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
@@ -162,7 +163,8 @@ impl<T: StateRecord> Operator for Sealing<T> {
             piece.extend_from_slice(&bytes);
             self.held += (size_of::<u32>() + bytes.len()) as u64;
         }
-        check_epoch("collect", self.held, EPOCH_LIMIT)
+        let hint = "make checkpoints more often: what is collected is held in memory until its epoch ends";
+        check_epoch("collect", self.held, EPOCH_LIMIT).map_err(|error| error.hint(hint))
     }
 
     fn snapshot(&mut self, snapshot: &mut Snapshot<'_>) -> Result<(), OperatorError> {

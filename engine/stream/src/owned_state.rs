@@ -56,6 +56,27 @@ pub(crate) fn unarchive<T: StateRecord>(bytes: &[u8]) -> Result<T, Corrupt> {
 #[derive(Debug, Clone, Default)]
 pub struct Outside(Cell<Option<NonZeroU32>>);
 
+/// After how many changes it is looked at again what a record owns: one, two, four and so on. So one that grows for long without being written
+/// to the log is seen to grow, and looking costs little.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes {
+    since: u8,
+    /// The power of two.
+    again: u8,
+}
+
+impl Changes {
+    /// Counts one. Returns whether to look again.
+    fn count(&mut self) -> bool {
+        self.since += 1;
+        let again = self.since >> self.again != 0;
+        if again {
+            *self = Self { since: 0, again: (self.again + 1).min(7) };
+        }
+        again
+    }
+}
+
 impl Outside {
     /// Records that are archived just now have so much in all.
     fn learn(&self, bytes: usize, records: usize) {
@@ -128,13 +149,13 @@ impl Measured {
 pub enum Owned<T> {
     /// There is none.
     None,
-    /// It, and what it owns.
-    Some(T, Outside),
+    /// It, what it owns, and how often it was changed.
+    Some(T, Outside, Changes),
 }
 
 impl<T> Owned<T> {
     pub(crate) fn new(record: T) -> Self {
-        Self::Some(record, Outside::default())
+        Self::Some(record, Outside::default(), Changes::default())
     }
 
     pub(crate) const fn none() -> Self {
@@ -143,16 +164,21 @@ impl<T> Owned<T> {
 
     /// The record, if there is one.
     pub(crate) fn get(&self) -> Option<&T> {
-        if let Self::Some(record, _) = self { Some(record) } else { None }
+        if let Self::Some(record, ..) = self { Some(record) } else { None }
     }
 
     /// The record, if there is one.
     pub(crate) fn into_inner(self) -> Option<T> {
-        if let Self::Some(record, _) = self { Some(record) } else { None }
+        if let Self::Some(record, ..) = self { Some(record) } else { None }
     }
 
+    /// The record, to be changed, if there is one.
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
-        if let Self::Some(record, _) = self { Some(record) } else { None }
+        let Self::Some(record, owns, changes) = self else { return None };
+        if changes.count() {
+            *owns = Outside::default();
+        }
+        Some(record)
     }
 }
 
@@ -171,7 +197,7 @@ impl<T: StateRecord> Stored for Owned<T> {
 
     fn encode(&self, out: &mut Vec<u8>) {
         self.get().is_some().encode(out);
-        if let Self::Some(record, owns) = self {
+        if let Self::Some(record, owns, _) = self {
             let mut measured = Measured::new();
             measured.put(record, out);
             measured.tell(owns);
@@ -185,11 +211,11 @@ impl<T: StateRecord> Stored for Owned<T> {
         let (mut measured, owns) = (Measured::new(), Outside::default());
         let record = measured.take(bytes)?;
         measured.tell(&owns);
-        Ok(Self::Some(record, owns))
+        Ok(Self::Some(record, owns, Changes::default()))
     }
 
     fn heap_bytes(&self) -> usize {
-        if let Self::Some(record, owns) = self { owns.of(1, std::iter::once(record)) } else { 0 }
+        if let Self::Some(record, owns, _) = self { owns.of(1, std::iter::once(record)) } else { 0 }
     }
 }
 
@@ -285,6 +311,12 @@ mod tests {
         check(&OwnedList::new(vec![note(1_000); 100]), 100_000..110_000);
         check(&OwnedList::new((0..100).map(|n| note(n * 20)).collect::<Vec<Note>>()), 80_000..120_000);
         check(&OwnedList::<Note>::new(Vec::new()), 0..1);
+        // One that grows without being written is seen to grow.
+        let mut grows = Owned::new(note(20));
+        for len in 21..1_000 {
+            grows.get_mut().unwrap().1.push('n');
+            assert!((len / 2..len + 16).contains(&grows.heap_bytes()), "{len}: {}", grows.heap_bytes());
+        }
         // Numbers own nothing, and take no more than themselves.
         assert_eq!(size_of::<Owned<(u64, u64)>>(), size_of::<Option<(u64, u64)>>());
         let mut table = Table::<u64, Owned<Note>>::new(TableId(1), "notes");

@@ -81,6 +81,8 @@ pub struct Table<K, V> {
     migrations: Option<Box<Migrations>>,
     /// While values of an earlier version are restored: what makes them.
     upgrade: Option<Arc<Upgrade>>,
+    /// Bytes that whoever has the table holds beside it.
+    beside: usize,
     /// Blocks of earlier epochs mean nothing.
     since: Epoch,
 }
@@ -106,6 +108,7 @@ impl<K: Key, V: Value> Table<K, V> {
             replicated: false,
             migrations: None,
             upgrade: None,
+            beside: 0,
             since: Epoch(0),
         }
     }
@@ -281,12 +284,28 @@ impl<K: Key, V: Value> Table<K, V> {
         self.live == 0
     }
 
+    /// Counts so many bytes as held with the table: of what is made of its keys and is no state, but takes memory like it.
+    ///
+    /// ```
+    /// use yeoul_frame::TableId;
+    /// use yeoul_state::Table;
+    ///
+    /// let mut table = Table::<u64, u64>::new(TableId(1), "counts");
+    /// let before = table.memory_bytes();
+    /// table.count_beside(1_000);
+    /// assert_eq!(table.memory_bytes(), before + 1_000);
+    /// ```
+    pub fn count_beside(&mut self, bytes: usize) {
+        self.beside = bytes;
+    }
+
     /// Bytes of memory held: buckets, bitmaps, and for types that hold memory outside their slot, that too: counted in a small table,
     /// estimated by a sample in a large one, so that it takes a bounded time.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        const SAMPLED: usize = 1024;
-        let fixed = self.buckets.memory_bytes()
+        const SAMPLED: usize = 256;
+        let fixed = self.beside
+            + self.buckets.memory_bytes()
             + self.writes.memory_bytes()
             + self.pending.memory_bytes()
             + self.cold.memory_bytes();

@@ -41,6 +41,10 @@ impl<K: Clone> Notes<K> {
         }
         Some(due)
     }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.notes.values().map(|span| span.capacity() * size_of::<(K, KeyHash)>()).sum()
+    }
 }
 
 #[cfg(test)]

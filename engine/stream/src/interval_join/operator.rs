@@ -319,8 +319,9 @@ where
     }
 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
-        if let Some(opened) = &mut self.opened {
-            visit(&mut opened.table);
+        if let Some(Opened { table, notes, .. }) = &mut self.opened {
+            table.count_beside(notes.as_ref().map_or(0, Notes::memory_bytes));
+            visit(table);
         }
     }
 
