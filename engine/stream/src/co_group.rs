@@ -12,7 +12,7 @@ use yeoul_state::Key;
 
 use crate::collector::Collector;
 use crate::window::function::{ProcessWindowFunction, WindowContext};
-use crate::{DataStream, KeyedStream, StateRecord, WindowAssigner, WindowedStream};
+use crate::{DataStream, Evictor, KeyedStream, OutputTag, StateRecord, Trigger, WindowAssigner, WindowedStream};
 
 /// Two keyed streams that are to be cut into windows together (Flink's `CoGroupedStreams`).
 ///
@@ -76,11 +76,11 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedStr
             ArchivedEither::First(record) => of_first(record),
             ArchivedEither::Second(record) => of_second(record),
         });
-        CoGroupedWindows { windowed: either.window(assigner) }
+        PairedWindows::of(either.window(assigner))
     }
 }
 
-/// Windows over the records of two streams.
+/// Windows over the records of two streams, of which groups or pairs are made ([`CoGroupedWindows`], [`JoinedWindows`]).
 ///
 /// ```
 /// use std::time::Duration;
@@ -102,11 +102,81 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedStr
 /// # assert_eq!(counts, [(1, 0), (1, 2)]);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub struct CoGroupedWindows<K: Key, A: StateRecord + Clone, B: StateRecord + Clone> {
+pub struct PairedWindows<K: Key, A: StateRecord + Clone, B: StateRecord + Clone, M> {
     windowed: WindowedStream<K, Either<A, B>>,
+    made: PhantomData<fn() -> M>,
 }
 
-impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWindows<K, A, B> {
+/// Windows of which groups are made.
+pub type CoGroupedWindows<K, A, B> = PairedWindows<K, A, B, Groups>;
+/// Windows of which pairs are made.
+pub type JoinedWindows<K, A, B> = PairedWindows<K, A, B, Pairs>;
+
+/// What [`CoGroupedWindows`] make.
+#[derive(Debug)]
+pub enum Groups {}
+/// What [`JoinedWindows`] make.
+#[derive(Debug)]
+pub enum Pairs {}
+
+impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone, M> PairedWindows<K, A, B, M> {
+    fn of(windowed: WindowedStream<K, Either<A, B>>) -> Self {
+        Self { windowed, made: PhantomData }
+    }
+
+    /// When windows fire, as [`WindowedStream::trigger`]; records of both streams count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{CountTrigger, PurgingTrigger, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // Whenever there are three of a user in a minute: here one click and two purchases.
+    /// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, counts) = collect();
+    /// minutes
+    ///     .trigger(PurgingTrigger::of(CountTrigger::of(3)))
+    ///     .apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64)))
+    ///     .sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// assert_eq!(counts.take(), [(1, 2)]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn trigger<R: Trigger<Either<A, B>> + Clone + Sync>(self, trigger: R) -> Self {
+        Self::of(self.windowed.trigger(trigger))
+    }
+
+    /// What is taken out of windows before they are grouped or paired, as [`WindowedStream::evictor`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{CountEvictor, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
+    /// # let clicks = clicks.key_by(|click| click.0.to_native());
+    /// # let bought = bought.key_by(|bought| bought.0.to_native());
+    /// // Of the last two of a minute, whatever they are.
+    /// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let (sink, counts) = collect();
+    /// minutes.evictor(CountEvictor::of(2)).apply(|clicks, bought, out| out.collect(clicks.len() as u64 + bought.len() as u64)).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// assert_eq!(counts.take(), [2]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn evictor<E: Evictor<Either<A, B>> + Clone + Sync>(self, evictor: E) -> Self {
+        Self::of(self.windowed.evictor(evictor))
+    }
+
     /// For this long after a window has fired, a late record makes it fire again with that record. Event time only.
     ///
     /// ```
@@ -114,26 +184,61 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWin
     /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
     ///
     /// # let env = StreamEnvironment::new("visits");
-    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
-    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
-    /// # let clicks = clicks.key_by(|click| click.0.to_native());
-    /// # let bought = bought.key_by(|bought| bought.0.to_native());
-    /// // What comes up to ten seconds late makes its minute fire again.
+    /// # let timed = WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let visits = env.from_collection([(7u64, 1_000i64), (7, 61_001), (7, 2_001)], timed);
+    /// # let clicks = visits.filter(|visit| visit.1 % 2 == 0).key_by(|click| click.0.to_native());
+    /// # let bought = visits.filter(|visit| visit.1 % 2 == 1).key_by(|bought| bought.0.to_native());
+    /// // A click in the first minute, a purchase in the second, and then one in the first: be it late or not, it meets the click.
     /// let minutes = clicks.co_group(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
     /// let (sink, counts) = collect();
-    /// minutes.allowed_lateness(Duration::from_secs(10)).apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64))).sink_to(sink);
+    /// minutes
+    ///     .allowed_lateness(Duration::from_secs(10))
+    ///     .apply(|clicks, bought, out| out.collect((clicks.len() as u64, bought.len() as u64)))
+    ///     .sink_to(sink);
     /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
     /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
-    /// # let mut counts = counts.take();
-    /// # counts.sort_unstable();
-    /// # assert_eq!(counts, [(1, 0), (1, 2)]);
+    /// assert!(counts.take().contains(&(1, 1)));
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
-        Self { windowed: self.windowed.allowed_lateness(lateness) }
+        Self::of(self.windowed.allowed_lateness(lateness))
     }
 
+    /// Records of either stream that come too late for all their windows go to a side output. Otherwise they are dropped, and counted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{ArchivedEither, OutputTag, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    ///
+    /// # let env = StreamEnvironment::new("visits");
+    /// # let timed = WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
+    /// # let visits = env.from_collection([(7u64, 1_000i64), (7, 61_001), (7, 2_001)], timed);
+    /// # let clicks = visits.filter(|visit| visit.1 % 2 == 0).key_by(|click| click.0.to_native());
+    /// # let bought = visits.filter(|visit| visit.1 % 2 == 1).key_by(|bought| bought.0.to_native());
+    /// // A click in the first minute, a purchase in the second, and then one in the first: it meets the click, or it is told that it is late.
+    /// let late = OutputTag::new("late");
+    /// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// let pairs = minutes.side_output_late_data(&late).apply(|click, bought, out| out.collect((click.1, bought.1)));
+    /// let too_late = pairs.side_output(&late).map(|late| match late {
+    ///     ArchivedEither::First(click) => (click.1.to_native(), 0),
+    ///     ArchivedEither::Second(bought) => (0, bought.1.to_native()),
+    /// });
+    /// let (sink, both) = collect();
+    /// pairs.union(&too_late).sink_to(sink);
+    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
+    /// let both = both.take();
+    /// assert!(both == [(1_000, 2_001)] || both == [(0, 2_001)], "{both:?}");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn side_output_late_data(self, tag: &OutputTag<Either<A, B>>) -> Self {
+        Self::of(self.windowed.side_output_late_data(tag))
+    }
+}
+
+impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> CoGroupedWindows<K, A, B> {
     /// Calls a closure with the records of each key and window, of both streams; either list may be empty (Flink's `CoGroupFunction`).
     ///
     /// ```
@@ -205,58 +310,11 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedStream
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     pub fn window(&self, assigner: impl Into<WindowAssigner<Either<A, B>>>) -> JoinedWindows<K, A, B> {
-        JoinedWindows(self.0.window(assigner))
+        PairedWindows::of(self.0.window(assigner).windowed)
     }
 }
 
-/// Windows of pairs.
-///
-/// ```
-/// use std::time::Duration;
-/// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
-///
-/// # let env = StreamEnvironment::new("visits");
-/// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
-/// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
-/// # let clicks = clicks.key_by(|click| click.0.to_native());
-/// # let bought = bought.key_by(|bought| bought.0.to_native());
-/// // The pairs of each minute. Records are (user, milliseconds).
-/// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
-/// let (sink, pairs) = collect();
-/// minutes.apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
-/// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
-/// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
-/// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// ```
-pub struct JoinedWindows<K: Key, A: StateRecord + Clone, B: StateRecord + Clone>(CoGroupedWindows<K, A, B>);
-
 impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindows<K, A, B> {
-    /// For this long after a window has fired, a late record makes it fire again with all its pairs. Event time only.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use yeoul_stream::{StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
-    ///
-    /// # let env = StreamEnvironment::new("visits");
-    /// # let timed = || WatermarkStrategy::no_watermarks().with_timestamp_assigner(|of: &rkyv::Archived<(u64, i64)>| yeoul_frame::Timestamp(of.1.to_native()));
-    /// # let (clicks, bought) = (env.from_collection([(7u64, 1_000i64), (7, 61_000)], timed()), env.from_collection([(7, 2_000), (7, 3_000)], timed()));
-    /// # let clicks = clicks.key_by(|click| click.0.to_native());
-    /// # let bought = bought.key_by(|bought| bought.0.to_native());
-    /// // What comes up to ten seconds late makes its minute fire again.
-    /// let minutes = clicks.join(&bought).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
-    /// let (sink, pairs) = collect();
-    /// minutes.allowed_lateness(Duration::from_secs(10)).apply(|click, bought, out| out.collect((click.1, bought.1))).sink_to(sink);
-    /// # let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
-    /// # yeoul_runtime::spawn(env.build()?, config, Default::default()).wait()?;
-    /// assert_eq!(pairs.take(), [(1_000, 2_000), (1_000, 3_000)]);
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn allowed_lateness(self, lateness: Duration) -> Self {
-        Self(self.0.allowed_lateness(lateness))
-    }
-
     /// Calls a closure with each pair of one key and window (Flink's `JoinFunction`). A record without a partner is in no pair.
     ///
     /// ```
@@ -281,7 +339,7 @@ impl<K: Key + Sync, A: StateRecord + Clone, B: StateRecord + Clone> JoinedWindow
         let each = move |first: &[&A], second: &[&B], out: &mut Collector<O>| {
             first.iter().for_each(|left| second.iter().for_each(|right| function(left, right, out)));
         };
-        self.0.windowed.process(CoGroup { function: each, types: PhantomData }).name("Window Join")
+        self.windowed.process(CoGroup { function: each, types: PhantomData }).name("Window Join")
     }
 }
 
@@ -352,5 +410,65 @@ where
         }
         (self.function)(&first, &second, out);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CountEvictor, CountTrigger, OperatorHarness, TumblingEventTimeWindows};
+
+    type Visit = (u64, i64);
+    type Both = Either<Visit, Visit>;
+
+    /// How many of either stream each minute of a key has, of windows with these settings.
+    fn counts(
+        set: impl FnOnce(CoGroupedWindows<u64, Visit, Visit>) -> CoGroupedWindows<u64, Visit, Visit>,
+    ) -> OperatorHarness<Both, (u64, u64)> {
+        let minute = Duration::from_secs(60);
+        OperatorHarness::of(|both: DataStream<Both>| {
+            let keyed = both.key_by(|either| match either {
+                ArchivedEither::First(visit) | ArchivedEither::Second(visit) => visit.0.to_native(),
+            });
+            let windows = set(PairedWindows::of(keyed.window(TumblingEventTimeWindows::of(minute))));
+            windows.apply(|first, second, out| out.collect((first.len() as u64, second.len() as u64)))
+        })
+        .unwrap()
+    }
+
+    fn first(time: i64) -> (Both, i64) {
+        (Either::First((7, time)), time)
+    }
+
+    fn second(time: i64) -> (Both, i64) {
+        (Either::Second((7, time)), time)
+    }
+
+    #[test]
+    fn late_records_of_either_stream_make_a_window_fire_again_and_then_go_aside() {
+        let late = OutputTag::new("late");
+        let mut harness =
+            counts(|windows| windows.allowed_lateness(Duration::from_secs(10)).side_output_late_data(&late));
+        harness.push([first(1_000), second(2_000)]).unwrap();
+        harness.watermark(60_000).unwrap();
+        harness.push([second(3_000)]).unwrap();
+        assert_eq!(harness.take_output(), [((1, 1), 59_999), ((1, 2), 59_999)]);
+        harness.watermark(69_999).unwrap();
+        harness.push([first(4_000), second(5_000), first(61_000)]).unwrap();
+        let times: Vec<i64> = harness.take_side_output(&late).into_iter().map(|(_, time)| time).collect();
+        assert_eq!(times, [4_000, 5_000]);
+        harness.finish().unwrap();
+        assert_eq!(harness.take_output(), [((1, 0), 119_999)]);
+    }
+
+    #[test]
+    fn triggers_and_evictors_see_the_records_of_both_streams() {
+        let mut harness = counts(|windows| windows.trigger(CountTrigger::of(2)));
+        harness.push([first(1_000), second(2_000), second(3_000), second(4_000)]).unwrap();
+        assert_eq!(harness.take_output(), [((1, 1), 59_999), ((1, 3), 59_999)]);
+        let mut harness = counts(|windows| windows.evictor(CountEvictor::of(2)));
+        harness.push([first(1_000), first(2_000), second(3_000)]).unwrap();
+        harness.finish().unwrap();
+        assert_eq!(harness.take_output(), [((1, 1), 59_999)]);
     }
 }

@@ -46,7 +46,10 @@ mod golden;
 pub use all_windowed_stream::AllWindowedStream;
 pub use async_io::{AsyncFn, AsyncFunction, AsyncOptions, AsyncRequest, AsyncRetry, async_fn};
 pub use broadcast::{BroadcastConnectedStreams, BroadcastContext, BroadcastProcessFunction};
-pub use co_group::{CoGroupedStreams, CoGroupedWindows, Either, JoinedStreams, JoinedWindows};
+pub use co_group::{
+    ArchivedEither, CoGroupedStreams, CoGroupedWindows, Either, Groups, JoinedStreams, JoinedWindows, PairedWindows,
+    Pairs,
+};
 pub use co_process::CoProcessFunction;
 pub use collect::{CollectSink, Collected, collect};
 pub use collection::Collection;
