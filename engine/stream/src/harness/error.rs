@@ -20,6 +20,8 @@ use crate::GraphError;
 pub enum HarnessError {
     /// The operator's graph cannot be built.
     Graph(GraphError),
+    /// The stream is made by more than one operator.
+    Several(String),
     /// The operator failed.
     Operator(OperatorError),
     /// A snapshot does not restore.
@@ -34,7 +36,7 @@ impl fmt::Display for HarnessError {
             Self::Graph(error) => error.fmt(f),
             Self::Operator(error) => error.fmt(f),
             Self::Corrupt(error) => error.fmt(f),
-            Self::State(what) => f.write_str(what),
+            Self::State(what) | Self::Several(what) => f.write_str(what),
         }
     }
 }

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use yeoul_frame::{Frame, KeyGroups, KeyHash, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp};
+use yeoul_frame::{Frame, KeyGroups, KeyHash, OperatorId, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp};
 use yeoul_operator::{
-    Context, Counters, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Services, Subtask,
+    Context, Counters, InputId, NodeKind, OpenContext, Operator, OperatorError, OutputId, Progress, Services, Subtask,
 };
 
 use crate::{DataStream, OutputTag, StreamEnvironment, WatermarkStrategy};
@@ -109,6 +109,13 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     fn new(env: &StreamEnvironment, output: &DataStream<O>) -> Result<Self, HarnessError> {
         let graph = env.build().map_err(HarnessError::Graph)?;
         let node = output.ports.first().expect("the stream of an operator").node;
+        let before = graph.edges.iter().filter(|edge| edge.to == node).map(|edge| &graph.nodes[edge.from.0]);
+        if let Some(other) = before.into_iter().find(|from| matches!(from.kind, NodeKind::Operator { .. })) {
+            return Err(HarnessError::Several(format!(
+                "'{}' reads from another operator, '{}'\n  hint: build one operator from the stream that is given",
+                graph.nodes[node.0].name, other.name
+            )));
+        }
         Self::open(Recipe::of(env, &graph, node), Subtask { index: 0, parallelism: 1 }, &[])
     }
 
@@ -130,6 +137,24 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     /// A snapshot does not restore.
     pub fn restored(&self, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {
         Self::open(self.recipe.clone(), subtask, from)
+    }
+
+    /// The same operator from its beginning, called `id`, at a time of the clock.
+    pub(crate) fn called(mut self, id: OperatorId, now: Timestamp) -> Result<Self, HarnessError> {
+        self.recipe.id = id;
+        let mut called = Self::open(self.recipe, self.subtask, &[])?;
+        called.now = now;
+        Ok(called)
+    }
+
+    /// Drops what came out so far.
+    pub(crate) fn forget_output(&mut self) {
+        self.outputs.clear();
+    }
+
+    /// The operator, with all that it holds.
+    pub(crate) fn into_operator(self) -> Box<dyn Operator> {
+        self.operator
     }
 
     fn open(recipe: Recipe, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {

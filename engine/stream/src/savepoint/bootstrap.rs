@@ -1,13 +1,13 @@
 //! What fills an operator's state from data before any job has run.
 
-use yeoul_frame::{OperatorId, Timestamp};
+use yeoul_frame::{FRAME_ROWS, OperatorId, Record, Timestamp};
 use yeoul_operator::{OperatorError, Snapshot};
 use yeoul_state::{Key, NewSavepoint, StateHandle, States};
 
 use super::error::SavepointError;
-use crate::StateRecord;
 use crate::operator_state::OperatorStates;
 use crate::timer_service::TimerService;
+use crate::{DataStream, HarnessError, OperatorHarness, StateRecord};
 
 /// Writes the states and timers of each record's key (Flink's `KeyedStateBootstrapFunction`).
 ///
@@ -143,6 +143,15 @@ impl From<OperatorError> for Failed {
     }
 }
 
+impl From<HarnessError> for Failed {
+    fn from(error: HarnessError) -> Self {
+        Self::Function(match error {
+            HarnessError::Operator(error) => error,
+            other => OperatorError::new(other.to_string()),
+        })
+    }
+}
+
 impl Failed {
     pub(super) fn at(self, folder: &std::path::Path) -> SavepointError {
         match self {
@@ -171,6 +180,60 @@ pub struct Bootstrap<'a> {
 }
 
 impl<'a> Bootstrap<'a> {
+    /// All that an operator keeps, windows above all: the records, each with its event time in milliseconds, are given to it as a job would give
+    /// them, but for watermarks, so that nothing falls due. What it gives on meanwhile goes nowhere.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::savepoint::Aggregated;
+    /// use yeoul_stream::{Bootstrap, Count, DataStream, SavepointReader, SavepointWriter, TumblingEventTimeWindows};
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-operator-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    ///
+    /// // The program's own window, which goes on with what came before it.
+    /// fn hourly(readings: &DataStream<(u64, i64)>) -> DataStream<u64> {
+    ///     readings.key_by(|reading| reading.0.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(3_600))).aggregate(Count::new())
+    /// }
+    ///
+    /// let before = [((7, 20), 1_000), ((7, 21), 2_000)];
+    /// SavepointWriter::new().with_operator("hourly", Bootstrap::operator(before, |readings| hourly(&readings))).write(&folder)?;
+    /// assert_eq!(SavepointReader::open(&folder)?.operator("hourly")?.panes::<u64, Aggregated<u64>>()?[0].content, 2);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
+    pub fn operator<T: Record + Clone, O: Record>(
+        records: impl IntoIterator<Item = (T, i64)> + 'a,
+        build: impl FnOnce(DataStream<T>) -> DataStream<O> + 'a,
+    ) -> Self {
+        let write = move |target: &mut Target<'_>| {
+            let mut records = records.into_iter().peekable();
+            let mut harness = OperatorHarness::of(build)?.called(target.operator, target.now)?;
+            while records.peek().is_some() {
+                harness.push(records.by_ref().take(FRAME_ROWS))?;
+                harness.forget_output();
+            }
+            let mut operator = harness.into_operator();
+            let (mut noted, mut sealed) = (Vec::new(), Vec::new());
+            operator.snapshot(&mut Snapshot::new(
+                target.savepoint.epoch(),
+                target.operator,
+                &mut noted,
+                &mut sealed,
+            ))?;
+            for (id, name, bytes) in noted {
+                target.savepoint.state(id, &name, &bytes)?;
+            }
+            let mut written = Ok(());
+            operator.tables(&mut |table| {
+                if written.is_ok() {
+                    written = target.savepoint.table(target.operator, table);
+                }
+            });
+            Ok(written?)
+        };
+        Self { write: Box::new(write), state: "whole state".to_owned() }
+    }
+
     /// Keyed state and timers: each record is given to the function with its key's state. All of the operator's state is in memory until it is
     /// written.
     ///

@@ -17,5 +17,5 @@ pub use description::{SavedOperator, SavedOperatorState, SavedTable, StateKind};
 pub use error::SavepointError;
 pub use keyed::{KeyedReadContext, KeyedRows, KeyedStateReaderFunction, SavedTimer};
 pub use reader::{OperatorReader, SavepointReader};
-pub use windows::{Aggregated, Records, Reduced, SavedContent, SavedPane, SavedSession};
+pub use windows::{Aggregated, Records, Reduced, SavedContent, SavedPane, SavedSession, SavedWindow};
 pub use writer::SavepointWriter;

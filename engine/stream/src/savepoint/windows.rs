@@ -1,4 +1,4 @@
-//! The contents of windows in a savepoint: panes of tumbling and sliding windows, and sessions.
+//! The contents of windows in a savepoint: panes of tumbling and sliding windows, sessions, and windows that are kept one by one.
 
 use std::marker::PhantomData;
 
@@ -7,9 +7,10 @@ use yeoul_state::{Key, Panes, Table, Value};
 
 use super::error::SavepointError;
 use super::reader::OperatorReader;
-use crate::TimeWindow;
 use crate::owned_state::{Owned, OwnedList, StateRecord};
+use crate::window::general::Merging;
 use crate::window::session::Sessions;
+use crate::{TimeWindow, WindowKey};
 
 /// What a window operator keeps, by the method that it was made with: [`Aggregated`], [`Reduced`] or [`Records`].
 pub trait SavedContent {
@@ -22,6 +23,22 @@ pub trait SavedContent {
     /// From one to the other.
     #[doc(hidden)]
     fn content(held: Self::Held) -> Self::Content;
+
+    /// Of windows that are kept one by one.
+    #[doc(hidden)]
+    fn windows<K: Key>(operator: &OperatorReader<'_>) -> Result<Vec<(WindowKey<K>, Self::Content)>, SavepointError>
+    where
+        Self::Held: Clone,
+    {
+        let mut all = Vec::new();
+        for part in 0..operator.parts() {
+            let mut table =
+                Table::<WindowKey<K>, Self::Held>::new(operator.id.table("window contents"), "window contents");
+            operator.restore(part, &mut [&mut table])?;
+            all.extend(table.iter().map(|(at, held)| (at.clone(), Self::content(held.clone()))));
+        }
+        Ok(all)
+    }
 }
 
 /// Of `aggregate`: accumulators.
@@ -58,6 +75,12 @@ impl<T: StateRecord + Clone> SavedContent for Records<T> {
     fn content(held: OwnedList<T>) -> Vec<T> {
         held.records
     }
+
+    fn windows<K: Key>(operator: &OperatorReader<'_>) -> Result<Vec<(WindowKey<K>, Vec<T>)>, SavepointError> {
+        let lists = operator.lists::<WindowKey<K>, (Owned<T>, Timestamp)>("window elements")?;
+        let records = |list: Vec<(Owned<T>, Timestamp)>| list.into_iter().filter_map(|(owned, _)| owned.into_inner());
+        Ok(lists.into_iter().map(|(at, list)| (at, records(list).collect())).collect())
+    }
 }
 
 /// What a key has in a pane. A pane is as long as the greatest length that divides the windows' size and slide, so a sliding window is made of
@@ -81,6 +104,17 @@ pub struct SavedSession<K, C> {
     pub window: TimeWindow,
     /// Whether it has fired as it is, and is kept for late records.
     pub fired: bool,
+    /// What it holds.
+    pub content: C,
+}
+
+/// A window of a key, of those that are kept one by one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedWindow<K, C> {
+    /// The key.
+    pub key: K,
+    /// The window.
+    pub window: TimeWindow,
     /// What it holds.
     pub content: C,
 }
@@ -148,5 +182,45 @@ impl OperatorReader<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Windows with a trigger, an evictor, state of their own, a stagger, a gap of each record's, or no end (those of counts, say): each key and
+    /// window by itself. With an evictor they are [`Records`], whatever is made of them. What a window function keeps of a window is read by
+    /// [`values`](Self::values) and its kin, of keys `WindowKey<K>`, as `"window: "` and the state's name.
+    ///
+    /// ```
+    /// # use yeoul_stream::{OperatorReader, SavepointError};
+    /// # use yeoul_stream::savepoint::{Aggregated, SavedWindow};
+    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
+    /// // Windows with a CountTrigger that count: the accumulator of `Count` is a number.
+    /// let counts: Vec<SavedWindow<u64, u64>> = operator.windows::<u64, Aggregated<u64>>()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the operator has no such windows, their keys or contents are others, or a file is damaged.
+    pub fn windows<K: Key, C: SavedContent<Held: Clone>>(
+        &self,
+    ) -> Result<Vec<SavedWindow<K, C::Content>>, SavepointError> {
+        let mut merging = Vec::new();
+        if self.has_table("merging windows") {
+            for part in 0..self.parts() {
+                let mut table = Table::<K, Merging>::new(self.id.table("merging windows"), "merging windows");
+                self.restore(part, &mut [&mut table])?;
+                merging.push(table);
+            }
+        }
+        // What a merged window holds is kept under the first of those that it was made of.
+        let merged = |key: &K, kept: TimeWindow| {
+            let of_key = merging.iter().find_map(|table| table.get(key, key.hash()))?;
+            of_key.iter().find(|(_, state)| *state == kept).map(|(window, _)| *window)
+        };
+        let windows = C::windows::<K>(self)?.into_iter().map(|(WindowKey { key, sub }, content)| SavedWindow {
+            window: merged(&key, sub).unwrap_or(sub),
+            key,
+            content,
+        });
+        Ok(windows.collect())
     }
 }

@@ -1,12 +1,14 @@
-//! Open windows are read from a savepoint: panes of tumbling windows, and sessions.
+//! Open windows are read from a savepoint, and written to one: panes of tumbling windows, sessions, and windows that are kept one by one.
 
 use std::time::Duration;
 
 use yeoul_operator::JobGraph;
-use yeoul_stream::savepoint::{Aggregated, Records, Reduced, SavedPane, SavedSession};
+use yeoul_runtime::JobConfig;
+use yeoul_stream::savepoint::{Aggregated, Records, Reduced, SavedPane, SavedSession, SavedWindow};
 use yeoul_stream::{
-    Collector, Count, EventTimeSessionWindows, EventTimeTrigger, ProcessWindowFunction, SavepointReader,
-    StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, WindowContext, collect,
+    Bootstrap, Collector, Count, CountEvictor, DataStream, EventTimeSessionWindows, EventTimeTrigger,
+    ProcessWindowFunction, SavepointReader, SavepointWriter, StreamEnvironment, TimeWindow, TumblingEventTimeWindows,
+    WatermarkStrategy, WindowContext, collect,
 };
 
 use crate::program::{Event, Feed, config, savepoint};
@@ -76,6 +78,105 @@ fn open_windows_are_read() {
         let last = 990 + key as i64;
         assert_eq!((window.start.0, window.end.0, fired, content), (key as i64, last + 60_000, false, 100));
     }
+}
+
+/// Windows that are kept one by one: with a trigger, an evictor, a state of their own, and sessions that have grown.
+fn kept_one_by_one(feed: &Feed) -> JobGraph {
+    let env = StreamEnvironment::new("windows");
+    let events = env.from_source(feed.clone(), WatermarkStrategy::for_monotonous_timestamps(), "feed").uid("feed");
+    let keyed = events.key_by(|event| event.0.to_native());
+    let hours = || keyed.window(TumblingEventTimeWindows::of(Duration::from_secs(3_600)));
+    hours().trigger(EventTimeTrigger::create()).aggregate(Count::new()).uid("counts").sink_to(collect().0);
+    let last = hours().evictor(CountEvictor::of(3));
+    last.reduce(|sum: &mut Event, next: &Event| sum.1 += next.1).uid("last").sink_to(collect().0);
+    keyed.count_window(1_000).reduce(|sum, next| sum.1 += next.1).uid("hundreds").sink_to(collect().0);
+    let sessions = keyed.window(EventTimeSessionWindows::with_gap(Duration::from_secs(60)));
+    sessions.trigger(EventTimeTrigger::create()).process(First).uid("sessions").sink_to(collect().0);
+    env.build().unwrap()
+}
+
+#[test]
+fn windows_that_are_kept_one_by_one_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("savepoint");
+    let events: Vec<Event> = (0..1_000).map(|n| (n % 10, n as i64)).collect();
+    let feed = Feed::that_waits(events.clone());
+    savepoint(kept_one_by_one(&feed), &feed, config(2, Some(&folder.path().join("data"))), &taken).unwrap();
+    let reader = SavepointReader::open(&taken).unwrap().parts(3);
+    let of = |uid: &str| reader.operator(uid).unwrap();
+    let of_key = |key: u64| events.iter().filter(|event| event.0 == key).copied().collect::<Vec<_>>();
+    let counts = of("counts").windows::<u64, Aggregated<u64>>().unwrap();
+    assert_eq!(counts.len(), 10);
+    for SavedWindow { key, window, content } in counts {
+        assert_eq!((window.start.0, window.end.0, content), (0, 3_600_000, 100), "{key}");
+    }
+    // An evictor takes nothing out before the window fires.
+    let last = of("last").windows::<u64, Records<Event>>().unwrap();
+    assert_eq!(last.len(), 10);
+    for SavedWindow { key, content, .. } in last {
+        assert_eq!(content, of_key(key));
+    }
+    let hundreds = of("hundreds").windows::<u64, Reduced<Event>>().unwrap();
+    assert_eq!(hundreds.len(), 10);
+    for SavedWindow { key, window, content } in hundreds {
+        let sum = of_key(key).iter().map(|event| event.1).sum();
+        assert_eq!((window, content), (TimeWindow::GLOBAL, Some((key, sum))));
+    }
+    let sessions = of("sessions").windows::<u64, Records<Event>>().unwrap();
+    assert_eq!(sessions.len(), 10);
+    for SavedWindow { key, window, content } in sessions {
+        assert_eq!((window.start.0, window.end.0), (key as i64, 990 + key as i64 + 60_000), "as it has grown");
+        assert_eq!(content, of_key(key));
+    }
+    let error = of("counts").windows::<u64, Records<Event>>().unwrap_err().to_string();
+    assert!(error.contains("window elements"), "{error}");
+}
+
+/// What a job counts in windows of an hour, after what a savepoint holds.
+fn hourly(events: &DataStream<Event>) -> DataStream<Event> {
+    let hours =
+        events.key_by(|event| event.0.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(3_600)));
+    hours.aggregate_with(Count::new(), |key, _, count, out| out.collect((*key, count as i64))).uid("hourly")
+}
+
+fn sessions(events: &DataStream<Event>) -> DataStream<Event> {
+    let sessions =
+        events.key_by(|event| event.0.to_native()).window(EventTimeSessionWindows::with_gap(Duration::from_secs(60)));
+    sessions.trigger(EventTimeTrigger::create()).process(First).uid("sessions")
+}
+
+#[test]
+fn a_job_goes_on_with_windows_that_were_filled_from_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("written");
+    let before = || (0..5_000).map(|n| ((n % 10, n as i64), n as i64));
+    let writer =
+        SavepointWriter::new().with_operator("hourly", Bootstrap::operator(before(), |events| hourly(&events)));
+    writer
+        .with_operator("sessions", Bootstrap::operator(before(), |events| sessions(&events)))
+        .write(&written)
+        .unwrap();
+    // The job reads ten more of each key, within the gap.
+    let more: Vec<Event> = (5_000..5_100).map(|n| (n % 10, n as i64)).collect();
+    for shards in [1, 3] {
+        let env = StreamEnvironment::new("goes on");
+        let feed = Feed::that_ends(more.clone());
+        let events = env.from_source(feed, WatermarkStrategy::for_monotonous_timestamps(), "feed");
+        let (hours, hourly_counts) = collect();
+        let (bursts, session_counts) = collect();
+        hourly(&events).sink_to(hours);
+        sessions(&events).sink_to(bursts);
+        let config = JobConfig { from_savepoint: Some(written.clone()), ..config(shards, None) };
+        yeoul_runtime::spawn(env.build().unwrap(), config, yeoul_operator::Services::default()).wait().unwrap();
+        for counts in [hourly_counts, session_counts] {
+            let mut counts = counts.take();
+            counts.sort_unstable();
+            assert_eq!(counts, (0..10).map(|key| (key, 510)).collect::<Vec<_>>(), "{shards} shards");
+        }
+    }
+    let two = Bootstrap::operator(before(), |events| hourly(&events.filter(|event| event.0 > 3)));
+    let error = SavepointWriter::new().with_operator("hourly", two).write(folder.path().join("two")).unwrap_err();
+    assert!(error.to_string().contains("reads from another operator"), "{error}");
 }
 
 /// The length of all texts of a window.

@@ -33,6 +33,7 @@ use firing::{Clock, General};
 pub(crate) use contents::{Contents, Folds, Lists};
 pub(crate) use elements::{ElementStore, Elements};
 pub(crate) use keyed_trigger::{KeyedTrigger, StatefulTrigger};
+pub(crate) use merging::Merging;
 
 /// Timers that are looked at in one call.
 const TIMERS_A_CALL: usize = 1024;
