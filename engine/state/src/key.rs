@@ -12,6 +12,50 @@ use crate::stored::Stored;
 /// A key of a table.
 ///
 /// Two keys are equal if and only if their encodings are.
+///
+/// Keys are integers, `bool`, `char`, [`Timestamp`], text, and tuples and options of keys. Of lists and arrays only those of bytes are: they are
+/// hashed by what they hold, in every run alike.
+///
+/// ```
+/// fn key_by(key: impl yeoul_state::Key) -> yeoul_frame::KeyHash {
+///     key.hash()
+/// }
+///
+/// assert_eq!(key_by((7u64, "north".to_owned())), key_by((7u64, "north".to_owned())));
+/// assert_eq!(key_by(vec![1u8, 2]), key_by(vec![1u8, 2]));
+/// assert_ne!(key_by([1u8, 2]), key_by([2u8, 1]));
+/// ```
+///
+/// What is not equal to itself (a fraction that is no number), what is compared by where it lies, and what a change of the program may number
+/// anew is refused when it is compiled. A fraction:
+///
+/// ```compile_fail,E0277
+/// # fn key_by(_: impl yeoul_state::Key) {}
+/// key_by(7.5f64);
+/// ```
+///
+/// A list or an array of anything but bytes:
+///
+/// ```compile_fail,E0277
+/// # fn key_by(_: impl yeoul_state::Key) {}
+/// key_by(vec![7u64]);
+/// ```
+///
+/// ```compile_fail,E0277
+/// # fn key_by(_: impl yeoul_state::Key) {}
+/// key_by([7u64]);
+/// ```
+///
+/// An enum, even one that Rust can hash: its key is the number that the program says stands for it.
+///
+/// ```compile_fail,E0277
+/// # fn key_by(_: impl yeoul_state::Key) {}
+/// #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// enum Kind {
+///     Low,
+/// }
+/// key_by(Kind::Low);
+/// ```
 pub trait Key: Stored + Clone + Eq {
     /// The stable hash of the whole key.
     fn hash(&self) -> KeyHash;

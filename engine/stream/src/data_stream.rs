@@ -198,9 +198,10 @@ impl<T: Record> DataStream<T> {
     /// # let _ = by_sensor;
     /// ```
     ///
-    /// What has no stable hash of its own value is no key, and does not compile: fractions, references, lists of records.
+    /// What has no stable hash of its own value is no [`Key`], and does not compile: fractions, references, enums, lists and arrays of anything
+    /// but bytes.
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0277
     /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
     /// # let env = StreamEnvironment::new("keyed");
     /// # let readings = env.from_collection(vec![(7u64, 1f64)], WatermarkStrategy::no_watermarks());

@@ -349,3 +349,22 @@ fn operators_made_of_one_windowed_stream_have_side_outputs_of_their_own() {
     second.sink_to(sink);
     env.build().unwrap();
 }
+
+#[test]
+fn splits_that_are_read_side_by_side_wait_for_each_others_first_records() {
+    use yeoul_stream::{NumberSequence, StreamEnvironment, WatermarkStrategy};
+    const NUMBERS: u64 = 50_000;
+    let env = StreamEnvironment::new("side by side");
+    // Dealt over four splits, in the order of their times.
+    let times = WatermarkStrategy::for_monotonous_timestamps()
+        .with_timestamp_assigner(|n: &rkyv::Archived<u64>| Timestamp(n.to_native() as i64))
+        .with_granularity(Duration::ZERO);
+    let numbers = env.from_source(NumberSequence::new(0..NUMBERS).splits(4), times, "numbers");
+    let windows = numbers.key_by(|_| ()).window(TumblingEventTimeWindows::of(Duration::from_millis(10)));
+    let (sink, counts) = yeoul_stream::collect();
+    windows.aggregate(Count::new()).sink_to(sink);
+    let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
+    let job = yeoul_runtime::spawn(env.build().unwrap(), config, Services::default());
+    assert_eq!(job.wait().unwrap(), yeoul_runtime::Outcome::Finished);
+    assert_eq!(counts.take(), vec![10_u64; NUMBERS as usize / 10]);
+}

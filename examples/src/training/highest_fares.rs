@@ -15,13 +15,15 @@ pub struct HighestFare {
     pub end: Timestamp,
     /// In cents.
     pub total: u32,
+    /// How many fares the window's function was handed: all of the window, or one.
+    pub handed: u64,
 }
 
-/// Looks at all fares of a window, which have all been kept for that.
+/// Looks at all fares that it is handed.
 #[derive(Clone)]
-struct WastefulMax;
+struct Highest;
 
-impl ProcessWindowFunction for WastefulMax {
+impl ProcessWindowFunction for Highest {
     type Key = u64;
     type In = TaxiFare;
     type Out = HighestFare;
@@ -34,33 +36,27 @@ impl ProcessWindowFunction for WastefulMax {
         out: &mut Collector<HighestFare>,
     ) -> Result<(), OperatorError> {
         let total = fares.iter().map(|fare| fare.total).max().unwrap_or(0);
-        out.collect(HighestFare { driver_id: *driver_id, end: cx.window().end, total });
+        let handed = fares.len() as u64;
+        out.collect(HighestFare { driver_id: *driver_id, end: cx.window().end, total, handed });
         Ok(())
     }
 }
 
-/// All fares of an hour at once.
+/// All fares of an hour at once, which are all kept until then.
 #[must_use]
 pub fn of_all(fares: &DataStream<TaxiFare>) -> DataStream<HighestFare> {
     let hours = fares.key_by(|fare| fare.driver_id()).window(TumblingEventTimeWindows::of(HOUR));
-    hours.process(WastefulMax).uid("wasteful max")
+    hours.process(Highest).uid("wasteful max")
 }
 
-/// One fare is kept for each driver and hour.
+/// One fare is kept for each driver and hour, and only that is handed over.
 #[must_use]
 pub fn one_by_one(fares: &DataStream<TaxiFare>) -> DataStream<HighestFare> {
-    fares
-        .key_by(|fare| fare.driver_id())
-        .window(TumblingEventTimeWindows::of(HOUR))
-        .reduce_with(
-            |highest, fare| {
-                if fare.total > highest.total {
-                    highest.clone_from(fare);
-                }
-            },
-            |driver_id, window, fare, out| {
-                out.collect(HighestFare { driver_id: *driver_id, end: window.end, total: fare.total });
-            },
-        )
-        .uid("reducing max")
+    let hours = fares.key_by(|fare| fare.driver_id()).window(TumblingEventTimeWindows::of(HOUR));
+    let higher = |highest: &mut TaxiFare, fare: &TaxiFare| {
+        if fare.total > highest.total {
+            highest.clone_from(fare);
+        }
+    };
+    hours.reduce_process(higher, Highest).uid("reducing max")
 }

@@ -7,7 +7,7 @@ use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul::state::States;
 
-use crate::runs::check_in_order;
+use crate::runs::check;
 
 static OPENED: AtomicU64 = AtomicU64::new(0);
 static CLOSED: AtomicU64 = AtomicU64::new(0);
@@ -70,11 +70,11 @@ fn a_function_is_opened_before_its_first_record_and_closed_after_its_last() {
     assert_eq!(seen.sum::<u64>(), 100);
 }
 
-/// Gives records out in threes, with the sum of each three; what is not three yet is in a list that belongs to no key.
+/// Gives records out in sevens; what is not seven yet is in a list that belongs to no key.
 #[derive(Clone, Default)]
-struct Threes(ListStateHandle<u64>);
+struct Sevens(ListStateHandle<u64>);
 
-impl ProcessFunction for Threes {
+impl ProcessFunction for Sevens {
     type In = u64;
     type Out = u64;
 
@@ -90,17 +90,17 @@ impl ProcessFunction for Threes {
     ) -> Result<(), OperatorError> {
         let waiting = cx.list_state(&self.0);
         waiting.push(number.to_native());
-        if waiting.len() == 3 {
-            out.collect(waiting.drain(..).sum());
+        if waiting.len() == 7 {
+            waiting.drain(..).for_each(|number| out.collect(number));
         }
         Ok(())
     }
 }
 
-/// E10.
+/// E10. Which records are one seven depends on their order, that each comes out once does not. Seven divides no tick's records, so that some
+/// wait at each checkpoint. The offsets of the source, which has no keys either, are restored in this test and all others of this folder.
 #[test]
 fn a_buffer_without_keys_goes_on_after_each_crash() {
-    let numbers: Vec<u64> = (0..400).collect();
-    let expected = (0..133).map(|three| 9 * three + 3).collect();
-    check_in_order(|run| run.untimed(&numbers).process(Threes::default()).uid("threes").set_parallelism(1), expected);
+    let numbers: Vec<u64> = (0..57 * 7).collect();
+    check(|run| run.untimed(&numbers).process(Sevens::default()).uid("sevens").set_parallelism(1), numbers.clone());
 }

@@ -1,6 +1,7 @@
 //! The exercises against sequential programs, in every form that a job may run in.
 
 mod runs;
+mod steps;
 mod rides;
 mod fares;
 mod words;

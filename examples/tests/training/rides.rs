@@ -9,7 +9,7 @@ use yeoul_examples::training::records::TaxiRide;
 use yeoul_examples::training::ride_cleansing::{self, EnrichedRide};
 use yeoul_examples::training::{city, long_ride_alerts};
 
-use crate::runs::{check, check_in_order};
+use crate::runs::{check, check_in_order, last_of_each};
 use crate::{RIDES, ride_time, rides};
 
 fn in_city(ride: &TaxiRide) -> bool {
@@ -24,6 +24,76 @@ fn enriched() -> Vec<EnrichedRide> {
         end_cell: city::cell_of(ride.end_lon, ride.end_lat),
     });
     each.collect()
+}
+
+/// E1 to E4: which points the city has, and in which cell each lies. A cell is 0.0014 degrees wide and 0.00125 high; its column is that many
+/// widths from 74.05 W, its row that many heights from 41.00 N, both rounded down, and its number 250 times the row and the column. Of the
+/// second point: 0.0643 / 0.0014 = 45.93 and 0.2516 / 0.00125 = 201.28, so 250 * 201 + 45 = 50,295.
+#[test]
+fn cells_and_borders_are_those_computed_by_hand() {
+    let inside = [
+        // Corners belong to the city: north-west, north-east, south-west, south-east. The southern border is a row of its own, the 401st.
+        ((-74.05, 41.00), 0),
+        ((-73.70, 41.00), 249),
+        ((-74.05, 40.50), 100_000),
+        ((-73.70, 40.50), 100_249),
+        // Just within each corner: the first and the last cell of the first row, and of the last one.
+        ((-74.0499, 40.9999), 0),
+        ((-73.7001, 40.9999), 249),
+        ((-74.0499, 40.5001), 99_750),
+        ((-73.7001, 40.5001), 99_999),
+        // In the middle of the city.
+        ((-73.9857, 40.7484), 50_295),
+        ((-74.0445, 40.6892), 62_003),
+        ((-73.7781, 40.6413), 71_694),
+        ((-73.8737, 40.7769), 44_625),
+        // Either side of a column's and of a row's border.
+        ((-74.0487, 40.9990), 0),
+        ((-74.0485, 40.9990), 1),
+        ((-74.0490, 40.9988), 0),
+        ((-74.0490, 40.9987), 250),
+    ];
+    for ((longitude, latitude), cell) in inside {
+        assert!(city::contains(longitude, latitude), "{longitude} {latitude}");
+        assert_eq!(city::cell_of(longitude, latitude), cell, "{longitude} {latitude}");
+    }
+    // Beyond each border and each corner.
+    let outside = [
+        (-74.0501, 40.75),
+        (-73.6999, 40.75),
+        (-73.90, 41.0001),
+        (-73.90, 40.4999),
+        (-74.0501, 41.0001),
+        (-73.6999, 41.0001),
+        (-74.0501, 40.4999),
+        (-73.6999, 40.4999),
+    ];
+    for (longitude, latitude) in outside {
+        assert!(!city::contains(longitude, latitude), "{longitude} {latitude}");
+    }
+    // Rides between these points: those with both ends in the city are left, with the cells above.
+    let points: Vec<((f64, f64), Option<u32>)> = inside
+        .iter()
+        .map(|(point, cell)| (*point, Some(*cell)))
+        .chain(outside.iter().map(|point| (*point, None)))
+        .collect();
+    let (mut given, mut cleansed, mut enriched) = (Vec::new(), Vec::new(), Vec::new());
+    for (start, start_cell) in &points {
+        for (end, end_cell) in &points {
+            let ride_id = given.len() as u64;
+            let [ride, _] = generator::ride(ride_id);
+            let is_start = ride.is_start;
+            given.push(TaxiRide { start_lon: start.0, start_lat: start.1, end_lon: end.0, end_lat: end.1, ..ride });
+            if let (Some(start_cell), Some(end_cell)) = (*start_cell, *end_cell) {
+                cleansed.push(ride_id);
+                enriched.push(EnrichedRide { ride_id, is_start, start_cell, end_cell });
+            }
+        }
+    }
+    let stream = |run: &crate::Run| run.stream(&given, |ride| ride.event_time.0, ride_time, crate::BOUND);
+    check(|run| ride_cleansing::cleansed(&stream(run)).map(|ride| ride.ride_id()), cleansed);
+    check(|run| ride_cleansing::mapped(&stream(run)), enriched.clone());
+    check(|run| ride_cleansing::flat_mapped(&stream(run)), enriched);
 }
 
 /// E1.
@@ -68,13 +138,13 @@ fn the_longest_ride_of_each_cell_in_the_end() {
             *most = minutes.max(*most);
         }
     }
-    // What comes with each ride depends on the order; the last and greatest of each cell does not.
+    // What comes with each ride depends on the order. What comes with the last one, which is seldom the longest itself, does not.
     let expected = longest.into_iter().map(|(start_cell, minutes)| Ride { start_cell, minutes }).collect();
     check(
         |run| {
             let ended = longest_rides::ended(&rides(run));
             let coarse = ended.map(|ride| Ride { start_cell: ride.start_cell() % 8, minutes: ride.minutes() });
-            crate::runs::last_of_each(&longest_rides::longest(&coarse), |ride| ride.start_cell(), |ride| ride.minutes)
+            last_of_each(&longest_rides::longest(&coarse), |ride| ride.start_cell())
         },
         expected,
     );

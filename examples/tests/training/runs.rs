@@ -47,7 +47,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// A stream of these records, whose event times are at most `bound` milliseconds behind those before them.
+    /// A stream of these records, whose event times are at most `bound` milliseconds behind those before them. `time` is the event time; of
+    /// records that are to be late it is when they come.
     pub(crate) fn stream<T: Record + Clone>(
         &self,
         records: &[T],
@@ -55,27 +56,25 @@ impl Run {
         archived: fn(&Archived<T>) -> Timestamp,
         bound: i64,
     ) -> DataStream<T> {
-        let mut records = records.to_vec();
-        if let Some(seed) = self.form.shuffled {
-            let mut order: Vec<(i64, usize)> = records
-                .iter()
-                .enumerate()
-                .map(|(at, record)| {
-                    (time(record) + (hash_u64(seed << 32 | at as u64).0 % (bound as u64 + 1)) as i64, at)
-                })
-                .collect();
-            order.sort_unstable();
-            records = order.into_iter().map(|(_, at)| records[at].clone()).collect();
-        }
+        let records = self.shuffled(records, |record, chance| time(record) + (chance % (bound as u64 + 1)) as i64);
         let strategy = WatermarkStrategy::for_bounded_out_of_orderness(Duration::from_millis(bound.unsigned_abs()))
             .with_timestamp_assigner(archived)
             .with_granularity(Duration::ZERO);
         self.source(records, strategy)
     }
 
-    /// A stream of these records, in this order, without event times.
+    /// A stream of these records without event times: in any order, if this run shuffles.
     pub(crate) fn untimed<T: Record + Clone>(&self, records: &[T]) -> DataStream<T> {
-        self.source(records.to_vec(), WatermarkStrategy::no_watermarks())
+        self.source(self.shuffled(records, |_, chance| chance as i64), WatermarkStrategy::no_watermarks())
+    }
+
+    /// The records in the order of what `place` says of each and of a number by chance, if this run shuffles.
+    fn shuffled<T: Clone>(&self, records: &[T], place: impl Fn(&T, u64) -> i64) -> Vec<T> {
+        let Some(seed) = self.form.shuffled else { return records.to_vec() };
+        let places = records.iter().enumerate().map(|(at, record)| place(record, hash_u64(seed << 32 | at as u64).0));
+        let mut order: Vec<(i64, usize)> = places.zip(0..).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, at)| records[at].clone()).collect()
     }
 
     fn source<T: Record>(&self, records: Vec<T>, strategy: WatermarkStrategy<T>) -> DataStream<T> {
@@ -174,19 +173,11 @@ where
     collected.take()
 }
 
-/// Of each key the record with the greatest value, once the stream has ended: for streams whose records in between depend on the order.
-pub(crate) fn last_of_each<T>(
-    stream: &DataStream<T>,
-    key: fn(&Archived<T>) -> u32,
-    value: fn(&T) -> i64,
-) -> DataStream<T>
+/// Of each key the record that came last, once the stream has ended: for streams whose records in between depend on the order.
+pub(crate) fn last_of_each<T>(stream: &DataStream<T>, key: fn(&Archived<T>) -> u32) -> DataStream<T>
 where
     T: StateRecord + Clone,
 {
     let all = EventTimeSessionWindows::with_gap(Duration::from_secs(1_000_000_000));
-    stream.key_by(key).window(all).reduce(move |most, record| {
-        if value(record) > value(most) {
-            most.clone_from(record);
-        }
-    })
+    stream.key_by(key).window(all).reduce(|last, record| last.clone_from(record))
 }

@@ -8,7 +8,9 @@ use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul_examples::training::page_views::{self, GAP, Standing, View, Views};
 
-use crate::runs::{Run, check, check_in_order};
+use crate::runs::{Run, check};
+use crate::steps::Step::{Clock, End, Push, Watermark};
+use crate::steps::{Step, check_steps, output};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -99,40 +101,76 @@ fn each_hundredth_view_and_nothing_of_what_is_left() {
     check(|run| page_views::each_hundred(&stream(run)), expected);
 }
 
-type Harness<O> = OperatorHarness<View, O>;
-
-/// Views of a page at these milliseconds.
-fn at(page: u64, times: &[i64]) -> Vec<(View, i64)> {
-    times.iter().map(|at| (View { page, user: 1, at: Timestamp(*at) }, *at)).collect()
+/// A view of a page at this millisecond.
+fn at(page: u64, time: i64) -> Step<View> {
+    Push(View { page, user: 1, at: Timestamp(time) }, time)
 }
 
 /// S7.
 #[test]
 fn the_state_of_a_window_and_of_a_key_are_apart() {
     let lateness = Duration::from_secs(600);
-    let mut harness: Harness<Standing> =
-        OperatorHarness::of(|views| page_views::records_of_the_day(&views, lateness)).unwrap();
-    let mut found = Vec::new();
-    let mut take = |harness: &mut Harness<Standing>| {
-        let mut standings: Vec<_> = harness.take_output().into_iter().map(|(standing, _)| standing).collect();
-        standings.sort();
-        found.extend(standings.into_iter().map(|of| (of.page, of.views, of.firings, of.most)));
-    };
-    harness.push([at(7, &[1, 2, 3]), at(8, &[4])].concat()).unwrap();
-    harness.watermark(MINUTE).unwrap();
-    take(&mut harness);
-    // Both states come back from a snapshot.
-    let snapshot = harness.snapshot().unwrap();
-    let mut harness = harness.restored(harness.subtask(), &[&snapshot]).unwrap();
-    harness.push(at(7, &[MINUTE + 1])).unwrap();
-    harness.watermark(2 * MINUTE).unwrap();
-    take(&mut harness);
-    // A late view: the first minute fires for the second time, the second one's count is its own.
-    harness.push(at(7, &[5])).unwrap();
-    take(&mut harness);
-    harness.finish().unwrap();
-    take(&mut harness);
-    assert_eq!(found, [(7, 3, 1, 3), (8, 1, 1, 1), (7, 1, 1, 3), (7, 4, 2, 4)]);
+    let operator =
+        OperatorHarness::of(|views: DataStream<View>| page_views::records_of_the_day(&views, lateness)).unwrap();
+    let fires = |page, views, firings, most| Standing { page, views, firings, most };
+    // And whether all that is held is the most of each of two pages: at the end, where minutes have gone with their firings.
+    let steps = [
+        (at(7, 1), (vec![], false)),
+        (at(7, 2), (vec![], false)),
+        (at(8, 4), (vec![], false)),
+        (at(7, 3), (vec![], false)),
+        (Watermark(MINUTE), (vec![fires(7, 3, 1, 3), fires(8, 1, 1, 1)], false)),
+        (at(7, MINUTE + 1), (vec![], false)),
+        (Watermark(2 * MINUTE), (vec![fires(7, 1, 1, 3)], false)),
+        // Late views: each minute counts its own firings, and both know of the most views of any.
+        (at(7, 5), (vec![fires(7, 4, 2, 4)], false)),
+        (at(7, MINUTE + 2), (vec![fires(7, 2, 2, 4)], false)),
+        (at(8, 5), (vec![fires(8, 2, 2, 2)], false)),
+        (End, (vec![], true)),
+    ];
+    check_steps(&operator, &steps, |harness, late| (output(harness, late), harness.state_entries() == 2));
+}
+
+/// Says of each firing its window, the watermark and the processing time.
+#[derive(Clone)]
+struct Times;
+
+impl ProcessWindowFunction for Times {
+    type Key = u64;
+    type In = View;
+    type Out = (i64, i64, i64, i64);
+
+    fn process(
+        &mut self,
+        _: &u64,
+        cx: &mut WindowContext<'_, u64>,
+        _: &[View],
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError> {
+        out.collect((cx.window().start.0, cx.window().end.0, cx.watermark().0, cx.processing_time().0));
+        Ok(())
+    }
+}
+
+/// S7.
+#[test]
+fn a_window_knows_its_bounds_the_watermark_and_the_clock() {
+    let operator = OperatorHarness::of(|views: DataStream<View>| {
+        let windows = views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+        windows.allowed_lateness(Duration::from_secs(600)).process(Times)
+    })
+    .unwrap();
+    let fires = |start: i64, watermark: i64, now: i64| (start, start + MINUTE, watermark, now);
+    let steps = [
+        (at(7, 1), vec![]),
+        (at(7, MINUTE), vec![]),
+        (Clock(5), vec![]),
+        (Watermark(MINUTE + 3), vec![fires(0, MINUTE + 3, 5)]),
+        (Clock(6), vec![]),
+        (at(7, 2), vec![fires(0, MINUTE + 3, 6)]),
+        (End, vec![fires(MINUTE, i64::MAX, 6)]),
+    ];
+    check_steps(&operator, &steps, output);
 }
 
 /// S7, in a job that is killed.
@@ -140,80 +178,119 @@ fn the_state_of_a_window_and_of_a_key_are_apart() {
 fn the_most_views_of_any_minute_of_each_page() {
     let mut expected = Vec::new();
     let mut most: BTreeMap<u64, u64> = BTreeMap::new();
-    for minute in counted(|view| view.page, MINUTE, MINUTE).chunk_by(|a, b| a.of == b.of) {
-        for Views { of, views, .. } in minute {
-            let most = most.entry(*of).or_default();
-            *most = (*most).max(*views);
-            expected.push(Standing { page: *of, views: *views, firings: 1, most: *most });
-        }
+    for Views { of, views, .. } in counted(|view| view.page, MINUTE, MINUTE) {
+        let most = most.entry(of).or_default();
+        *most = (*most).max(views);
+        expected.push(Standing { page: of, views, firings: 1, most: *most });
     }
-    check_in_order(|run| page_views::records_of_the_day(&stream(run), Duration::ZERO), expected);
+    // A page's minutes fire one after another in any order of the views.
+    check(|run| page_views::records_of_the_day(&stream(run), Duration::ZERO), expected);
 }
 
 /// S8.
 #[test]
 fn late_records_are_dropped_go_aside_or_make_windows_fire_again() {
     let late = OutputTag::<View>::new("late");
-    let windows = |views: &DataStream<View>| {
-        views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
-    };
     let count = |windows: WindowedStream<u64, View>| {
         windows.aggregate_with(Count::new(), |_, _, views, out| out.collect(views))
     };
-    let run = |mut harness: Harness<u64>| {
-        harness.push(at(7, &[1, 2])).unwrap();
-        harness.watermark(MINUTE - 1).unwrap();
-        // Late, but within ten seconds; and then later than that.
-        harness.push(at(7, &[3])).unwrap();
-        harness.watermark(MINUTE + 10 * SECOND - 1).unwrap();
-        harness.push(at(7, &[4, 5])).unwrap();
-        harness.finish().unwrap();
-        let aside = harness.take_side_output(&late).len();
-        (
-            harness.take_output().into_iter().map(|(views, _)| views).collect::<Vec<_>>(),
-            aside,
-            harness.counters().late.get(),
-        )
+    let minutes = |views: &DataStream<View>| {
+        views.key_by(|view| view.page()).window(TumblingEventTimeWindows::of(Duration::from_secs(60)))
     };
-    let harness = |build: &dyn Fn(DataStream<View>) -> DataStream<u64>| OperatorHarness::of(build).unwrap();
-    assert_eq!(run(harness(&|views| count(windows(&views)))), (vec![2], 0, 3));
-    assert_eq!(run(harness(&|views| count(windows(&views).side_output_late_data(&late)))), (vec![2], 3, 3));
+    let after = [
+        at(7, 1),
+        at(7, 2),
+        Watermark(MINUTE - 1),
+        // Late, but within ten seconds; and then later than that.
+        at(7, 3),
+        Watermark(MINUTE + 10 * SECOND - 2),
+        at(7, 4),
+        Watermark(MINUTE + 10 * SECOND - 1),
+        at(7, 5),
+        at(8, 6),
+        End,
+    ];
+    // Of each of these steps: what comes out, how many go aside, how many count as late.
+    type Seen = (Vec<u64>, usize, u64);
+    let check = |operator: OperatorHarness<View, u64>, seen: [Seen; 10]| {
+        let steps: Vec<_> = after.iter().cloned().zip(seen).collect();
+        check_steps(&operator, &steps, |harness, lost| {
+            let aside = harness.take_side_output(&late).len();
+            (output(harness, lost), aside, lost)
+        });
+    };
+    let quiet = || (vec![], 0, 0);
+    let fires = |views| (vec![views], 0, 0);
+
+    let dropped = || (vec![], 0, 1);
+    let seen = [quiet(), quiet(), fires(2), dropped(), quiet(), dropped(), quiet(), dropped(), dropped(), quiet()];
+    check(OperatorHarness::of(|views| count(minutes(&views))).unwrap(), seen);
+
+    let aside = || (vec![], 1, 1);
+    let seen = [quiet(), quiet(), fires(2), aside(), quiet(), aside(), quiet(), aside(), aside(), quiet()];
+    let sorted_out = OperatorHarness::of(|views| count(minutes(&views).side_output_late_data(&late)));
+    check(sorted_out.unwrap(), seen);
+
+    let seen = [quiet(), quiet(), fires(2), fires(3), quiet(), fires(4), quiet(), aside(), aside(), quiet()];
     let lateness = Duration::from_secs(10);
-    let both = |views| count(windows(&views).allowed_lateness(lateness).side_output_late_data(&late));
-    assert_eq!(run(harness(&both)), (vec![2, 3], 2, 2));
+    let both =
+        OperatorHarness::of(|views| count(minutes(&views).allowed_lateness(lateness).side_output_late_data(&late)));
+    check(both.unwrap(), seen);
 }
 
 /// S9: windows of an hour that begin at 12:05 end at 1:00, by an offset at 1:05; and time without records has no windows.
 #[test]
 fn windows_are_aligned_to_the_epoch_and_empty_ones_give_nothing() {
-    let hour = Duration::from_secs(3600);
-    let ends = |windows: TumblingEventTimeWindows| {
-        let mut harness: Harness<Timestamp> = OperatorHarness::of(move |views: DataStream<View>| {
+    let check = |windows: TumblingEventTimeWindows, ends: [i64; 2]| {
+        let operator = OperatorHarness::of(move |views: DataStream<View>| {
             let windows = views.key_by(|view| view.page()).window(windows);
-            windows.aggregate_with(Count::new(), |_, window, _, out| out.collect(window.end))
+            windows.aggregate_with(Count::new(), |_, window, _, out| out.collect(window.end.0 / MINUTE))
         })
         .unwrap();
-        harness.push(at(7, &[5 * MINUTE, 10 * MINUTE, 300 * MINUTE])).unwrap();
-        harness.finish().unwrap();
-        harness.take_output().into_iter().map(|(end, _)| end.0 / MINUTE).collect::<Vec<_>>()
+        let steps = [
+            (at(7, 5 * MINUTE), vec![]),
+            (at(7, 10 * MINUTE), vec![]),
+            (at(7, 300 * MINUTE), vec![]),
+            (Watermark(ends[0] * MINUTE - 2), vec![]),
+            (Watermark(ends[0] * MINUTE - 1), vec![ends[0]]),
+            (Watermark(ends[1] * MINUTE - 2), vec![]),
+            (Watermark(ends[1] * MINUTE - 1), vec![ends[1]]),
+            (End, vec![]),
+        ];
+        check_steps(&operator, &steps, output);
     };
-    assert_eq!(ends(TumblingEventTimeWindows::of(hour)), [60, 360]);
-    assert_eq!(ends(TumblingEventTimeWindows::of(hour).offset(Duration::from_secs(300))), [65, 305]);
+    let hour = TumblingEventTimeWindows::of(Duration::from_secs(3600));
+    check(hour, [60, 360]);
+    check(hour.offset(Duration::from_secs(300)), [65, 305]);
 }
 
 /// S9: a record is in 96 windows of a day every quarter of an hour, and in no more of its state than in one.
 #[test]
 fn a_record_of_a_sliding_window_is_kept_once() {
     let (day, quarter) = (Duration::from_secs(86_400), Duration::from_secs(900));
-    let mut harness: Harness<u64> = OperatorHarness::of(|views: DataStream<View>| {
+    let days = |views: &DataStream<View>| {
         let windows = views.key_by(|view| view.page()).window(SlidingEventTimeWindows::of(day, quarter));
-        windows.aggregate_with(Count::new(), |_, _, views, out| out.collect(views))
-    })
-    .unwrap();
-    harness.push(at(7, &[MINUTE, 2 * MINUTE])).unwrap();
-    assert_eq!(harness.state_entries(), 1, "both are in one pane");
-    harness.finish().unwrap();
-    assert_eq!(harness.take_output().into_iter().map(|(views, _)| views).collect::<Vec<_>>(), vec![2; 96]);
+        windows.aggregate_with(Count::new(), |of, window, views, out| {
+            out.collect(Views { of: *of, end: window.end, views });
+        })
+    };
+    let operator = OperatorHarness::of(|views: DataStream<View>| days(&views)).unwrap();
+    let of = |windows: std::ops::Range<i64>, views: u64| {
+        windows.map(|end| Views { of: 7, end: Timestamp(end * 15 * MINUTE), views }).collect::<Vec<_>>()
+    };
+    let steps = [
+        (at(7, MINUTE), (vec![], 1)),
+        // Both are in one pane.
+        (at(7, 2 * MINUTE), (vec![], 1)),
+        (Watermark(60 * MINUTE), (of(1..5, 2), 1)),
+        (at(7, 62 * MINUTE), (vec![], 2)),
+        (Watermark(75 * MINUTE), (of(5..6, 3), 2)),
+        (Watermark(24 * 60 * MINUTE), (of(6..97, 3), 1)),
+        (End, (of(97..101, 1), 0)),
+    ];
+    check_steps(&operator, &steps, |harness, late| (output(harness, late), harness.state_entries()));
+    let (day, quarter) = (day.as_millis() as i64, quarter.as_millis() as i64);
+    check(|run| days(&stream(run)).uid("days"), counted(|view| view.page, day, quarter));
 }
 
 /// S9: what a window gives has the time of its last millisecond, so a window behind it takes it into the same hour.
@@ -235,22 +312,29 @@ fn windows_after_windows_are_of_the_same_time() {
 /// S9: a late record may join two sessions, and what one of them gave stays given.
 #[test]
 fn a_late_record_between_two_sessions_makes_them_one() {
-    let mut harness: Harness<Views> = OperatorHarness::of(|views: DataStream<View>| {
+    let operator = OperatorHarness::of(|views: DataStream<View>| {
         let sessions = EventTimeSessionWindows::with_gap(Duration::from_secs(10));
         let windows = views
             .key_by(|view: &Archived<View>| view.page())
             .window(sessions)
             .allowed_lateness(Duration::from_secs(60));
-        windows.aggregate_with(Count::new(), |of, window, views, out| {
-            out.collect(Views { of: *of, end: window.end, views });
+        windows.aggregate_with(Count::new(), |_, window, views, out| {
+            out.collect((window.start.0 / SECOND, window.end.0 / SECOND, views));
         })
     })
     .unwrap();
-    harness.push(at(7, &[0, 15 * SECOND])).unwrap();
-    harness.watermark(12 * SECOND).unwrap();
-    harness.push(at(7, &[8 * SECOND])).unwrap();
-    harness.finish().unwrap();
-    let found: Vec<_> =
-        harness.take_output().into_iter().map(|(views, _)| (views.end.0 / SECOND, views.views)).collect();
-    assert_eq!(found, [(10, 1), (25, 3)]);
+    let steps = [
+        (at(7, 0), vec![]),
+        (at(7, 15 * SECOND), vec![]),
+        (Watermark(12 * SECOND), vec![(0, 10, 1)]),
+        (at(7, 8 * SECOND), vec![]),
+        (Watermark(25 * SECOND), vec![(0, 25, 3)]),
+        // It takes views as late as a minute.
+        (Watermark(84 * SECOND), vec![]),
+        (at(7, 16 * SECOND), vec![(0, 26, 4)]),
+        (Watermark(86 * SECOND), vec![]),
+        (at(7, 16 * SECOND), vec![]),
+        (End, vec![]),
+    ];
+    check_steps(&operator, &steps, output);
 }

@@ -6,7 +6,9 @@ use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul_examples::training::{control, deduplicator, sorter};
 
-use crate::runs::{check, check_in_order, check_sequence};
+use crate::runs::{check, check_sequence};
+use crate::steps::Step::{Clock, End, Push, Second, Watermark};
+use crate::steps::{check_steps, output};
 
 /// E7.
 #[test]
@@ -21,31 +23,37 @@ fn the_first_of_equal_records_passes() {
 /// E7: the state of a key goes after its time to live.
 #[test]
 fn a_key_that_was_forgotten_passes_again() {
-    let mut harness =
-        OperatorHarness::of(|ids: DataStream<u64>| deduplicator::deduplicated(&ids, Some(Duration::from_secs(10))))
-            .unwrap();
-    harness.push([(7, 0), (7, 1), (8, 2)]).unwrap();
-    harness.processing_time(9_999).unwrap();
-    harness.push([(7, 3)]).unwrap();
-    assert_eq!(harness.take_output(), [(7, 0), (8, 2)]);
-    harness.processing_time(10_000).unwrap();
-    harness.push([(7, 4), (9, 5)]).unwrap();
-    assert_eq!(harness.take_output(), [(7, 4), (9, 5)]);
+    let remember = Some(Duration::from_secs(10));
+    let operator = OperatorHarness::of(|ids: DataStream<u64>| deduplicator::deduplicated(&ids, remember)).unwrap();
+    let steps = [
+        (Push(7, 0), vec![7]),
+        (Push(7, 1), vec![]),
+        (Push(8, 2), vec![8]),
+        (Clock(9_999), vec![]),
+        (Push(7, 3), vec![]),
+        (Push(9, 4), vec![9]),
+        (Clock(10_000), vec![]),
+        (Push(7, 5), vec![7]),
+        (Push(9, 6), vec![]),
+        (Clock(19_999), vec![]),
+        (Push(7, 7), vec![]),
+        (Push(9, 8), vec![9]),
+    ];
+    check_steps(&operator, &steps, output);
 }
 
-/// E8.
+/// E8: what was blocked first does not pass.
 #[test]
 fn blocked_words_do_not_pass_once_their_control_has_come() {
-    let mut harness = OperatorHarness::of_two(|blocked: DataStream<String>, words: DataStream<String>| {
+    let operator = OperatorHarness::of_two(|blocked: DataStream<String>, words: DataStream<String>| {
         control::allowed(&blocked, &words)
     })
     .unwrap();
-    let words = |words: &[&str]| words.iter().map(|word| ((*word).to_owned(), 0)).collect::<Vec<_>>();
-    harness.push(words(&["DROP", "IGNORE"])).unwrap();
-    let snapshot = harness.snapshot().unwrap();
-    let mut harness = harness.restored(harness.subtask(), &[&snapshot]).unwrap();
-    harness.push_second(words(&["Apache", "DROP", "Flink", "IGNORE"])).unwrap();
-    assert_eq!(harness.take_output(), words(&["Apache", "Flink"]));
+    let block = |word: &str| (Push(word.to_owned(), 0), vec![]);
+    let pass = |word: &str| (Second(word.to_owned(), 0), vec![word.to_owned()]);
+    let stop = |word: &str| (Second(word.to_owned(), 0), vec![]);
+    let steps = [block("DROP"), block("IGNORE"), pass("Apache"), stop("DROP"), pass("Flink"), stop("IGNORE")];
+    check_steps(&operator, &steps, output);
 }
 
 /// E8: words that no control names pass in any order of the two streams.
@@ -80,17 +88,38 @@ fn numbers_come_out_in_order() {
     assert!(found.is_sorted() && found.len() == numbers.len(), "{found:?}");
 }
 
-/// S2, S3: what is behind the watermark is late.
+/// S2, S3: what is behind the watermark is late, and all else comes.
 #[test]
 fn numbers_behind_the_watermark_go_aside() {
-    let numbers: [i64; 6] = [10, 30, 29, 9, 31, 11];
+    // Each number is its event time. Every tenth comes so long after its time that in no form of the job it is in time.
+    const BEHIND: i64 = 100;
+    let late = |number: i64| number % 10 == 0 && number < 600 - 2 * BEHIND;
+    let arrival = |number: &i64| number + if late(*number) { BEHIND } else { 0 };
+    let mut numbers: Vec<i64> = (0..600).collect();
+    numbers.sort_by_key(arrival);
     let time = |number: &Archived<i64>| Timestamp(number.to_native());
-    let sorted = |late: bool| {
-        move |run: &crate::Run| {
-            let (sorted, aside) = sorter::sorted(&run.stream(&numbers, |number| *number, time, 2));
-            if late { aside } else { sorted }
-        }
-    };
-    check_in_order(sorted(false), vec![10, 29, 30, 31]);
-    check_in_order(sorted(true), vec![9, 11]);
+    let stream = |run: &crate::Run| run.stream(&numbers, arrival, time, 5);
+    check(|run| sorter::sorted(&stream(run)).0, (0..600).filter(|number| !late(*number)).collect());
+    check(|run| sorter::sorted(&stream(run)).1, (0..600).filter(|number| late(*number)).collect());
+}
+
+/// S2, S3: a number at the watermark is late, one behind it by a millisecond is not.
+#[test]
+fn a_number_is_late_from_the_watermark_on() {
+    let late = OutputTag::<i64>::new("late");
+    let operator = OperatorHarness::of(|numbers: DataStream<i64>| sorter::sorted(&numbers).0).unwrap();
+    let steps = [
+        (Push(10, 10), (vec![], vec![])),
+        (Push(11, 11), (vec![], vec![])),
+        (Watermark(10), (vec![10], vec![])),
+        (Push(10, 10), (vec![], vec![10])),
+        (Push(9, 9), (vec![], vec![9])),
+        (Push(11, 11), (vec![], vec![])),
+        (Watermark(11), (vec![11, 11], vec![])),
+        (End, (vec![], vec![])),
+    ];
+    check_steps(&operator, &steps, |harness, count| {
+        let aside = harness.take_side_output(&late).into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        (output(harness, count), aside)
+    });
 }

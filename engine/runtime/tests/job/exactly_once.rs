@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, NodeKind, Operator, OperatorError, Partitioning, Services, Snapshot};
-use yeoul_runtime::{CheckpointingMode, JobConfig, Outcome, spawn};
+use yeoul_runtime::{CheckpointingMode, JobConfig, JobError, Outcome, spawn};
 
 use crate::parts::{Deliver, Lines, Outside, config, delivered, expected, graph, graph_with_pass};
 
@@ -132,6 +132,45 @@ fn a_stopped_job_goes_on_from_its_savepoint_with_another_number_of_shards() {
         assert_eq!(job.wait().unwrap(), Outcome::Finished);
         assert!(watch.source_records() < 70_000, "it read {} records anew", watch.source_records());
         assert_eq!(delivered(&outside), expected(), "{before} shards, then {after}");
+    }
+}
+
+/// What Flink calls an externalized checkpoint: the folder of a job that was cancelled, without a savepoint.
+#[test]
+fn a_job_starts_from_the_checkpoint_that_a_cancelled_one_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let slow = Arc::new(|_| {
+        std::thread::sleep(Duration::from_micros(200));
+        Ok(())
+    });
+    let first = JobConfig { data: Some(at("first")), ..config(2) };
+    let job = spawn(graph(&Outside::default(), slow), first, Services::default());
+    let until = |reached: &dyn Fn() -> bool| {
+        while !reached() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    until(&|| job.watch().source_records() >= 10_000);
+    let completed = job.watch().checkpoints().completed;
+    until(&|| job.watch().checkpoints().completed >= completed + 2);
+    job.cancel();
+    assert!(matches!(job.wait(), Err(JobError::Cancelled)));
+
+    // Whoever has a copy of the folder goes on from it, on any number of shards, and so does who has the folder itself, wherever it was moved.
+    std::fs::create_dir(at("copy")).unwrap();
+    for file in std::fs::read_dir(at("first")).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), at("copy").join(file.file_name())).unwrap();
+    }
+    std::fs::rename(at("first"), at("moved")).unwrap();
+    for (name, shards) in [("copy", 3), ("moved", 1)] {
+        let outside = Outside::default();
+        let config = JobConfig { data: Some(at(name)), ..config(shards) };
+        let job = spawn(graph(&outside, Arc::new(|_| Ok(()))), config, Services::default());
+        let watch = job.watch().clone();
+        assert_eq!(job.wait().unwrap(), Outcome::Finished);
+        assert!(watch.source_records() <= 70_000, "it read {} records anew", watch.source_records());
+        assert_eq!(delivered(&outside), expected(), "{name}");
     }
 }
 

@@ -119,7 +119,7 @@ impl Driven {
         Ok(Self { source, pool, now: Timestamp(0), counters: Counters::default() })
     }
 
-    /// What one poll says: numbers, `w` and the watermark, `end-` and the split; then how it stands.
+    /// What one poll says: numbers, `w` and the watermark, `begin-` and `end-` and the split; then how it stands.
     fn poll(&mut self) -> Result<String, OperatorError> {
         let mut items = Vec::new();
         let poll = self.source.poll(&mut SourceContext::new(&mut items, self.now, &self.pool, &self.counters))?;
@@ -129,6 +129,7 @@ impl Driven {
                 SourceItem::Records(_, frame) => {
                     said.extend(frame.rows::<u64>().iter().map(|(_, number)| number.to_string()));
                 }
+                SourceItem::Watermark(split, Timestamp::MIN) => said.push(format!("begin-{}", split.0)),
                 SourceItem::Watermark(_, at) => said.push(format!("w{}", at.0)),
                 SourceItem::Idle(split) => said.push(format!("idle-{}", split.0)),
                 SourceItem::Finished(split) => said.push(format!("end-{}", split.0)),
@@ -177,7 +178,7 @@ fn splits_have_their_turns_and_their_watermarks() {
     let mut driven = Driven::open(&Tens::of(&[1, 2]).into_source(), None).unwrap();
     let said: Vec<_> = (0..9).map(|_| driven.poll().unwrap()).collect();
     let expected = [
-        "10 11 12 w2 more",
+        "begin-1 begin-2 10 11 12 w2 more",
         "20 21 22 w2 more",
         "13 14 15 w5 more",
         "23 24 25 w5 more",
@@ -192,7 +193,9 @@ fn splits_have_their_turns_and_their_watermarks() {
 
 #[test]
 fn few_at_once_are_read_in_the_order_of_the_list() {
-    for (at_once, order) in [(1, "10 11 12 w2 more|13 14 15 w5 more"), (2, "10 11 12 w2 more|30 31 32 w2 more")] {
+    for (at_once, order) in
+        [(1, "begin-1 10 11 12 w2 more|13 14 15 w5 more"), (2, "begin-1 begin-3 10 11 12 w2 more|30 31 32 w2 more")]
+    {
         let tens = Tens { at_once, ..Tens::of(&[1, 3, 2]) };
         let mut driven = Driven::open(&tens.clone().into_source(), None).unwrap();
         assert_eq!(format!("{}|{}", driven.poll().unwrap(), driven.poll().unwrap()), order);

@@ -114,7 +114,8 @@ enum Stage<S: SplitSource> {
 
 impl<S: SplitSource> Instance<S> {
     /// Asks for splits, if it is time to, and takes those that are new.
-    fn list(&mut self, now: Timestamp) -> Result<(), OperatorError> {
+    fn list(&mut self, from: &mut SourceContext<'_>) -> Result<(), OperatorError> {
+        let now = from.now();
         match self.listing {
             Listing::First => self.take_up(),
             Listing::At(due) if due <= now => {}
@@ -150,7 +151,7 @@ impl<S: SplitSource> Instance<S> {
         if let Some(rate) = &mut self.rate {
             rate.share(listed.len(), archives.len(), now);
         }
-        self.fill();
+        self.fill(from);
         Ok(())
     }
 
@@ -162,12 +163,17 @@ impl<S: SplitSource> Instance<S> {
         }
     }
 
-    /// Gives turns to those that wait, as far as there are any to give.
-    fn fill(&mut self) {
+    /// Gives turns to those that wait, as far as there are any to give. From then on they hold the watermark back: those read side by side
+    /// would else be late where another's first records came before theirs.
+    fn fill(&mut self, cx: &mut SourceContext<'_>) {
         while self.active.len() < self.source.at_once().max(1)
             && let Some(next) = self.waiting.pop_front()
         {
             self.active.push(next);
+            // What was begun in an earlier run has a watermark.
+            if matches!(self.splits[&next].stage, Stage::Waits(None)) {
+                cx.watermark(next, Timestamp::MIN);
+            }
         }
     }
 
@@ -206,7 +212,7 @@ impl<S: SplitSource> Source for Instance<S> {
     }
 
     fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, OperatorError> {
-        self.list(cx.now())?;
+        self.list(cx)?;
         let mut until = match self.listing {
             Listing::At(due) => Some(due),
             Listing::First | Listing::Never => None,
@@ -226,7 +232,7 @@ impl<S: SplitSource> Source for Instance<S> {
             match self.read(id, room, cx)? {
                 (ReadStatus::End, _) => {
                     self.active.remove(at);
-                    self.fill();
+                    self.fill(cx);
                     self.turn = at;
                     return Ok(SourcePoll::Ready);
                 }
