@@ -1,5 +1,7 @@
 //! Folds on a keyed stream (reduce, sum, min, max and their kin): each record gives what its key's records come to so far.
 
+use std::ops::AddAssign;
+
 use yeoul_frame::Frame;
 use yeoul_operator::{Context, InputId, OpenContext, Operator, OperatorError, OutputId};
 use yeoul_state::{Key, StateTable, Table};
@@ -49,6 +51,43 @@ impl<K: Key, T: StateRecord, R: Fn(&mut T, T) + Send> Operator for KeyedFold<K, 
     fn tables(&mut self, visit: &mut dyn FnMut(&mut dyn StateTable)) {
         if let Some((table, _)) = &mut self.opened {
             visit(table);
+        }
+    }
+}
+
+/// Adds a record's field to that of the sum.
+pub(crate) fn sum<T, N, F>(field: F) -> impl Fn(&mut T, T) + Clone + Send + Sync + 'static
+where
+    N: AddAssign + Copy + 'static,
+    F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
+{
+    move |sum, mut record| *field(sum) += *field(&mut record)
+}
+
+/// Takes a record's field over if it is less; the rest stays that of the first record.
+pub(crate) fn min<T, N, F>(field: F) -> impl Fn(&mut T, T) + Clone + Send + Sync + 'static
+where
+    N: PartialOrd + Clone + 'static,
+    F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
+{
+    move |least, mut record| {
+        let (least, found) = (field(least), field(&mut record));
+        if *found < *least {
+            least.clone_from(found);
+        }
+    }
+}
+
+/// Takes a record's field over if it is greater; the rest stays that of the first record.
+pub(crate) fn max<T, N, F>(field: F) -> impl Fn(&mut T, T) + Clone + Send + Sync + 'static
+where
+    N: PartialOrd + Clone + 'static,
+    F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
+{
+    move |most, mut record| {
+        let (most, found) = (field(most), field(&mut record));
+        if *found > *most {
+            most.clone_from(found);
         }
     }
 }

@@ -10,7 +10,7 @@ use yeoul_state::Key;
 
 use crate::environment::Port;
 use crate::key_selector::{FrameKeys, KeyRouter, KeySelector, selector};
-use crate::keyed_fold::KeyedFold;
+use crate::keyed_fold::{self, KeyedFold};
 use crate::keyed_operator::{KeyedOperator, OneInput};
 use crate::owned_state::StateRecord;
 use crate::tag::Sides;
@@ -136,7 +136,7 @@ impl<K: Key + Sync, T: Record> KeyedStream<K, T> {
         N: AddAssign + Copy + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.fold("Keyed Sum", move |sum, mut record| *field(sum) += *field(&mut record))
+        self.fold("Keyed Sum", keyed_fold::sum(field))
     }
 
     /// For each record the first record of its key with the least value of this field so far; what does not compare changes nothing.
@@ -156,12 +156,7 @@ impl<K: Key + Sync, T: Record> KeyedStream<K, T> {
         N: PartialOrd + Clone + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.fold("Keyed Min", move |least, mut record| {
-            let (least, found) = (field(least), field(&mut record));
-            if *found < *least {
-                least.clone_from(found);
-            }
-        })
+        self.fold("Keyed Min", keyed_fold::min(field))
     }
 
     /// For each record the first record of its key with the greatest value of this field so far; what does not compare changes nothing.
@@ -181,12 +176,7 @@ impl<K: Key + Sync, T: Record> KeyedStream<K, T> {
         N: PartialOrd + Clone + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.fold("Keyed Max", move |most, mut record| {
-            let (most, found) = (field(most), field(&mut record));
-            if *found > *most {
-                most.clone_from(found);
-            }
-        })
+        self.fold("Keyed Max", keyed_fold::max(field))
     }
 
     /// For each record the record of its key with the least value so far, whole; of equal ones the first.

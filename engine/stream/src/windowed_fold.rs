@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 use yeoul_frame::Record;
 use yeoul_state::Key;
 
+use crate::keyed_fold;
 use crate::{AllWindowedStream, DataStream, StateRecord, WindowedStream};
 
 impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
@@ -27,7 +28,8 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         N: AddAssign + Copy + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.reduce(move |sum, record| *field(sum) += *field(&mut record.clone()))
+        let fold = keyed_fold::sum(field);
+        self.reduce(move |held, record| fold(held, record.clone()))
     }
 
     /// The first record of each key and window with the least value of this field; what does not compare changes nothing.
@@ -49,13 +51,8 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         N: PartialOrd + Clone + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.reduce(move |least, record| {
-            let mut record = record.clone();
-            let (least, found) = (field(least), field(&mut record));
-            if *found < *least {
-                least.clone_from(found);
-            }
-        })
+        let fold = keyed_fold::min(field);
+        self.reduce(move |held, record| fold(held, record.clone()))
     }
 
     /// The first record of each key and window with the greatest value of this field; what does not compare changes nothing.
@@ -77,13 +74,8 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
         N: PartialOrd + Clone + 'static,
         F: for<'a> Fn(&'a mut T) -> &'a mut N + Clone + Send + Sync + 'static,
     {
-        self.reduce(move |most, record| {
-            let mut record = record.clone();
-            let (most, found) = (field(most), field(&mut record));
-            if *found > *most {
-                most.clone_from(found);
-            }
-        })
+        let fold = keyed_fold::max(field);
+        self.reduce(move |held, record| fold(held, record.clone()))
     }
 
     /// The record of each key and window with the least value, whole; of equal ones the first.
