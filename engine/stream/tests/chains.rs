@@ -11,7 +11,7 @@ use yeoul_stream::{Collection, DataStream, StreamEnvironment, WatermarkStrategy}
 
 const SHARDS: u16 = 2;
 
-/// Builds the job of source, `first`, `second` and sink, runs it, and gives the operators of each task and the number of tasks of each shard.
+/// Runs the job of source, `first`, `second` and sink. Gives the operators of each task and the number of tasks of each shard.
 fn tasks(
     first: fn(DataStream<u64>) -> DataStream<u64>,
     second: fn(DataStream<u64>) -> DataStream<u64>,

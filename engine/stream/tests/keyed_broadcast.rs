@@ -1,5 +1,5 @@
-//! Keyed functions beside a broadcast stream: keyed state, broadcast state and both kinds of timers, against a model; restored at any point,
-//! on any number of subtasks (as a job: examples/tests/training/broadcast.rs).
+//! Keyed functions beside a broadcast stream: keyed state, broadcast state and both kinds of timers, against a model; restored at any
+//! point, on any number of subtasks (as a job: examples/tests/training/broadcast.rs).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -22,8 +22,8 @@ type Price = (u64, i64, i64);
 /// Meter, time, cost; a notice that the meter lives has no cost.
 type Cost = (u64, i64, i64);
 
-/// Costs of readings by the price of their time: known once event time has come there. Of each meter it says by the clock that it lives, once,
-/// two seconds after its first reading.
+/// Costs of readings by the price of their time: known once event time has come there. Of each meter it says by the clock that it lives,
+/// once, two seconds after its first reading.
 #[derive(Clone, Default)]
 struct Costs {
     prices: BroadcastStateHandle<(u64, i64), i64>,
