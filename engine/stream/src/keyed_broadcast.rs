@@ -13,11 +13,10 @@ use crate::broadcast::BroadcastContext;
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
 use crate::keyed_operator::{KeyedFunction, KeyedOperator, Opened};
-use crate::keyed_process::Prefetch;
 use crate::operator_state::{BroadcastStateHandle, OperatorStates};
 use crate::process::ProcessContext;
 use crate::tag::Sides;
-use crate::{DataStream, KeyedContext, KeyedStream, StateRecord};
+use crate::{DataStream, KeyedContext, KeyedStream, Prefetch, StateRecord};
 
 /// Works on the records of a keyed stream, with their key's state and timers and with what a broadcast stream has left in broadcast state
 /// (Flink's `KeyedBroadcastProcessFunction`).

@@ -13,7 +13,8 @@ use yeoul_state::{Key, StateTable, States};
 
 use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
-use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
+use crate::keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
+use crate::prefetch::Prefetch;
 use crate::side_outputs::SideOutputs;
 use crate::stateless::opened;
 use crate::tag::Sides;

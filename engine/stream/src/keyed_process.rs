@@ -1,14 +1,14 @@
 //! KeyedProcessFunction: records one by one, with their key's state and timers.
 
 use rkyv::{Archive, Serialize};
-use yeoul_frame::{KeyHash, Record, RowKind, RowSerializer, Timestamp};
+use yeoul_frame::{Record, RowKind, RowSerializer, Timestamp};
 use yeoul_operator::{OpenContext, OperatorError, Subtask};
-use yeoul_state::{Key, MapHandle, StateHandle, States, Value};
+use yeoul_state::{Key, StateHandle, States};
 
 use crate::collector::Collector;
 use crate::side_outputs::SideOutputs;
 use crate::timer_service::TimerService;
-use crate::{OutputTag, TimeDomain};
+use crate::{OutputTag, Prefetch, TimeDomain};
 
 /// Works on one record after another with state and timers of the record's key (Flink's `KeyedProcessFunction`).
 ///
@@ -230,64 +230,6 @@ pub trait KeyedCoProcessFunction: Send + 'static {
 
     /// Called once at the end.
     fn close(&mut self) {}
-}
-
-/// Where a function says ahead what it will reach for; see [`KeyedProcessFunction::prefetch`].
-///
-/// ```
-/// use rkyv::Archived;
-/// use yeoul_operator::{OpenContext, OperatorError};
-/// use yeoul_state::{MapHandle, States};
-/// use yeoul_stream::{Collector, KeyedContext, KeyedProcessFunction, Prefetch};
-///
-/// /// Counts what each customer buys of each article.
-/// #[derive(Clone, Default)]
-/// struct Bought(MapHandle<u64, u64>);
-///
-/// impl KeyedProcessFunction for Bought {
-///     type Key = u64;
-///     type In = (u64, u64);
-///     type Out = u64;
-///
-///     fn open(&mut self, states: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
-///         self.0 = states.map("bought");
-///         Ok(())
-///     }
-///
-///     fn prefetch(&self, bought: &Archived<(u64, u64)>, ahead: &mut Prefetch<'_, u64>) {
-///         ahead.entry(&self.0, &bought.1.to_native());
-///     }
-///
-///     fn process(&mut self, bought: &Archived<(u64, u64)>, cx: &mut KeyedContext<'_, u64>, _: &mut Collector<u64>) -> Result<(), OperatorError> {
-///         *cx.state(&self.0).get_or_else(&bought.1.to_native(), || 0) += 1;
-///         Ok(())
-///     }
-/// }
-/// ```
-pub struct Prefetch<'a, K: Key> {
-    pub(crate) states: &'a mut States<K>,
-    pub(crate) timers: &'a TimerService<K>,
-    pub(crate) hash: KeyHash,
-}
-
-impl<K: Key> Prefetch<'_, K> {
-    /// An entry of a map state of the record's key.
-    #[inline]
-    pub fn entry<N: Key + Ord, V: Value>(&mut self, map: &MapHandle<N, V>, entry: &N) {
-        map.prefetch(self.states, self.hash, entry);
-    }
-
-    /// A timer for event time of the record's key.
-    #[inline]
-    pub fn event_time_timer(&mut self, time: Timestamp) {
-        self.timers.event.prefetch(self.hash, 0, time);
-    }
-
-    /// A timer for processing time of the record's key.
-    #[inline]
-    pub fn processing_time_timer(&mut self, time: Timestamp) {
-        self.timers.processing.prefetch(self.hash, 0, time);
-    }
 }
 
 /// What a keyed function may reach: the current key's state and timers, the times, side outputs.

@@ -23,6 +23,7 @@ pub mod co_process;
 pub mod broadcast;
 pub mod async_io;
 mod key_selector;
+mod prefetch;
 mod custom_partitioner;
 pub mod timer_service;
 pub mod keyed_process;
@@ -58,10 +59,11 @@ pub use interval_join::{IntervalJoined, JoinContext, ProcessJoinFunction};
 pub use keyed_broadcast::{
     KeyedBroadcastConnectedStreams, KeyedBroadcastContext, KeyedBroadcastProcessFunction, KeyedBroadcastWriteContext,
 };
-pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction, Prefetch};
+pub use keyed_process::{KeyedCoProcessFunction, KeyedContext, KeyedProcessFunction};
 pub use keyed_stream::KeyedStream;
 pub use operator_state::{BroadcastStateHandle, ListStateHandle, OperatorStates, UnionList, UnionListStateHandle};
 pub use owned_state::StateRecord;
+pub use prefetch::Prefetch;
 pub use process::{ProcessContext, ProcessFunction};
 pub use savepoint::{
     Bootstrap, BootstrapContext, KeyedReadContext, KeyedStateBootstrapFunction, KeyedStateReaderFunction,
