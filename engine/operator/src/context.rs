@@ -7,9 +7,35 @@ use yeoul_frame::{Frame, KeyGroups, OperatorId, Pool, Timestamp};
 use crate::{Counters, Metrics, OutputId, Services};
 
 /// How many frames one call may emit before it is asked to pause.
+///
+/// ```
+/// use yeoul_frame::{Pool, RowBuilder, RowKind, Timestamp};
+/// use yeoul_operator::context::FRAMES_PER_CALL;
+/// use yeoul_operator::{Context, Counters, OutputId};
+///
+/// let (pool, counters, mut emitted) = (Pool::new(), Counters::default(), Vec::new());
+/// let mut cx = Context::new(&mut emitted, Timestamp(0), Timestamp(0), &pool, &counters);
+/// while cx.has_room() {
+///     let mut rows = RowBuilder::<u64>::new(cx.pool(), 1);
+///     rows.push(&7, Timestamp(0), RowKind::Insert).unwrap();
+///     cx.emit(OutputId::MAIN, rows.finish());
+/// }
+/// assert_eq!(emitted.len(), FRAMES_PER_CALL);
+/// ```
 pub const FRAMES_PER_CALL: usize = 16;
 
 /// Which of an operator's parallel instances this is.
+///
+/// ```
+/// use yeoul_frame::{KeyGroups, hash_u64};
+/// use yeoul_operator::Subtask;
+///
+/// // The keys of the second of two instances.
+/// let second = Subtask { index: 1, parallelism: 2 };
+/// let own = KeyGroups::DEFAULT.range(second.index, second.parallelism);
+/// let keys = (0..1_000).filter(|key| own.contains(&KeyGroups::DEFAULT.of(hash_u64(*key)).0)).count();
+/// assert!((400..600).contains(&keys));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subtask {
     /// From 0.
@@ -88,6 +114,17 @@ impl OpenContext<'_> {
 }
 
 /// Wakes a parked shard, from any thread. Push what there is to take, then wake: the shard looks again after it.
+///
+/// ```
+/// use std::sync::mpsc::channel;
+/// use yeoul_operator::Waker;
+///
+/// let (told, woken) = channel();
+/// let waker = Waker::new(move || told.send("wake up").unwrap());
+/// // A thread of the operator's own:
+/// std::thread::spawn(move || waker.wake()).join().unwrap();
+/// assert_eq!(woken.recv(), Ok("wake up"));
+/// ```
 #[derive(Clone)]
 pub struct Waker(Arc<dyn Fn() + Send + Sync>);
 
@@ -118,6 +155,22 @@ impl std::fmt::Debug for Waker {
 }
 
 /// What an operator may do during a call: emit, look at the times, count.
+///
+/// ```
+/// use yeoul_frame::{Pool, RowBuilder, RowKind, Timestamp};
+/// use yeoul_operator::{Context, Counters, OutputId};
+///
+/// let (pool, counters, mut emitted) = (Pool::new(), Counters::default(), Vec::new());
+/// // As a test calls an operator, at 1,000 ms by the clock and with the watermark at 900.
+/// let mut cx = Context::new(&mut emitted, Timestamp(900), Timestamp(1_000), &pool, &counters);
+/// let behind = cx.now().0 - cx.watermark().0;
+/// let mut rows = RowBuilder::<i64>::new(cx.pool(), 1);
+/// rows.push(&behind, cx.watermark(), RowKind::Insert).unwrap();
+/// cx.emit(OutputId::MAIN, rows.finish());
+/// assert!(cx.has_room() && cx.counters().records_out.get() == 1);
+/// let (output, frame) = &emitted[0];
+/// assert_eq!((*output, frame.rows::<i64>().iter().map(|(_, n)| n.to_native()).collect::<Vec<_>>()), (OutputId::MAIN, vec![100]));
+/// ```
 pub struct Context<'a> {
     pub(crate) emitted: &'a mut Vec<(OutputId, Frame)>,
     watermark: Timestamp,

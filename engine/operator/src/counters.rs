@@ -7,6 +7,15 @@ use yeoul_frame::Timestamp;
 use crate::Metrics;
 
 /// A count with one writer.
+///
+/// ```
+/// let seen = yeoul_operator::Count::default();
+/// seen.add(3);
+/// seen.add(4);
+/// assert_eq!(seen.get(), 7);
+/// seen.set(0);
+/// assert_eq!(seen.get(), 0);
+/// ```
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
@@ -34,6 +43,19 @@ impl Count {
 /// The counters that every operator instance has, by Flink's names where Flink has one.
 ///
 /// For an operator that neither buffers nor multiplies, `in = out + late + errors`.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_operator::Counters;
+///
+/// let counters = Counters::default();
+/// assert_eq!(counters.watermark(), Timestamp::MIN);
+/// counters.records_in.add(3);
+/// counters.records_out.add(2);
+/// counters.late.add(1);
+/// counters.set_watermark(Timestamp(1_000));
+/// assert_eq!(counters.records_in.get(), counters.records_out.get() + counters.late.get() + counters.errors.get());
+/// ```
 #[derive(Debug)]
 pub struct Counters {
     /// `numRecordsIn`.

@@ -191,6 +191,17 @@ fn last_of(bucket: usize) -> u64 {
 }
 
 /// One of the kinds.
+///
+/// ```
+/// use yeoul_operator::{Metric, Metrics};
+///
+/// let metrics = Metrics::default();
+/// metrics.counter("rejected").inc();
+/// for (name, metric) in metrics.all() {
+///     let Metric::Counter(rejected) = metric else { panic!("{name} is {metric:?}") };
+///     assert_eq!((&name[..], rejected.get()), ("rejected", 1));
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub enum Metric {
     /// A counter.

@@ -7,6 +7,17 @@ use crate::graph::InputId;
 use crate::{Context, OpenContext, OperatorError, Snapshot};
 
 /// Whether a call did all that it was asked for.
+///
+/// ```
+/// use yeoul_operator::Progress;
+///
+/// /// Calls as long as there is more to do, and says how often.
+/// fn calls(mut call: impl FnMut() -> Progress) -> u32 {
+///     (1..).find(|_| call() == Progress::Done).unwrap()
+/// }
+/// let mut left = 3;
+/// assert_eq!(calls(|| { left -= 1; if left == 0 { Progress::Done } else { Progress::More } }), 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// All is done.
@@ -18,6 +29,44 @@ pub enum Progress {
 /// One subtask's instance of an operator.
 ///
 /// Calls come from one thread at a time. None may block. A panic fails the job with the operator's name.
+///
+/// ```
+/// use yeoul_frame::{Frame, Pool, RowBuilder, RowKind, Timestamp};
+/// use yeoul_operator::{Context, Counters, InputId, Operator, OperatorError, OutputId, Progress};
+///
+/// /// Gives frames on once the watermark has come to their end.
+/// #[derive(Default)]
+/// struct Hold(Vec<Frame>);
+///
+/// impl Operator for Hold {
+///     fn process(&mut self, _: InputId, frame: &Frame, _: &mut Context<'_>) -> Result<(), OperatorError> {
+///         self.0.push(frame.clone());
+///         Ok(())
+///     }
+///
+///     fn on_watermark(&mut self, watermark: Timestamp, cx: &mut Context<'_>) -> Result<Progress, OperatorError> {
+///         let passed = |frame: &mut Frame| frame.rows::<u64>().iter().all(|(_, end)| end.to_native() as i64 <= watermark.0);
+///         self.0.extract_if(.., passed).for_each(|frame| cx.emit(OutputId::MAIN, frame));
+///         Ok(Progress::Done)
+///     }
+/// }
+///
+/// # let mut rows = RowBuilder::<u64>::new(&Pool::new(), 1);
+/// # rows.push(&100, Timestamp(100), RowKind::Insert).unwrap();
+/// # let frame = rows.finish();
+/// let (pool, counters, mut emitted, mut hold) = (Pool::new(), Counters::default(), Vec::new(), Hold::default());
+/// for watermark in [99, 100] {
+///     assert!(emitted.is_empty());
+///     let mut cx = Context::new(&mut emitted, Timestamp(watermark), Timestamp(0), &pool, &counters);
+///     if watermark == 99 {
+///         // A frame of the number 100.
+///         hold.process(InputId(0), &frame, &mut cx)?;
+///     }
+///     hold.on_watermark(Timestamp(watermark), &mut cx)?;
+/// }
+/// assert_eq!(emitted.len(), 1);
+/// # Ok::<_, OperatorError>(())
+/// ```
 pub trait Operator: Send {
     /// Called once before anything else, also after a restart (state is restored right after this).
     ///
@@ -138,6 +187,11 @@ pub trait Operator: Send {
 }
 
 /// That a snapshot holds state of an operator which does not know its name.
+///
+/// ```
+/// let error = yeoul_operator::unknown_state("windows");
+/// assert!(error.to_string().starts_with("the snapshot holds state 'windows', which this operator does not know"));
+/// ```
 #[must_use]
 pub fn unknown_state(name: &str) -> OperatorError {
     OperatorError::new(format!("the snapshot holds state '{name}', which this operator does not know"))

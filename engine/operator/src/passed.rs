@@ -51,6 +51,27 @@ impl Passed {
     }
 
     /// Tells which key groups are this subtask's, before anything is restored.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use yeoul_frame::{KeyGroups, OperatorId, Pool};
+    /// # use yeoul_operator::{Counters, OpenContext, Services, Waker};
+    /// use yeoul_operator::{Passed, Subtask};
+    ///
+    /// let second = Subtask { index: 1, parallelism: 2 };
+    /// # let (services, pool) = (Services::default(), Pool::new());
+    /// # let cx = OpenContext {
+    /// #     operator: OperatorId::of("windows"), name: "Windows", subtask: second, key_groups: KeyGroups::DEFAULT,
+    /// #     services: &services, pool: &pool, counters: Arc::new(Counters::default()), waker: Waker::default(),
+    /// # };
+    /// let mut fired = Passed::new("fired");
+    /// fired.open(&cx);
+    /// // What the first subtask had is not its concern.
+    /// fired.restore("fired", Subtask { index: 0, parallelism: 2 }, &900_i64.to_le_bytes())?;
+    /// fired.restore("fired", second, &700_i64.to_le_bytes())?;
+    /// assert_eq!((fired.all(), fired.furthest()), (700, 700));
+    /// # Ok::<_, yeoul_operator::OperatorError>(())
+    /// ```
     pub fn open(&mut self, cx: &OpenContext<'_>) {
         self.groups = cx.key_groups;
         self.own = cx.key_groups.range(cx.subtask.index, cx.subtask.parallelism);
@@ -91,6 +112,21 @@ impl Passed {
     }
 
     /// Makes it part of a snapshot.
+    ///
+    /// ```
+    /// use yeoul_frame::{Epoch, OperatorId};
+    /// use yeoul_operator::{Passed, Snapshot, Subtask};
+    ///
+    /// let (mut states, mut sealed) = (Vec::new(), Vec::new());
+    /// let mut fired = Passed::new("fired");
+    /// fired.advance(700);
+    /// fired.snapshot(&mut Snapshot::new(Epoch(1), OperatorId::of("windows"), &mut states, &mut sealed));
+    ///
+    /// let (mut restored, (_, name, bytes)) = (Passed::new("fired"), &states[0]);
+    /// restored.restore(name, Subtask { index: 0, parallelism: 1 }, bytes)?;
+    /// assert!(restored.all() == 700 && !restored.any_ahead());
+    /// # Ok::<_, yeoul_operator::OperatorError>(())
+    /// ```
     pub fn snapshot(&self, snapshot: &mut Snapshot<'_>) {
         let mut bytes = self.all.to_le_bytes().to_vec();
         for (groups, passed) in self.ahead.iter().filter(|(_, passed)| *passed > self.all) {

@@ -8,6 +8,24 @@ use yeoul_sys::{Clock, SystemClock};
 use yeoul_sys::{DiskStorage, Storage};
 
 /// Opens folders.
+///
+/// ```
+/// use std::io;
+/// use std::path::Path;
+/// use std::sync::Arc;
+/// use yeoul_operator::Files;
+/// use yeoul_sys::Storage;
+///
+/// /// No files at all, for jobs that are to have none.
+/// struct NoFiles;
+///
+/// impl Files for NoFiles {
+///     fn folder(&self, folder: &Path) -> io::Result<Arc<dyn Storage>> {
+///         Err(io::Error::other(format!("{} is not to be opened", folder.display())))
+///     }
+/// }
+/// assert!(NoFiles.existing(Path::new("in")).is_err_and(|error| error.to_string() == "in is not to be opened"));
+/// ```
 pub trait Files: Send + Sync {
     /// The tree of files below `folder`.
     ///
@@ -33,6 +51,14 @@ pub trait Files: Send + Sync {
 }
 
 /// The folders of this machine's disks.
+///
+/// ```
+/// use yeoul_operator::Files;
+/// use yeoul_operator::services::Disk;
+///
+/// let folder = std::env::temp_dir().join(format!("yeoul-no-such-folder-doc-{}", std::process::id()));
+/// assert!(Disk.existing(&folder).is_err());
+/// ```
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Disk;
 
@@ -51,6 +77,26 @@ impl Files for Disk {
 }
 
 /// The outside world, as the engine sees it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use yeoul_operator::Services;
+/// # use yeoul_sys::Clock;
+/// # #[derive(Debug)]
+/// # struct Noon;
+/// # impl Clock for Noon {
+/// #     fn monotonic_nanos(&self) -> u64 {
+/// #         0
+/// #     }
+/// #     fn wall_millis(&self) -> i64 {
+/// #         12 * 3_600_000
+/// #     }
+/// # }
+///
+/// // A clock that stands, over this machine's files.
+/// let services = Services { clock: Arc::new(Noon), ..Services::default() };
+/// assert_eq!(services.clock.wall_millis(), 43_200_000);
+/// ```
 #[derive(Clone)]
 pub struct Services {
     /// Monotonic and wall-clock time.

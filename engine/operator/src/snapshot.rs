@@ -5,6 +5,19 @@ use std::sync::Arc;
 use yeoul_frame::{Epoch, OperatorId};
 
 /// Given to an operator when the barrier stands at it.
+///
+/// ```
+/// use yeoul_frame::{Epoch, OperatorId};
+/// use yeoul_operator::Snapshot;
+///
+/// let (mut states, mut sealed) = (Vec::new(), Vec::new());
+/// // As a test asks an operator for its state.
+/// let mut snapshot = Snapshot::new(Epoch(7), OperatorId::of("count"), &mut states, &mut sealed);
+/// assert_eq!(snapshot.epoch, Epoch(7));
+/// snapshot.state("count", 42_u64.to_le_bytes().to_vec());
+/// snapshot.seal(*b"output of epoch 7");
+/// assert_eq!((&states[0].1[..], states[0].2[0], sealed.len()), ("count", 42, 1));
+/// ```
 pub struct Snapshot<'a> {
     /// The epoch that ends here.
     pub epoch: Epoch,

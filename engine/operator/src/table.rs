@@ -14,6 +14,22 @@ use crate::watermark::WatermarkSpec;
 use crate::{MakeSource, OperatorError};
 
 /// A table as it was declared, as far as it concerns a connector.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Arc;
+/// use arrow_schema::{DataType, Field, Schema};
+/// use yeoul_operator::TableDefinition;
+///
+/// // CREATE TABLE flights (origin STRING) WITH ('connector' = 'filesystem', 'path' = 'flights.csv')
+/// let flights = TableDefinition {
+///     name: "flights".to_owned(),
+///     columns: Arc::new(Schema::new(vec![Field::new("origin", DataType::Utf8, true)])),
+///     metadata: BTreeMap::new(),
+///     options: [("connector", "filesystem"), ("path", "flights.csv")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+/// };
+/// assert_eq!(flights.options["path"], "flights.csv");
+/// ```
 #[derive(Debug, Clone)]
 pub struct TableDefinition {
     /// Its name, for messages.
@@ -27,6 +43,14 @@ pub struct TableDefinition {
 }
 
 /// What a job reads of a table.
+///
+/// ```
+/// use yeoul_operator::TableScan;
+///
+/// // SELECT delay, origin of a table whose columns are origin, carrier and delay.
+/// let scan = TableScan { projection: Some(vec![2, 0]), ..TableScan::default() };
+/// assert!(scan.used.is_none() && !scan.errors);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TableScan {
     /// Which columns its frames have, in which order. `None`: all.
@@ -39,6 +63,30 @@ pub struct TableScan {
 }
 
 /// How a table is read.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_schema::{DataType, Field, Schema};
+/// use yeoul_operator::{MakeSource, NodeKind, TableSource, WatermarkSpec};
+///
+/// /// A table of numbers that one instance reads to its end.
+/// fn numbers(make: MakeSource) -> TableSource {
+///     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+///     TableSource { make, schema, errors: None, bounded: true, parallelism: Some(1) }
+/// }
+/// # struct Nothing;
+/// # impl yeoul_operator::Source for Nothing {
+/// #     fn open(&mut self, _: &mut yeoul_operator::OpenContext<'_>) -> Result<(), yeoul_operator::OperatorError> { Ok(()) }
+/// #     fn poll(&mut self, _: &mut yeoul_operator::SourceContext<'_>)
+/// #     -> Result<yeoul_operator::SourcePoll, yeoul_operator::OperatorError> {
+/// #         Ok(yeoul_operator::SourcePoll::End)
+/// #     }
+/// #     fn snapshot(&mut self, _: &mut yeoul_operator::Snapshot<'_>) -> Result<(), yeoul_operator::OperatorError> { Ok(()) }
+/// #     fn restore(&mut self, _: &str, _: yeoul_operator::Subtask, _: &[u8]) -> Result<(), yeoul_operator::OperatorError> { Ok(()) }
+/// # }
+/// # let make: MakeSource = Arc::new(|| Box::new(Nothing));
+/// assert!(matches!(numbers(make).node(WatermarkSpec::default()), NodeKind::Source { .. }));
+/// ```
 #[derive(Clone)]
 pub struct TableSource {
     /// Makes an instance.
@@ -62,6 +110,17 @@ impl TableSource {
 }
 
 /// What a sink can do with changes.
+///
+/// ```
+/// use yeoul_frame::RowKind;
+/// use yeoul_operator::Accepts;
+///
+/// /// Whether a table takes a row.
+/// fn takes(table: Accepts, kind: RowKind) -> bool {
+///     table == Accepts::Changes || kind == RowKind::Insert
+/// }
+/// assert!(takes(Accepts::Changes, RowKind::Delete) && !takes(Accepts::Inserts, RowKind::Delete));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepts {
     /// Rows are only added; a change of another kind fails the job.
@@ -71,6 +130,24 @@ pub enum Accepts {
 }
 
 /// How a table is written.
+///
+/// ```
+/// use std::sync::Arc;
+/// use yeoul_operator::{Accepts, MakeOperator, NodeKind, TableSink};
+///
+/// /// A table that takes all and shows nothing.
+/// fn nowhere(make: MakeOperator) -> TableSink {
+///     TableSink { kind: NodeKind::Operator { make }, accepts: Accepts::Changes, parallelism: None }
+/// }
+/// # struct Nothing;
+/// # impl yeoul_operator::Operator for Nothing {
+/// #     fn process(&mut self, _: yeoul_operator::InputId, _: &yeoul_frame::Frame, _: &mut yeoul_operator::Context<'_>)
+/// #     -> Result<(), yeoul_operator::OperatorError> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// assert_eq!(nowhere(Arc::new(|| Box::new(Nothing))).accepts, Accepts::Changes);
+/// ```
 #[derive(Clone)]
 pub struct TableSink {
     /// A sink, or an operator without output.
@@ -82,6 +159,16 @@ pub struct TableSink {
 }
 
 /// A table that no connector can read or write as it is declared.
+///
+/// ```
+/// use yeoul_operator::TableError;
+///
+/// let error = TableError::new("'path' is empty").option("path").hint("name a file or a folder");
+/// assert_eq!(error.to_string(), "'path' is empty\n  hint: name a file or a folder");
+/// assert_eq!((error.option.as_deref(), error.column), (Some("path"), None));
+/// let error = TableError::new("the column 'at' is of a type that CSV does not carry").column("at");
+/// assert_eq!(error.column.as_deref(), Some("at"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableError {
     /// The option at fault, if it is one: its place in the script is where to point.
@@ -146,6 +233,28 @@ impl From<TableError> for OperatorError {
 }
 
 /// All connectors.
+///
+/// ```
+/// use yeoul_operator::{TableConnectors, TableDefinition, TableError, TableScan, TableSink, TableSource};
+///
+/// /// A program without tables.
+/// struct NoTables;
+///
+/// impl TableConnectors for NoTables {
+///     fn names(&self) -> Vec<&'static str> {
+///         Vec::new()
+///     }
+///
+///     fn source(&self, table: &TableDefinition, _: &TableScan) -> Result<TableSource, TableError> {
+///         Err(TableError::new(format!("table '{}' has no connector", table.name)).option("connector"))
+///     }
+///
+///     fn sink(&self, table: &TableDefinition) -> Result<TableSink, TableError> {
+///         Err(TableError::new(format!("table '{}' has no connector", table.name)).option("connector"))
+///     }
+/// }
+/// assert!(NoTables.names().is_empty());
+/// ```
 pub trait TableConnectors: Send + Sync {
     /// What `connector` can be.
     fn names(&self) -> Vec<&'static str>;

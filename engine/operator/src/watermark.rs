@@ -9,12 +9,67 @@ use std::time::Duration;
 use yeoul_frame::{Frame, Timestamp};
 
 /// Gives each selected row of a frame its event time.
+///
+/// ```
+/// use yeoul_frame::{Frame, Timestamp};
+/// use yeoul_operator::TimestampAssigner;
+///
+/// /// Numbers that are times.
+/// struct Itself;
+///
+/// impl TimestampAssigner for Itself {
+///     fn assign(&self, frame: &Frame, times: &mut [Timestamp]) {
+///         for (row, time) in frame.rows::<i64>().iter() {
+///             times[row as usize] = Timestamp(time.to_native());
+///         }
+///     }
+/// }
+/// # use yeoul_frame::{Pool, RowBuilder, RowKind};
+/// # let mut rows = RowBuilder::<i64>::new(&Pool::new(), 2);
+/// # [70, 80].iter().for_each(|time| rows.push(time, Timestamp::MIN, RowKind::Insert).unwrap());
+/// # let frame = rows.finish();
+/// // A frame of 70 and 80:
+/// let mut times = [Timestamp::MIN; 2];
+/// Itself.assign(&frame, &mut times);
+/// assert_eq!(times, [Timestamp(70), Timestamp(80)]);
+/// ```
 pub trait TimestampAssigner: Send + Sync {
     /// Writes a time for each row of the frame's batch (at the row's own number), at least for those that are selected.
     fn assign(&self, frame: &Frame, times: &mut [Timestamp]);
 }
 
 /// A watermark strategy of the user's own, one for each split.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_operator::WatermarkGenerator;
+///
+/// /// Each tenth record comes when all before it have.
+/// #[derive(Default)]
+/// struct Tenth {
+///     seen: u8,
+/// }
+///
+/// impl WatermarkGenerator for Tenth {
+///     fn on_event(&mut self, time: Timestamp) -> Option<Timestamp> {
+///         self.seen = (self.seen + 1) % 10;
+///         (self.seen == 0).then_some(time)
+///     }
+///
+///     fn save(&self) -> Vec<u8> {
+///         vec![self.seen]
+///     }
+///
+///     fn load(&mut self, bytes: &[u8]) {
+///         self.seen = bytes[0];
+///     }
+/// }
+///
+/// let (mut first, mut restored) = (Tenth::default(), Tenth::default());
+/// assert!((0..9).all(|time| first.on_event(Timestamp(time)).is_none()));
+/// restored.load(&first.save());
+/// assert_eq!(restored.on_event(Timestamp(9)), Some(Timestamp(9)));
+/// ```
 pub trait WatermarkGenerator: Send {
     /// A record with this event time has passed. Returns the watermark that holds after it, if it has risen.
     fn on_event(&mut self, time: Timestamp) -> Option<Timestamp>;
@@ -31,6 +86,12 @@ pub trait WatermarkGenerator: Send {
 }
 
 /// How watermarks follow from event times.
+///
+/// ```
+/// use yeoul_operator::Strategy;
+///
+/// assert_eq!(format!("{:?}", Strategy::BoundedOutOfOrderness(5_000)), "BoundedOutOfOrderness(5000 ms)");
+/// ```
 #[derive(Clone)]
 pub enum Strategy {
     /// None until the end of input.
@@ -55,6 +116,15 @@ impl std::fmt::Debug for Strategy {
 }
 
 /// Sources of one group wait for each other when event times drift apart.
+///
+/// ```
+/// use yeoul_operator::Alignment;
+///
+/// // Two sources that read the same days, at most an hour apart.
+/// let rides = Alignment { group: "taxis".to_owned(), max_drift: 3_600_000 };
+/// let fares = rides.clone();
+/// assert_eq!(rides.group, fares.group);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alignment {
     /// Sources with the same name wait for each other.
@@ -64,6 +134,15 @@ pub struct Alignment {
 }
 
 /// All that a source needs to make event time.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_operator::{Strategy, WatermarkSpec};
+///
+/// let idle = Some(Duration::from_secs(60));
+/// let spec = WatermarkSpec { strategy: Strategy::Monotonous, idleness: idle, ..WatermarkSpec::default() };
+/// assert_eq!(spec.granularity, WatermarkSpec::GRANULARITY);
+/// ```
 #[derive(Clone)]
 pub struct WatermarkSpec {
     /// Reads event times from records. Without one the source's own times stand.

@@ -41,11 +41,45 @@ pub fn collect<T: StateRecord + Clone>() -> (CollectSink<T>, Collected<T>) {
 }
 
 /// See [`collect`].
+///
+/// ```
+/// use yeoul_operator::Services;
+/// use yeoul_runtime::{JobConfig, spawn};
+/// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+///
+/// let env = StreamEnvironment::new("two sinks");
+/// let (sink, all) = collect();
+/// let numbers = |of: [u64; 2]| env.from_collection(of, WatermarkStrategy::no_watermarks());
+/// numbers([1, 2]).sink_to(sink.clone());
+/// numbers([3, 4]).sink_to(sink);
+/// spawn(env.build()?, JobConfig::default(), Services::default()).wait()?;
+/// let mut all = all.take();
+/// all.sort_unstable();
+/// assert_eq!(all, [1, 2, 3, 4]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct CollectSink<T> {
     target: Shared<T>,
 }
 
 /// What a [`CollectSink`] has committed.
+///
+/// ```
+/// use std::time::Duration;
+/// use yeoul_operator::Services;
+/// use yeoul_runtime::{JobConfig, spawn};
+/// use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+///
+/// let env = StreamEnvironment::new("numbers");
+/// let (sink, numbers) = collect();
+/// env.from_collection([1u64, 2, 3], WatermarkStrategy::no_watermarks()).sink_to(sink);
+/// let job = spawn(env.build()?, JobConfig::default(), Services::default());
+/// // Waits until they are committed; `take` does not.
+/// assert_eq!(numbers.wait(Duration::from_secs(60)), [1, 2, 3]);
+/// job.wait()?;
+/// assert!(numbers.take().is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Collected<T> {
     target: Shared<T>,
 }
@@ -95,6 +129,28 @@ impl<T> Collected<T> {
 
     /// From now on deliveries wait while so many bytes stand here, but for times when `unless` holds (the job is to stop, say): and while a
     /// delivery waits for long, so do the job's sources. For those who take records while the job runs.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::Services;
+    /// # use yeoul_runtime::{JobConfig, spawn};
+    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy, collect};
+    /// # let env = StreamEnvironment::new("numbers");
+    /// let (sink, numbers) = collect();
+    /// # env.from_collection(0..100u64, WatermarkStrategy::no_watermarks()).sink_to(sink);
+    /// // A megabyte may wait here. Once the job is asked to stop, more.
+    /// # let job = spawn(env.build()?, JobConfig::default(), Services::default());
+    /// let watch = job.watch().clone();
+    /// numbers.hold_back(1 << 20, move || watch.is_asked());
+    /// let mut seen = 0;
+    /// while seen < 100 {
+    ///     seen += numbers.wait(Duration::from_millis(50)).len();
+    /// }
+    /// // Nobody takes any more.
+    /// numbers.release();
+    /// # job.wait()?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn hold_back(&self, bytes: u64, unless: impl Fn() -> bool + Send + 'static) {
         lock(&self.target).brake = Some(Brake { most: bytes.max(1), unless: Box::new(unless) });
     }

@@ -17,7 +17,7 @@ use crate::operator_state::{BroadcastStateHandle, OperatorStates};
 use crate::prefetch::Prefetch;
 use crate::process::ProcessContext;
 use crate::tag::Sides;
-use crate::{DataStream, KeyedContext, KeyedStream, StateRecord};
+use crate::{DataStream, KeyedContext, KeyedStream, Prefetch, StateRecord};
 
 /// Works on the records of a keyed stream, with their key's state and timers and with what a broadcast stream has left in broadcast state
 /// (Flink's `KeyedBroadcastProcessFunction`).

@@ -9,7 +9,7 @@ use crate::collector::Collector;
 use crate::prefetch::Prefetch;
 use crate::side_outputs::SideOutputs;
 use crate::timer_service::TimerService;
-use crate::{OutputTag, TimeDomain};
+use crate::{OutputTag, Prefetch, TimeDomain};
 
 /// Works on one record after another with state and timers of the record's key (Flink's `KeyedProcessFunction`).
 ///

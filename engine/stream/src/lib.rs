@@ -24,6 +24,7 @@ pub mod co_process;
 pub mod broadcast;
 pub mod async_io;
 mod key_selector;
+mod prefetch;
 mod custom_partitioner;
 pub mod timer_service;
 pub mod keyed_process;

@@ -15,6 +15,19 @@ use yeoul_state::log::Corrupt;
 
 /// A record that can be kept in state and read back. Implemented for every type that qualifies: whatever `#[record]` stands above,
 /// and what else rkyv can archive, check and deserialize.
+///
+/// ```
+/// use yeoul_frame::record;
+/// use yeoul_stream::StateRecord;
+///
+/// #[record]
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Visit { page: String, seconds: Option<u32> }
+///
+/// fn is_kept<T: StateRecord>() {}
+/// is_kept::<Visit>();
+/// is_kept::<(u64, Vec<String>)>();
+/// ```
 pub trait StateRecord:
     OwnedRecord
     + Archive<Archived: for<'a> CheckBytes<HighValidator<'a, rancor::Error>>>
@@ -53,6 +66,7 @@ pub(crate) fn unarchive<T: StateRecord>(bytes: &[u8]) -> Result<T, Corrupt> {
 
 /// About how many bytes a record owns outside itself, if that is known: what its archive has beside its fixed part. Records that were
 /// changed since their archive was made are taken to own as much as before.
+#[doc(hidden)]
 #[derive(Debug, Clone, Default)]
 pub struct Outside(Cell<Option<NonZeroU32>>);
 
@@ -145,6 +159,7 @@ impl Measured {
 }
 
 /// A record in a table's slot.
+#[doc(hidden)]
 #[derive(Debug, Clone)]
 pub enum Owned<T> {
     /// There is none.
@@ -220,6 +235,7 @@ impl<T: StateRecord> Stored for Owned<T> {
 }
 
 /// Records in a table's slot, in the order in which they came.
+#[doc(hidden)]
 #[derive(Debug, Clone)]
 pub struct OwnedList<T> {
     pub(crate) records: Vec<T>,

@@ -334,6 +334,21 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
 
     /// As [`aggregate`](Self::aggregate), with results made of the key, the window and the aggregate: the example of
     /// [`WindowedStream`] does so.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    /// // (sensor, end of the window, readings)
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    ///     let minutes = TumblingEventTimeWindows::of(Duration::from_secs(60));
+    ///     let windows = readings.key_by(|reading| reading.0.to_native()).window(minutes);
+    ///     windows.aggregate_with(Count::new(), |sensor, window, count, out| out.collect((*sensor, window.end.0, count)))
+    /// })?;
+    /// harness.push([((7, 21), 1_000), ((7, 22), 2_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [((7u64, 60_000i64, 2u64), 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn aggregate_with<A, O, F>(&self, function: A, result: F) -> DataStream<O>
     where
         A: AggregateFunction<In = T::Archived> + Clone + Sync,
@@ -391,6 +406,33 @@ impl<K: Key + Sync, T: Record> WindowedStream<K, T> {
     }
 
     /// Works on all records of each key and window together: an example is at [`ProcessWindowFunction`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{Collector, DataStream, OperatorHarness, ProcessWindowFunction, TumblingEventTimeWindows, WindowContext};
+    /// # #[derive(Clone)]
+    /// # struct Spread;
+    /// # impl ProcessWindowFunction for Spread {
+    /// #     type Key = u64;
+    /// #     type In = (u64, i64);
+    /// #     type Out = i64;
+    /// # fn process(&mut self, _: &u64, _: &mut WindowContext<'_, u64>, readings: &[(u64, i64)], out: &mut Collector<i64>)
+    /// # -> Result<(), OperatorError> {
+    /// #     let (least, most) = (readings.iter().map(|reading| reading.1).min(), readings.iter().map(|reading| reading.1).max());
+    /// #     out.collect(most.unwrap_or(0) - least.unwrap_or(0));
+    /// #     Ok(())
+    /// # }
+    /// # }
+    /// // `Spread`, a `ProcessWindowFunction`, tells how far the readings of a minute lie apart.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<(u64, i64)>| {
+    ///     readings.key_by(|reading| reading.0.to_native()).window(TumblingEventTimeWindows::of(Duration::from_secs(60))).process(Spread)
+    /// })?;
+    /// harness.push([((7, 21), 1_000), ((7, 18), 2_000), ((7, 25), 3_000)])?;
+    /// harness.finish()?;
+    /// assert_eq!(harness.take_output(), [(7, 59_999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn process<P>(&self, function: P) -> DataStream<P::Out>
     where
         T: StateRecord + Clone,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use yeoul_frame::Timestamp;
-use yeoul_operator::Subtask;
+use yeoul_operator::{OpenContext, OperatorError, Subtask};
 use yeoul_stream::{
-    DataStream, HarnessError, OperatorHarness, OutputTag, SlidingEventTimeWindows, StreamEnvironment,
-    TumblingEventTimeWindows, WatermarkStrategy,
+    Collector, DataStream, HarnessError, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction,
+    SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
 };
 
 /// Records are (key, number); numbers tell them apart.
@@ -128,6 +128,73 @@ fn bounds_may_be_left_out_and_late_records_go_aside() {
     harness.push([((1, 0), 10)]).unwrap();
     harness.push_second([8, 9, 11, 12].map(|time| ((1, time as u64), time))).unwrap();
     assert_eq!(harness.take_output(), [((1, 0, 9), 10), ((1, 0, 11), 11)]);
+}
+
+/// Numbers its pairs, and says when each of the two was and when both; pairs whose right record was first go aside too.
+#[derive(Clone)]
+struct Pairs {
+    number: Option<u64>,
+    right_first: OutputTag<Pair>,
+}
+
+impl ProcessJoinFunction for Pairs {
+    type Left = Side;
+    type Right = Side;
+    type Out = (u64, i64, i64, i64);
+
+    fn open(&mut self, cx: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        assert!(self.number.is_none() && cx.subtask.parallelism <= 2, "opened once, with its subtask");
+        self.number = Some(0);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        left: &Side,
+        right: &Side,
+        cx: &mut JoinContext<'_>,
+        out: &mut Collector<Self::Out>,
+    ) -> Result<(), OperatorError> {
+        let number = self.number.as_mut().ok_or_else(|| OperatorError::new("a pair came before `open`"))?;
+        *number += 1;
+        if cx.right_timestamp() < cx.left_timestamp() {
+            cx.output(&self.right_first, (left.0, left.1, right.1));
+        }
+        out.collect((*number, cx.left_timestamp().0, cx.right_timestamp().0, cx.timestamp().0));
+        Ok(())
+    }
+}
+
+/// Open, both times and side outputs, before and after a restore; `close` is in life.rs.
+#[test]
+fn a_function_of_pairs_is_opened_and_is_told_the_times_of_both() {
+    let right_first = OutputTag::new("right first");
+    let mut harness = OperatorHarness::of_two(|left: DataStream<Side>, right: DataStream<Side>| {
+        let key = |record: &rkyv::Archived<Side>| record.0.to_native();
+        let function = Pairs { number: None, right_first: right_first.clone() };
+        let pairs = left.key_by(key).interval_join(&right.key_by(key)).between(-5, 5).process(function);
+        pairs.side_output(&right_first);
+        pairs
+    })
+    .unwrap();
+    harness.push([((1, 0), 10), ((2, 1), 20)]).unwrap();
+    // Of each side once what comes meets what is there.
+    harness.push_second([((1, 2), 7), ((2, 3), 24), ((2, 4), 26)]).unwrap();
+    assert_eq!(harness.take_output(), [((1, 10, 7, 10), 10), ((2, 20, 24, 24), 24)]);
+    assert_eq!(harness.take_side_output(&right_first), [((1, 0, 2), 10)]);
+    let snapshot = harness.snapshot().unwrap();
+    for parallelism in [1, 2] {
+        let (mut output, mut aside) = (Vec::new(), Vec::new());
+        for index in 0..parallelism {
+            let mut restored = harness.restored(Subtask { index, parallelism }, &[&snapshot]).unwrap();
+            restored.push([((2, 5), 25)]).unwrap();
+            // In the order in which the right records came: the first pair after a restore is the first of its instance.
+            output.extend(restored.take_output());
+            aside.extend(restored.take_side_output(&right_first));
+        }
+        assert_eq!(output, [((1, 25, 24, 25), 25), ((2, 25, 26, 26), 26)], "on {parallelism}");
+        assert_eq!(aside, [((2, 5, 3), 25)], "on {parallelism}");
+    }
 }
 
 #[test]

@@ -30,6 +30,15 @@ pub struct Environment {
 }
 
 /// Why a program could not be run, or failed.
+///
+/// ```
+/// use yeoul::prelude::*;
+///
+/// // A job of nothing:
+/// let error = Environment::new("nothing").execute().unwrap_err();
+/// assert!(matches!(error, yeoul::Error::Graph(_)));
+/// assert!(error.to_string().contains("job 'nothing' has no source"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -84,6 +93,15 @@ impl Deref for Environment {
 
 impl Environment {
     /// An empty job of this name, on every core, with a checkpoint a second if it has a data folder.
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// let env = Environment::new("lengths");
+    /// env.from_collection([1u64], WatermarkStrategy::no_watermarks()).sink_to(yeoul::stream::collect().0);
+    /// assert_eq!(env.build()?.name, "lengths");
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn new(job: &str) -> Self {
         Self {
@@ -96,6 +114,18 @@ impl Environment {
     }
 
     /// The same job with these settings.
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// // On one core, and without checkpoints but the last.
+    /// let config = JobConfig { shards: 1, pin: false, checkpoint_interval: None, ..JobConfig::default() };
+    /// let env = Environment::new("small").with_config(config);
+    /// let numbers = env.from_collection(0..3u64, WatermarkStrategy::no_watermarks());
+    /// let numbers = env.execute_and_collect(&numbers)?.collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(numbers, [0, 1, 2]);
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn with_config(mut self, config: JobConfig) -> Self {
         self.config = config;
@@ -103,11 +133,45 @@ impl Environment {
     }
 
     /// The settings, to change.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul::prelude::*;
+    ///
+    /// let mut env = Environment::new("delays");
+    /// env.config_mut().checkpoint_interval = Some(Duration::from_millis(100));
+    /// assert_eq!(env.config_mut().checkpoint_interval, Some(Duration::from_millis(100)));
+    /// ```
     pub fn config_mut(&mut self) -> &mut JobConfig {
         &mut self.config
     }
 
     /// The same job over another outside world: a simulated clock or file system.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use yeoul::operator::Services;
+    /// use yeoul::prelude::*;
+    /// use yeoul::sys::{Clock, SystemClock};
+    ///
+    /// /// The machine's clock, an hour fast.
+    /// struct Fast;
+    ///
+    /// impl Clock for Fast {
+    ///     fn monotonic_nanos(&self) -> u64 {
+    ///         SystemClock.monotonic_nanos()
+    ///     }
+    ///
+    ///     fn wall_millis(&self) -> i64 {
+    ///         SystemClock.wall_millis() + 3_600_000
+    ///     }
+    /// }
+    ///
+    /// let env = Environment::new("late").with_services(Services { clock: Arc::new(Fast), ..Services::default() });
+    /// # let numbers = env.from_collection([7u64], WatermarkStrategy::no_watermarks());
+    /// # assert_eq!(env.execute_and_collect(&numbers)?.collect::<Result<Vec<_>, _>>()?, [7]);
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn with_services(mut self, services: Services) -> Self {
         self.services = services;
@@ -115,6 +179,16 @@ impl Environment {
     }
 
     /// Whether `execute` writes a line of progress to the terminal: records, rate, watermark, lag, state, checkpoints.
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// let env = Environment::new("numbers").with_progress(true);
+    /// env.from_collection(0..1_000u64, WatermarkStrategy::no_watermarks()).sink_to(yeoul::stream::collect().0);
+    /// // Writes to stderr:    0.1 s  1,000 records  …
+    /// assert_eq!(env.execute()?, Outcome::Finished);
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn with_progress(mut self, progress: bool) -> Self {
         self.progress = progress;
@@ -123,6 +197,25 @@ impl Environment {
 
     /// Runs the job to its end. What it consists of is executed by that: the next job of the program has what is added after it, with all that
     /// this reads from, as in Flink.
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// let env = Environment::new("two jobs");
+    /// let (sink, first) = yeoul::stream::collect();
+    /// let numbers = env.from_collection(0..3u64, WatermarkStrategy::no_watermarks());
+    /// numbers.sink_to(sink);
+    /// assert_eq!(env.execute()?, Outcome::Finished);
+    ///
+    /// // The second job reads the same numbers, and no longer writes to the first sink.
+    /// let (sink, second) = yeoul::stream::collect();
+    /// numbers.map(|n| n.to_native() * 10).sink_to(sink);
+    /// env.execute()?;
+    /// let mut second = second.take();
+    /// second.sort_unstable();
+    /// assert_eq!((first.take(), second), (vec![0, 1, 2], vec![0, 10, 20]));
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The graph was put together wrongly, or the job failed and no restart was left.
@@ -135,6 +228,18 @@ impl Environment {
     }
 
     /// Starts the job on threads of its own. Jobs of one program that have a data folder each need [one of their own](Self::config_mut).
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// let env = Environment::new("for ever");
+    /// let numbers = env.from_source(GeneratorSource::unbounded(|n| n), WatermarkStrategy::no_watermarks(), "numbers");
+    /// numbers.filter(|n| *n > 1_000_000_000_000).sink_to(yeoul::stream::collect().0);
+    /// let job = env.execute_async()?;
+    /// job.stop(None, false)?;
+    /// assert!(matches!(job.wait()?, Outcome::Stopped(_)));
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     ///
     /// # Errors
     /// The graph was put together wrongly, or the data folder is that of a job that this program began before: the new one would go on from it.

@@ -5,6 +5,15 @@ use std::fmt;
 use yeoul_frame::Timestamp;
 
 /// What a job has done so far.
+///
+/// ```
+/// use std::sync::Arc;
+/// use yeoul::{JobWatch, Progress, sys::SystemClock};
+///
+/// let nothing_yet = Progress::new(Arc::new(JobWatch::default()), Arc::new(SystemClock)).figures(false);
+/// assert_eq!((nothing_yet.records, nothing_yet.checkpoints), (0, 0));
+/// assert!(nothing_yet.to_string().contains("0 records  0/s  watermark none yet  late 0"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
     /// Seconds since it was begun.
@@ -39,6 +48,13 @@ pub struct Figures {
 
 impl Figures {
     /// One JSON object.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use yeoul::{JobWatch, Progress, sys::SystemClock};
+    /// # let figures = Progress::new(Arc::new(JobWatch::default()), Arc::new(SystemClock)).figures(false);
+    /// assert!(figures.json().contains(r#""records":0,"records_per_s":0,"watermark":null"#));
+    /// ```
     #[must_use]
     pub fn json(&self) -> String {
         let watermark = match self.watermark {
@@ -109,6 +125,10 @@ fn lag(millis: i64) -> String {
 }
 
 /// 1234567 as `1,234,567`.
+///
+/// ```
+/// assert_eq!(yeoul::figures::grouped(1_234_567), "1,234,567");
+/// ```
 #[must_use]
 pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -123,12 +143,20 @@ pub fn grouped(count: u64) -> String {
 }
 
 /// 1234567 as `1.23 M/s`.
+///
+/// ```
+/// assert_eq!(yeoul::figures::per_second(1_234_567.0), "1.23 M/s");
+/// ```
 #[must_use]
 pub fn per_second(rate: f64) -> String {
     format!("{}/s", short(rate).trim_end())
 }
 
 /// 1234567 as `1.23 MB`.
+///
+/// ```
+/// assert_eq!(yeoul::figures::bytes(1_234_567), "1.23 MB");
+/// ```
 #[must_use]
 pub fn bytes(count: u64) -> String {
     format!("{}B", short(count as f64))
@@ -145,6 +173,10 @@ fn short(figure: f64) -> String {
 }
 
 /// A text as JSON, in quotes.
+///
+/// ```
+/// assert_eq!(yeoul::figures::json_text("a \"word\"\n"), r#""a \"word\"\n""#);
+/// ```
 #[must_use]
 pub fn json_text(text: &str) -> String {
     let mut json = String::from("\"");

@@ -19,6 +19,8 @@ pub mod figures;
 pub mod progress;
 #[cfg(feature = "sql")]
 pub mod table;
+#[cfg(doctest)]
+mod pages;
 
 pub use environment::{Environment, Error};
 pub use figures::Figures;

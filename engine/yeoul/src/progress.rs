@@ -19,6 +19,12 @@ const LOOK: Duration = Duration::from_millis(10);
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 
 /// In what form progress is shown.
+///
+/// ```
+/// use yeoul::progress::Shown;
+///
+/// assert_eq!(Shown::default(), Shown::Line);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shown {
     /// A line, in place if it is a terminal; else only the last one.
@@ -33,6 +39,22 @@ pub enum Shown {
 }
 
 /// Follows a job.
+///
+/// ```
+/// use std::sync::Arc;
+/// use yeoul::prelude::*;
+/// use yeoul::progress::{Progress, Shown};
+/// use yeoul::sys::SystemClock;
+///
+/// let env = Environment::new("numbers");
+/// env.from_collection(0..1_000u64, WatermarkStrategy::no_watermarks()).sink_to(yeoul::stream::collect().0);
+/// let job = env.execute_async()?;
+/// let progress = Progress::new(job.watch().clone(), Arc::new(SystemClock)).shown(Shown::Nothing);
+/// let last = progress.follow(|| job.has_ended());
+/// job.wait()?;
+/// assert_eq!(last.records, 1_000);
+/// # Ok::<_, yeoul::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Progress {
     watch: Arc<JobWatch>,
@@ -58,6 +80,20 @@ impl Progress {
     }
 
     /// Writes to stderr now and then until `ended` says so, and once more then. Returns the last figures.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use yeoul::progress::Shown;
+    /// use yeoul::{JobWatch, Progress, sys::SystemClock};
+    ///
+    /// let progress = Progress::new(Arc::new(JobWatch::default()), Arc::new(SystemClock)).shown(Shown::Nothing);
+    /// let mut looks = 0;
+    /// let figures = progress.follow(|| {
+    ///     looks += 1;
+    ///     looks == 3
+    /// });
+    /// assert_eq!((looks, figures.records), (3, 0));
+    /// ```
     pub fn follow(mut self, mut ended: impl FnMut() -> bool) -> Figures {
         let in_place = stderr().is_terminal();
         let every = match self.shown {
@@ -103,6 +139,14 @@ impl Progress {
     }
 
     /// The present figures. The rate is that since the last time; of the whole run if `last`.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use yeoul::{JobWatch, Progress, sys::SystemClock};
+    /// let mut progress = Progress::new(Arc::new(JobWatch::default()), Arc::new(SystemClock));
+    /// let (first, second) = (progress.figures(false), progress.figures(true));
+    /// assert!(first.elapsed <= second.elapsed && second.rate == 0.0);
+    /// ```
     pub fn figures(&mut self, last: bool) -> Figures {
         let now = self.clock.monotonic_nanos();
         let records = self.watch.source_records();

@@ -47,6 +47,18 @@ impl Environment {
 }
 
 /// What [`Environment::execute_and_collect`] gives.
+///
+/// ```
+/// use yeoul::prelude::*;
+///
+/// let env = Environment::new("for ever");
+/// let numbers = env.from_source(GeneratorSource::unbounded(|n| n), WatermarkStrategy::no_watermarks(), "numbers");
+/// let mut first: Vec<u64> = env.execute_and_collect(&numbers)?.take(100).collect::<Result<_, _>>()?;
+/// // The iterator is gone, and with it the job.
+/// first.dedup();
+/// assert_eq!(first.len(), 100);
+/// # Ok::<_, yeoul::Error>(())
+/// ```
 pub struct Records<T> {
     /// None: the job has ended, and what it gave has been taken.
     job: Option<JobHandle>,
@@ -56,6 +68,18 @@ pub struct Records<T> {
 
 impl<T> Records<T> {
     /// The job, to watch or to stop. None once it has ended.
+    ///
+    /// ```
+    /// use yeoul::prelude::*;
+    ///
+    /// let env = Environment::new("numbers");
+    /// let numbers = env.from_collection(0..100u64, WatermarkStrategy::no_watermarks());
+    /// let mut numbers = env.execute_and_collect(&numbers)?;
+    /// let watch = numbers.job().expect("it runs").watch().clone();
+    /// assert_eq!(numbers.by_ref().count(), 100);
+    /// assert!(numbers.job().is_none() && watch.source_records() == 100);
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn job(&self) -> Option<&JobHandle> {
         self.job.as_ref()

@@ -10,6 +10,7 @@ mod times;
 mod views;
 mod operations;
 mod joins;
+mod broadcast;
 
 use yeoul::prelude::*;
 use yeoul::rkyv::Archived;

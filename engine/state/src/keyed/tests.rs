@@ -48,12 +48,17 @@ struct Job {
 
 impl Job {
     fn new() -> Self {
+        Self::of(None)
+    }
+
+    fn of(ttl: Option<Ttl>) -> Self {
         let mut states = States::new(OperatorId::of("job"));
-        let value = states.value("value");
-        let list = states.list("list");
-        let map = states.map("map");
-        let most = states.reducing("most", |a: &u64, b| b.max(*a));
-        let mean = states.aggregating("mean", Mean);
+        let named = |name| ttl.into_iter().fold(StateDescriptor::new(name), StateDescriptor::ttl);
+        let value = states.value(named("value"));
+        let list = states.list(named("list"));
+        let map = states.map(named("map"));
+        let most = states.reducing(named("most"), |a: &u64, b| b.max(*a));
+        let mean = states.aggregating(named("mean"), Mean);
         Self { states, value, list, map, most, mean }
     }
 
@@ -91,9 +96,44 @@ impl Job {
     }
 
     fn restored(disk: &Disk) -> Self {
-        let mut job = Self::new();
-        job.states.tables().for_each(|table| disk.restore(table).unwrap());
-        job
+        Self::new().restored_from(disk)
+    }
+
+    fn restored_from(mut self, disk: &Disk) -> Self {
+        self.states.tables().for_each(|table| disk.restore(table).unwrap());
+        self
+    }
+
+    /// A restart at a barrier that stands here.
+    fn restarted(mut self, ttl: Ttl, disk: &mut Disk) -> Self {
+        self.states.tables().for_each(StateTable::freeze);
+        while !self.drain(disk, usize::MAX) {}
+        disk.seal();
+        Self::of(Some(ttl)).restored_from(disk)
+    }
+
+    /// Puts something into each state of key 1.
+    fn fill(&mut self, now: i64) {
+        let Self { states, value, list, map, most, mean } = self;
+        states.set_key(&1, 1_u32.hash(), Timestamp(now));
+        states.of(value).update(1);
+        states.of(list).add("1".to_owned());
+        states.of(map).put(&1, 1);
+        states.of(most).add(9);
+        states.of(mean).add(&9);
+    }
+
+    /// Which states of key 1 show that they hold something: value, list, map, reducing, aggregating.
+    fn shown(&mut self, now: i64) -> [bool; 5] {
+        let Self { states, value, list, map, most, mean } = self;
+        states.set_key(&1, 1_u32.hash(), Timestamp(now));
+        [
+            states.of(value).get().is_some(),
+            states.of(list).get().len() == 1,
+            states.of(map).contains(&1),
+            states.of(most).get().is_some(),
+            states.of(mean).get().is_some(),
+        ]
     }
 }
 
@@ -249,33 +289,29 @@ proptest! {
 
 #[test]
 fn values_expire_as_declared() {
-    let check = |ttl: Ttl, seen_at_150: bool, seen_at_230: bool| {
-        let mut states = States::<u32>::new(OperatorId::of("ttl"));
-        let value = states.value::<u64>(StateDescriptor::new("value").ttl(ttl));
-        let list = states.list::<u64>(StateDescriptor::new("list").ttl(ttl));
-        let map = states.map::<u64, u64>(StateDescriptor::new("map").ttl(ttl));
-        let most = states.reducing(StateDescriptor::new("most").ttl(ttl), |a: &u64, b: u64| b.max(*a));
-        let at = |states: &mut States<u32>, now| states.set_key(&1, 1_u32.hash(), Timestamp(now));
-        at(&mut states, 50);
-        states.of(&value).update(1);
-        states.of(&list).add(1);
-        states.of(&map).put(&1, 1);
-        states.of(&most).add(9);
-        for (now, seen) in [(149, true), (150, seen_at_150), (230, seen_at_230)] {
-            at(&mut states, now);
-            assert_eq!(states.of(&value).get().is_some(), seen, "{ttl:?} at {now}");
-            assert_eq!(states.of(&list).get().len(), usize::from(seen), "{ttl:?} at {now}");
-            assert_eq!(states.of(&map).contains(&1), seen, "{ttl:?} at {now}");
-            assert_eq!(states.of(&most).get().is_some(), seen, "{ttl:?} at {now}");
+    let check = |ttl: Ttl, shown_at_150: bool, shown_at_230: bool| {
+        // As it is, and with a restart before each look.
+        for restarts in [false, true] {
+            let (mut job, mut disk) = (Job::of(Some(ttl)), Disk::new());
+            job.fill(50);
+            for (now, shown) in [(149, true), (150, shown_at_150), (230, shown_at_230)] {
+                job = if restarts { job.restarted(ttl, &mut disk) } else { job };
+                assert_eq!(job.shown(now), [shown; 5], "{ttl:?} at {now}, restarts: {restarts}");
+            }
+            job = if restarts { job.restarted(ttl, &mut disk) } else { job };
+            let Job { states, list, map, most, mean, .. } = &mut job;
+            states.set_key(&1, 1_u32.hash(), Timestamp(1_000));
+            states.of(most).add(3);
+            states.of(mean).add(&3);
+            // What has expired begins anew, unless it is still to be seen.
+            let expected = if ttl.hides_expired() { (3, 3) } else { (9, 6) };
+            assert_eq!((states.of(most).get().copied(), states.of(mean).get()), (Some(expected.0), Some(expected.1)));
+            (0..100).for_each(|_| states.sweep(4, Timestamp(5_000)));
+            assert!(states.tables().all(|table| table.is_empty()), "what has expired is removed");
+            assert!(states.of(list).is_empty() && states.of(map).is_empty());
+            states.of(list).add("5".to_owned());
+            assert_eq!(states.of(list).get(), ["5"]);
         }
-        at(&mut states, 1_000);
-        states.of(&most).add(3);
-        assert_eq!(states.of(&most).get(), Some(if ttl.hides_expired() { &3 } else { &9 }));
-        (0..100).for_each(|_| states.sweep(4, Timestamp(5_000)));
-        assert!(states.tables().all(|table| table.is_empty()), "what has expired is removed");
-        assert!(states.of(&list).is_empty() && states.of(&map).is_empty());
-        states.of(&list).add(5);
-        assert_eq!(states.of(&list).get().len(), usize::from(true));
     };
     let ttl = Ttl::millis(100);
     check(ttl, false, false);

@@ -85,6 +85,14 @@ impl fmt::Display for Rule {
 }
 
 /// A rule that is broken, and how that showed. What `unwrap` prints of it is what people read.
+///
+/// ```
+/// use yeoul_stream::Collection;
+/// use yeoul_stream::conformance::SourceConformance;
+///
+/// let violation = SourceConformance::of(|| Collection::of([1_u64, 2])).expecting([2, 1]).run().unwrap_err();
+/// assert!(violation.to_string().starts_with("broken rule SplitOrder, that a split's records come in the split's order"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Violation {
     rule: Rule,

@@ -100,6 +100,32 @@ impl<K: Key> BootstrapContext<'_, K> {
     }
 
     /// The processing time from which the life of what is written counts.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_state::{States, ValueHandle};
+    /// # use yeoul_stream::*;
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-bootstrap-now-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    /// # #[derive(Default)] struct Seen(ValueHandle<i64>);
+    /// # impl KeyedStateBootstrapFunction for Seen {
+    /// #     type Key = u64; type In = u64;
+    /// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("seen"); Ok(()) }
+    /// // In an `impl KeyedStateBootstrapFunction`: who is known now is forgotten an hour from now.
+    /// fn process(&mut self, _: u64, cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+    ///     let now = cx.processing_time();
+    ///     cx.state(&self.0).update(now.0);
+    ///     cx.register_processing_time_timer(now.plus(3_600_000));
+    ///     Ok(())
+    /// }
+    /// # }
+    /// SavepointWriter::new().with_operator("users", Bootstrap::keyed([7, 8], |user| *user, Seen::default())).write(&folder)?;
+    /// let savepoint = SavepointReader::open(&folder)?;
+    /// let timers = savepoint.operator("users")?.timers::<u64>()?;
+    /// assert!(timers.len() == 2 && timers.iter().all(|timer| timer.domain == TimeDomain::Processing));
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<_, yeoul_stream::SavepointError>(())
+    /// ```
     #[must_use]
     pub fn processing_time(&self) -> Timestamp {
         self.now

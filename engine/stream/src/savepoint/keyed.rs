@@ -72,6 +72,43 @@ pub trait KeyedStateReaderFunction {
 }
 
 /// The key that is read, its states and timers.
+///
+/// ```
+/// use yeoul_stream::{KeyedReadContext, KeyedStateReaderFunction, SavepointReader};
+/// # use yeoul_frame::Timestamp;
+/// # use yeoul_operator::OperatorError;
+/// # use yeoul_state::{States, ValueHandle};
+/// # use yeoul_stream::{Bootstrap, BootstrapContext, KeyedStateBootstrapFunction, SavepointWriter};
+/// # let folder = std::env::temp_dir().join(format!("yeoul-read-context-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # #[derive(Default)] struct Balances(ValueHandle<i64>);
+/// # impl KeyedStateBootstrapFunction for Balances {
+/// #     type Key = u64; type In = (u64, i64);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// #     fn process(&mut self, (_, amount): (u64, i64), cx: &mut BootstrapContext<'_, u64>) -> Result<(), OperatorError> {
+/// #         *cx.state(&self.0).get_or(0) += amount;
+/// #         cx.register_event_time_timer(Timestamp(amount));
+/// #         Ok(())
+/// #     }
+/// # }
+/// # impl KeyedStateReaderFunction for Balances {
+/// #     type Key = u64; type Out = (u64, i64, usize);
+/// #     fn open(&mut self, states: &mut States<u64>) -> Result<(), OperatorError> { self.0 = states.value("balance"); Ok(()) }
+/// // In an `impl KeyedStateReaderFunction`:
+/// fn read_key(&mut self, cx: &mut KeyedReadContext<'_, u64>, out: &mut Vec<(u64, i64, usize)>) -> Result<(), OperatorError> {
+///     let balance = cx.state(&self.0).get().copied().unwrap_or(0);
+///     assert!(cx.event_time_timers().is_sorted() && cx.processing_time_timers().is_empty());
+///     out.push((*cx.key(), balance, cx.event_time_timers().len()));
+///     Ok(())
+/// }
+/// # }
+/// # let accounts = Bootstrap::keyed([(7, 100), (7, -30)], |(account, _): &(u64, i64)| *account, Balances::default());
+/// # SavepointWriter::new().with_operator("accounts", accounts).write(&folder)?;
+/// let rows = SavepointReader::open(&folder)?.operator("accounts")?.read(Balances::default()).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(rows, [(7, 70, 2)]);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<_, yeoul_stream::SavepointError>(())
+/// ```
 pub struct KeyedReadContext<'a, K: Key> {
     states: &'a mut States<K>,
     event: &'a [Timestamp],
@@ -104,6 +141,19 @@ impl<K: Key> KeyedReadContext<'_, K> {
 }
 
 /// A timer of a savepoint.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::TimeDomain;
+/// use yeoul_stream::savepoint::SavedTimer;
+///
+/// /// How many are due by event time before a time.
+/// fn due<K>(timers: &[SavedTimer<K>], before: Timestamp) -> usize {
+///     timers.iter().filter(|timer| timer.domain == TimeDomain::Event && timer.time < before).count()
+/// }
+/// let timer = |time| SavedTimer { key: 7u64, time: Timestamp(time), domain: TimeDomain::Event };
+/// assert_eq!(due(&[timer(10), timer(20), timer(30)], Timestamp(25)), 2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SavedTimer<K> {
     /// The key for which it is set.

@@ -13,6 +13,16 @@ use crate::window::session::Sessions;
 use crate::{TimeWindow, WindowKey};
 
 /// What a window operator keeps, by the method that it was made with: [`Aggregated`], [`Reduced`] or [`Records`].
+///
+/// ```
+/// use yeoul_stream::savepoint::{Aggregated, Records, Reduced, SavedContent};
+///
+/// fn read_as<C: SavedContent<Content = T>, T>() {}
+/// // Of `aggregate` with `Count`, of `reduce` and of `process` over records of type `(u64, i64)`:
+/// read_as::<Aggregated<u64>, u64>();
+/// read_as::<Reduced<(u64, i64)>, Option<(u64, i64)>>();
+/// read_as::<Records<(u64, i64)>, Vec<(u64, i64)>>();
+/// ```
 pub trait SavedContent {
     /// As it is kept.
     #[doc(hidden)]
@@ -85,6 +95,19 @@ impl<T: StateRecord + Clone> SavedContent for Records<T> {
 
 /// What a key has in a pane. A pane is as long as the greatest length that divides the windows' size and slide, so a sliding window is made of
 /// several.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::savepoint::SavedPane;
+///
+/// /// What a key has in the hour that begins at a time, of panes that are counts of ten minutes.
+/// fn count(panes: &[SavedPane<u64, u64>], key: u64, hour: Timestamp) -> u64 {
+///     let of_hour = panes.iter().filter(|pane| pane.key == key && hour <= pane.start && pane.start < hour.plus(3_600_000));
+///     of_hour.map(|pane| pane.content).sum()
+/// }
+/// let pane = |minute: i64, content| SavedPane { start: Timestamp(minute * 60_000), key: 7, content };
+/// assert_eq!(count(&[pane(0, 2), pane(50, 3), pane(60, 4)], 7, Timestamp(0)), 5);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedPane<K, C> {
     /// The pane's first time.
@@ -96,6 +119,16 @@ pub struct SavedPane<K, C> {
 }
 
 /// A session of a key.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::TimeWindow;
+/// use yeoul_stream::savepoint::SavedSession;
+///
+/// let window = TimeWindow { start: Timestamp(1_000), end: Timestamp(61_000) };
+/// let session = SavedSession { key: 7u64, window, fired: false, content: vec!["cart", "checkout"] };
+/// assert!(!session.fired && session.window.max_timestamp() == Timestamp(60_999));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedSession<K, C> {
     /// The key.
@@ -123,13 +156,36 @@ impl OperatorReader<'_> {
     /// The panes of tumbling and sliding windows, in the order of time within each part of the keys.
     ///
     /// ```
-    /// # use yeoul_stream::{OperatorReader, SavepointError};
-    /// # use yeoul_stream::savepoint::{Aggregated, SavedPane};
-    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
-    /// // Windows that count: the accumulator of `Count` is a number.
-    /// let counts: Vec<SavedPane<u64, u64>> = operator.panes::<u64, Aggregated<u64>>()?;
-    /// # Ok(())
+    /// # use std::time::Duration;
+    /// # use yeoul_frame::Timestamp;
+    /// # use yeoul_operator::Services;
+    /// # use yeoul_runtime::{JobConfig, spawn};
+    /// # use yeoul_stream::{Count, GeneratorSource, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy, collect};
+    /// use yeoul_stream::SavepointReader;
+    /// use yeoul_stream::savepoint::Aggregated;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-saved-panes-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    /// # let env = StreamEnvironment::new("saved");
+    /// # let always = WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|_: &rkyv::Archived<u64>| Timestamp(1_000));
+    /// # let numbers = env.from_source(GeneratorSource::unbounded(|n| n).splits(1).rate(10_000), always, "numbers");
+    /// // In the job, of numbers that are all of the first minute:
+    /// let minutes = numbers.key_by(|n| n.to_native() % 2).window(TumblingEventTimeWindows::of(Duration::from_secs(60)));
+    /// minutes.aggregate(Count::new()).uid("counts").sink_to(collect().0);
+    /// # let config = JobConfig { shards: 1, pin: false, data: Some(folder.join("data")), ..JobConfig::default() };
+    /// # let job = spawn(env.build()?, config, Services::default());
+    /// # while job.watch().source_records() < 100 {
+    /// #     std::thread::yield_now();
     /// # }
+    /// # job.stop(folder.join("savepoint").to_str(), false)?;
+    /// # job.wait()?;
+    /// // The accumulator of `Count` is a number.
+    /// let savepoint = SavepointReader::open(folder.join("savepoint"))?;
+    /// let panes = savepoint.operator("counts")?.panes::<u64, Aggregated<u64>>()?;
+    /// assert!(panes.len() == 2 && panes.iter().all(|pane| pane.start == Timestamp(0)));
+    /// assert!(panes.iter().map(|pane| pane.content).sum::<u64>() >= 100);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
@@ -154,13 +210,35 @@ impl OperatorReader<'_> {
     /// The sessions of session windows; those of a key in the order of time.
     ///
     /// ```
-    /// # use yeoul_stream::{OperatorReader, SavepointError};
-    /// # use yeoul_stream::savepoint::{Records, SavedSession};
-    /// # fn f(operator: OperatorReader<'_>) -> Result<(), SavepointError> {
-    /// // Windows with a `process` function: all records of each session.
-    /// let sessions: Vec<SavedSession<u64, Vec<(u64, String)>>> = operator.sessions::<u64, Records<(u64, String)>>()?;
-    /// # Ok(())
+    /// # use std::time::Duration;
+    /// # use yeoul_frame::Timestamp;
+    /// # use yeoul_operator::Services;
+    /// # use yeoul_runtime::{JobConfig, spawn};
+    /// # use yeoul_stream::{EventTimeSessionWindows, GeneratorSource, StreamEnvironment, WatermarkStrategy, collect};
+    /// use yeoul_stream::SavepointReader;
+    /// use yeoul_stream::savepoint::Reduced;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("yeoul-saved-sessions-doc-{}", std::process::id()));
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    /// # let env = StreamEnvironment::new("saved");
+    /// # let always = WatermarkStrategy::for_monotonous_timestamps().with_timestamp_assigner(|_: &rkyv::Archived<u64>| Timestamp(1_000));
+    /// # let numbers = env.from_source(GeneratorSource::unbounded(|n| n).splits(1).rate(10_000), always, "numbers");
+    /// // In the job, of numbers that all come at one second:
+    /// let sessions = numbers.key_by(|n| n.to_native() % 2).window(EventTimeSessionWindows::with_gap(Duration::from_secs(60)));
+    /// sessions.reduce(|most, n| *most = (*n).max(*most)).uid("most").sink_to(collect().0);
+    /// # let config = JobConfig { shards: 1, pin: false, data: Some(folder.join("data")), ..JobConfig::default() };
+    /// # let job = spawn(env.build()?, config, Services::default());
+    /// # while job.watch().source_records() < 100 {
+    /// #     std::thread::yield_now();
     /// # }
+    /// # job.stop(folder.join("savepoint").to_str(), false)?;
+    /// # job.wait()?;
+    /// // The record so far.
+    /// let savepoint = SavepointReader::open(folder.join("savepoint"))?;
+    /// let sessions = savepoint.operator("most")?.sessions::<u64, Reduced<u64>>()?;
+    /// assert!(sessions.len() == 2 && sessions.iter().all(|session| session.window.end == Timestamp(61_000) && session.content > Some(0)));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors

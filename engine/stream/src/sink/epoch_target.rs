@@ -91,6 +91,35 @@ where
 
     /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
     /// the job fails: make checkpoints more often.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use yeoul_frame::Epoch;
+    /// use yeoul_operator::{OperatorError, Services};
+    /// use yeoul_runtime::{JobConfig, spawn};
+    /// use yeoul_stream::{EpochTarget, ExactlyOnce, StreamEnvironment, WatermarkStrategy};
+    ///
+    /// # #[derive(Clone, Default)]
+    /// # struct Texts(Arc<Mutex<(Epoch, Vec<String>)>>);
+    /// # impl EpochTarget for Texts {
+    /// #     type In = String;
+    /// #     fn recover(&mut self, _: Epoch) -> Result<Epoch, OperatorError> {
+    /// #         Ok(self.0.lock().unwrap().0)
+    /// #     }
+    /// #     fn deliver(&mut self, epoch: Epoch, texts: Vec<String>) -> Result<(), OperatorError> {
+    /// #         *self.0.lock().unwrap() = (epoch, texts);
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// // Ten thousand bytes of one epoch, of which a thousand may wait:
+    /// let target = Texts::default();
+    /// let sink = ExactlyOnce::new(move |_| Ok(target.clone())).epoch_limit(1_000);
+    /// let env = StreamEnvironment::new("too much");
+    /// env.from_collection(["x".repeat(10_000)], WatermarkStrategy::no_watermarks()).sink_to(sink);
+    /// let error = spawn(env.build()?, JobConfig::default(), Services::default()).wait().unwrap_err();
+    /// assert!(error.to_string().contains("more than its limit of 1000"));
+    /// # Ok::<_, yeoul_stream::GraphError>(())
+    /// ```
     #[must_use]
     pub fn epoch_limit(self, bytes: u64) -> Self {
         Self(self.0.epoch_limit(bytes))

@@ -105,6 +105,16 @@ where
 
     /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
     /// the job fails: make checkpoints more often.
+    ///
+    /// ```
+    /// use yeoul_operator::SinkSpec;
+    /// use yeoul_stream::{AtLeastOnce, EPOCH_LIMIT, IdempotentSink};
+    ///
+    /// /// Into a table; each instance may hold a sixteenth of what it may by default.
+    /// fn sink<K: IdempotentSink<In = (u64, i64)> + Clone + Sync>(table: K) -> impl SinkSpec<In = (u64, i64)> {
+    ///     AtLeastOnce::new(move |_| Ok(table.clone())).epoch_limit(EPOCH_LIMIT / 16)
+    /// }
+    /// ```
     #[must_use]
     pub fn epoch_limit(self, bytes: u64) -> Self {
         Self(self.0.epoch_limit(bytes))

@@ -178,6 +178,10 @@ pub(crate) fn check_epoch(name: &str, held: u64, limit: u64) -> Result<(), Opera
 }
 
 /// What an instance of a sink may hold of an epoch in memory, by default: 1 GiB.
+///
+/// ```
+/// assert_eq!(yeoul_stream::EPOCH_LIMIT, 1_073_741_824);
+/// ```
 pub const EPOCH_LIMIT: u64 = 1 << 30;
 
 /// What it may hold at most: an archive has no room for two GiB.
@@ -308,6 +312,18 @@ impl SinkContext {
     }
 
     /// Clock and files. What is written through them can be simulated, and made to fail by the conformance test.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use yeoul_operator::OperatorError;
+    /// use yeoul_stream::SinkContext;
+    ///
+    /// /// Where a writer of files begins.
+    /// fn folder(cx: &SinkContext) -> Result<std::sync::Arc<dyn yeoul_sys::Storage>, OperatorError> {
+    ///     let folder = cx.services().files.results(Path::new("out"));
+    ///     folder.map_err(|error| OperatorError::new(format!("'{}' has no folder 'out'", cx.name())).caused_by(error))
+    /// }
+    /// ```
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.services

@@ -37,6 +37,16 @@ impl<S: TransactionalSink> UserSink<S> {
 
     /// How many bytes of an epoch an instance may hold in memory, instead of [`EPOCH_LIMIT`](crate::EPOCH_LIMIT); 1.5 GiB at most. Past it
     /// the job fails: make checkpoints more often.
+    ///
+    /// ```
+    /// use yeoul_operator::SinkSpec;
+    /// use yeoul_stream::{EPOCH_LIMIT, EpochWriter, TransactionalSink};
+    ///
+    /// /// A sink whose epochs are small; what is not is a mistake.
+    /// fn small<S: TransactionalSink<Writer: EpochWriter<In = u64>>>(sink: S) -> impl SinkSpec<In = u64> {
+    ///     sink.into_sink().epoch_limit(EPOCH_LIMIT / 1024)
+    /// }
+    /// ```
     #[must_use]
     pub fn epoch_limit(mut self, bytes: u64) -> Self {
         self.epoch_limit = bytes.min(MOST_EPOCH_BYTES);

@@ -78,12 +78,93 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
     }
 
     /// Adds a record with its event time, which stands unless the strategy assigns another.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// use yeoul_stream::SplitOutput;
+    /// # use yeoul_stream::{ReadStatus, ReaderContext, SplitReader, SplitSource};
+    /// # use yeoul_stream::conformance::SourceConformance;
+    /// # struct Log;
+    /// # impl SplitSource for Log {
+    /// #     type Split = u64;
+    /// #     type Reader = Entries;
+    /// #     fn splits(&self, _: &ReaderContext) -> Result<Vec<u64>, OperatorError> {
+    /// #         Ok(vec![0])
+    /// #     }
+    /// #     fn open(&self, _: &u64, at: Option<u64>, _: &ReaderContext) -> Result<Entries, OperatorError> {
+    /// #         Ok(Entries(at.unwrap_or(0)))
+    /// #     }
+    /// # }
+    /// # struct Entries(u64);
+    /// # impl SplitReader for Entries {
+    /// #     type Out = String;
+    /// #     type Error = ();
+    /// #     type Position = u64;
+    /// # fn read(&mut self, out: &mut SplitOutput<String>) -> Result<ReadStatus, OperatorError> {
+    /// // In a reader of a log whose entries have times:
+    /// let entries = [(10, "swift"), (12, "shallow")];
+    /// while let Some((time, text)) = entries.get(self.0 as usize).filter(|_| out.has_room()) {
+    ///     out.collect_at((*text).to_owned(), yeoul_frame::Timestamp(*time));
+    ///     self.0 += 1;
+    /// }
+    /// # Ok(if self.0 == 2 { ReadStatus::End } else { ReadStatus::More })
+    /// # }
+    /// #     fn position(&self) -> u64 {
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # SourceConformance::of(|| Log.into_source()).expecting(["swift", "shallow"].map(str::to_owned)).run()?;
+    /// # Ok::<_, yeoul_stream::conformance::Violation>(())
+    /// ```
     #[inline]
     pub fn collect_at(&mut self, record: O, time: Timestamp) {
         self.push(&record, time);
     }
 
     /// Adds a record that is given as another type with the same archived form, such as its borrowed twin (`BidRow` of `Bid`).
+    ///
+    /// ```
+    /// use yeoul_frame::record;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::conformance::SourceConformance;
+    /// # use yeoul_stream::{ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource};
+    ///
+    /// #[record]
+    /// #[derive(Debug, Clone, PartialEq)]
+    /// struct Word { text: String, letters: u64 }
+    ///
+    /// # struct Text(&'static str);
+    /// # impl SplitSource for Text {
+    /// #     type Split = String;
+    /// #     type Reader = Words;
+    /// #     fn splits(&self, _: &ReaderContext) -> Result<Vec<String>, OperatorError> {
+    /// #         Ok(vec![self.0.to_owned()])
+    /// #     }
+    /// #     fn open(&self, text: &String, at: Option<u64>, _: &ReaderContext) -> Result<Words, OperatorError> {
+    /// #         Ok(Words(text.clone(), at.unwrap_or(0)))
+    /// #     }
+    /// # }
+    /// # struct Words(String, u64);
+    /// # impl SplitReader for Words {
+    /// #     type Out = Word;
+    /// #     type Error = ();
+    /// #     type Position = u64;
+    /// # fn read(&mut self, out: &mut SplitOutput<Word>) -> Result<ReadStatus, OperatorError> {
+    /// // In a reader: the record's text is written from where it stands, without a `String` of its own.
+    /// for text in self.0.split(' ').skip(self.1 as usize) {
+    ///     out.collect_row(WordRow { text, letters: text.len() as u64 });
+    ///     self.1 += 1;
+    /// }
+    /// # Ok(if self.1 as usize == self.0.split(' ').count() { ReadStatus::End } else { ReadStatus::More })
+    /// # }
+    /// #     fn position(&self) -> u64 {
+    /// #         self.1
+    /// #     }
+    /// # }
+    /// # let words = ["swift", "and", "shallow"].map(|text| Word { text: text.to_owned(), letters: text.len() as u64 });
+    /// # SourceConformance::of(|| Text("swift and shallow").into_source()).expecting(words).run()?;
+    /// # Ok::<_, yeoul_stream::conformance::Violation>(())
+    /// ```
     #[inline]
     pub fn collect_row<U>(&mut self, row: U)
     where
@@ -108,6 +189,47 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
     }
 
     /// States the split's watermark: no record behind it comes any more. For sources that know; others leave it to the strategy.
+    ///
+    /// ```
+    /// # use yeoul_frame::Timestamp;
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource};
+    /// # use yeoul_stream::conformance::SourceConformance;
+    /// # struct Log;
+    /// # impl SplitSource for Log {
+    /// #     type Split = u64;
+    /// #     type Reader = Entries;
+    /// #     fn splits(&self, _: &ReaderContext) -> Result<Vec<u64>, OperatorError> {
+    /// #         Ok(vec![0])
+    /// #     }
+    /// #     fn open(&self, _: &u64, at: Option<u64>, _: &ReaderContext) -> Result<Entries, OperatorError> {
+    /// #         Ok(Entries(at.unwrap_or(0)))
+    /// #     }
+    /// # }
+    /// # struct Entries(u64);
+    /// # impl SplitReader for Entries {
+    /// #     type Out = u64;
+    /// #     type Error = ();
+    /// #     type Position = u64;
+    /// # fn read(&mut self, out: &mut SplitOutput<u64>) -> Result<ReadStatus, OperatorError> {
+    /// // In a reader of a log that is in the order of time, with heartbeats (here 20) between its entries:
+    /// let log = [Ok(10), Err(20), Ok(30), Err(40)];
+    /// while let Some(entry) = log.get(self.0 as usize).filter(|_| out.has_room()) {
+    ///     match *entry {
+    ///         Ok(time) => out.collect_at(time, Timestamp(time as i64)),
+    ///         Err(heartbeat) => out.watermark(Timestamp(heartbeat)),
+    ///     }
+    ///     self.0 += 1;
+    /// }
+    /// # Ok(if self.0 == 4 { ReadStatus::End } else { ReadStatus::More })
+    /// # }
+    /// #     fn position(&self) -> u64 {
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # SourceConformance::of(|| Log.into_source()).expecting([10, 30]).run()?;
+    /// # Ok::<_, yeoul_stream::conformance::Violation>(())
+    /// ```
     pub fn watermark(&mut self, watermark: Timestamp) {
         self.end_frame();
         self.said.push(Said::Watermark(watermark));
@@ -115,6 +237,47 @@ impl<O: Record, E: Record> SplitOutput<O, E> {
 
     /// The split no longer holds the watermark back, until it gives a record or a watermark again. If none of the instance's splits has
     /// anything to say, others' event time goes on without the instance, whatever idleness the stream's strategy has.
+    ///
+    /// ```
+    /// # use yeoul_operator::OperatorError;
+    /// # use yeoul_stream::{ReadStatus, ReaderContext, SplitOutput, SplitReader, SplitSource};
+    /// # use yeoul_stream::conformance::SourceConformance;
+    /// # struct Tail;
+    /// # impl SplitSource for Tail {
+    /// #     type Split = u64;
+    /// #     type Reader = Numbers;
+    /// #     fn splits(&self, _: &ReaderContext) -> Result<Vec<u64>, OperatorError> {
+    /// #         Ok(vec![0])
+    /// #     }
+    /// #     fn open(&self, _: &u64, at: Option<u64>, _: &ReaderContext) -> Result<Numbers, OperatorError> {
+    /// #         Ok(Numbers(at.unwrap_or(0)))
+    /// #     }
+    /// # }
+    /// # struct Numbers(u64);
+    /// # impl SplitReader for Numbers {
+    /// #     type Out = u64;
+    /// #     type Error = ();
+    /// #     type Position = u64;
+    /// # fn read(&mut self, out: &mut SplitOutput<u64>) -> Result<ReadStatus, OperatorError> {
+    /// # while self.0 < 3 && out.has_room() {
+    /// #     out.collect(self.0);
+    /// #     self.0 += 1;
+    /// # }
+    /// # if self.0 < 3 {
+    /// #     return Ok(ReadStatus::More);
+    /// # }
+    /// // In a reader that has come to what is the end for now; it looks again in a second.
+    /// out.idle();
+    /// let until = Some(out.now().plus(1_000));
+    /// Ok(ReadStatus::Pending { until })
+    /// # }
+    /// #     fn position(&self) -> u64 {
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// # SourceConformance::of(|| Tail.into_source()).expecting(0..3).never_ending().run()?;
+    /// # Ok::<_, yeoul_stream::conformance::Violation>(())
+    /// ```
     pub fn idle(&mut self) {
         self.end_frame();
         self.said.push(Said::Idle);

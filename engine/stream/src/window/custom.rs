@@ -47,6 +47,25 @@ impl<T: Record> CustomWindows<T> {
     }
 
     /// Windows by the machine's clock: `assign` is given a record and the time at which it came.
+    ///
+    /// ```
+    /// use yeoul_frame::Timestamp;
+    /// use yeoul_stream::{Count, CustomWindows, DataStream, OperatorHarness, TimeWindow};
+    ///
+    /// // A batch for as long as it is: all that comes in the same tenth of a second.
+    /// let tenths = CustomWindows::processing_time(|_: &rkyv::Archived<u64>, now, windows| {
+    ///     let start = now.0 - now.0.rem_euclid(100);
+    ///     windows.push(TimeWindow { start: Timestamp(start), end: Timestamp(start + 100) });
+    /// });
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     readings.key_by(|id| id.to_native()).window(tenths).aggregate(Count::new())
+    /// })?;
+    /// harness.processing_time(1_234)?;
+    /// harness.push([(7, 0), (7, 0)])?;
+    /// harness.processing_time(1_300)?;
+    /// assert_eq!(harness.take_output(), [(2u64, 1_299)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn processing_time(
         assign: impl Fn(&T::Archived, Timestamp, &mut Vec<TimeWindow>) + Send + Sync + 'static,

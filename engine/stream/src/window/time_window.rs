@@ -26,6 +26,15 @@ pub struct TimeWindow {
 }
 
 /// A key and a window of it: what trigger state, contents and per-window state are kept under.
+///
+/// ```
+/// use yeoul_frame::Timestamp;
+/// use yeoul_stream::{TimeWindow, WindowKey};
+///
+/// let minute = |n: i64| TimeWindow { start: Timestamp(n * 60_000), end: Timestamp((n + 1) * 60_000) };
+/// let of = |key, minute| WindowKey { key, sub: minute };
+/// assert_ne!(of(7u64, minute(0)), of(7, minute(1)));
+/// ```
 pub type WindowKey<K> = Compound<K, TimeWindow>;
 
 impl TimeWindow {

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use yeoul_stream::{DataStream, EventTimeSessionWindows, OutputTag, ProcessingTimeSessionWindows, WindowAssigner};
+use yeoul_stream::{
+    DataStream, DynamicProcessingTimeSessionWindows, EventTimeSessionWindows, OutputTag, ProcessingTimeSessionWindows,
+    ProcessingTimeTrigger, WindowAssigner,
+};
 
 use crate::aligned::{Form, Path, Reading, Step, Sum, paths, steps};
 use crate::fleet::Fleet;
+use crate::script::Do::{self, Clock, Push, Watermark};
+use crate::script::check as check_script;
 
 /// How long a record keeps its session open.
 #[derive(Debug, Clone, Copy)]
@@ -153,15 +158,20 @@ proptest! {
 
     #[test]
     fn processing_time_sessions_match_the_model(
-        gap in 1..40i64,
+        gap in gaps(),
         path in paths(),
         steps in prop::collection::vec((0..40i64, prop::collection::vec((0..6u64, 1..100u64), 0..20), prop::option::of(1..4u16)), 1..20),
     ) {
         let mut fleet = Fleet::new(|readings: DataStream<Reading>| {
-            let windows = ProcessingTimeSessionWindows::with_gap(ms(gap));
+            let windows = match gap {
+                Gap::Fixed(gap) => WindowAssigner::from(ProcessingTimeSessionWindows::with_gap(ms(gap))),
+                Gap::Dynamic(_) => WindowAssigner::from(ProcessingTimeSessionWindows::with_dynamic_gap(
+                    move |reading: &rkyv::Archived<Reading>| ms(gap.of(reading.1.to_native())),
+                )),
+            };
             Form::Aggregate.of(&path.of_clock(readings.key_by(|reading| reading.0.to_native()).window(windows)))
         });
-        let mut model = Model::new(Gap::Fixed(gap), 0);
+        let mut model = Model::new(gap, 0);
         let mut now = 1_000;
         for (passed, readings, restart) in steps {
             now += passed;
@@ -181,6 +191,41 @@ proptest! {
         model.output.sort_unstable();
         assert_eq!(fleet.take_output(), model.output);
     }
+}
+
+/// As a person would work it out: a reading keeps its key's session open for as many milliseconds of the clock as it says.
+#[test]
+fn sessions_by_the_clock_last_as_long_as_their_most_patient_record() {
+    let patience = || -> DynamicProcessingTimeSessionWindows<Reading> {
+        ProcessingTimeSessionWindows::with_dynamic_gap(|reading: &rkyv::Archived<Reading>| {
+            ms(reading.1.to_native() as i64)
+        })
+    };
+    assert_eq!(WindowAssigner::from(patience()).name(), "DynamicProcessingTimeSessionWindows");
+    let steps: &[(Do, &[&str])] = &[
+        (Clock(1_000), &[]),
+        (Push(7, 100, 5), &[]),
+        (Clock(1_050), &[]),
+        // An impatient reading does not shorten the session.
+        (Push(7, 10, 5), &[]),
+        (Clock(1_090), &[]),
+        (Push(7, 50, 5), &[]),
+        (Push(8, 20, 5), &[]),
+        (Clock(1_109), &[]),
+        (Clock(1_110), &["8 [1090, 1110) 20"]),
+        // Event time says nothing.
+        (Watermark(2_000), &[]),
+        (Clock(1_139), &[]),
+        (Clock(1_140), &["7 [1000, 1140) 100 10 50"]),
+        // Where it ended another one begins: it has been told of.
+        (Push(7, 5, 5), &[]),
+        (Push(8, 3, 5), &[]),
+        (Clock(1_142), &[]),
+        (Clock(1_145), &["8 [1140, 1143) 3", "7 [1140, 1145) 5"]),
+    ];
+    check_script(patience(), 0, |windows| windows, steps);
+    // The same by a trigger that says what is so without it, which is another operator.
+    check_script(patience(), 0, |windows| windows.trigger(ProcessingTimeTrigger::create()), steps);
 }
 
 #[test]

@@ -6,6 +6,13 @@ use std::collections::HashMap;
 use std::fmt;
 
 /// A text that is no changelog of a table.
+///
+/// ```
+/// use yeoul::table::{Unfolded, final_table};
+///
+/// assert_eq!(final_table(b"+I7\n-D8\n"), Err(Unfolded::NotThere("8".to_owned())));
+/// assert!(matches!(final_table(b"7\n"), Err(Unfolded::NoKind(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfolded {
     /// A line does not begin with the kind of a change.
@@ -26,6 +33,13 @@ impl fmt::Display for Unfolded {
 impl std::error::Error for Unfolded {}
 
 /// The final table of a changelog whose lines are a kind and then the row as CSV: its rows, sorted by bytes, a line each.
+///
+/// ```
+/// use yeoul::table::final_table;
+///
+/// let changelog = "+Ib,1\n+Ia,1\n-Ub,1\n+Ub,2\n";
+/// assert_eq!(final_table(changelog.as_bytes()).unwrap(), b"a,1\nb,2\n");
+/// ```
 ///
 /// # Errors
 /// A text that is no changelog, or one that takes away what is not there.

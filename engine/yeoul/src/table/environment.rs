@@ -45,6 +45,13 @@ pub struct TableEnvironment {
 }
 
 /// Where the rows of a SELECT go.
+///
+/// ```
+/// use yeoul::table::Results;
+///
+/// let file = Results::Changelog("out/changes.csv".to_owned());
+/// assert_ne!(file, Results::Print);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Results {
     /// To standard output, as Flink's `print` shows them.
@@ -66,6 +73,14 @@ impl Default for TableEnvironment {
 
 impl TableEnvironment {
     /// An empty session over all connectors.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let error = env.execute_sql("SELECT a FROM nowhere").unwrap_err();
+    /// assert!(error.to_string().contains("nowhere"));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -79,11 +94,28 @@ impl TableEnvironment {
     }
 
     /// The settings of all jobs, to change; a script's own SET goes before.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// env.config_mut().shards = 1;
+    /// assert_eq!(env.config_mut().shards, 1);
+    /// ```
     pub fn config_mut(&mut self) -> &mut JobConfig {
         &mut self.config
     }
 
     /// The same session over another outside world.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    /// use yeoul::operator::Services;
+    ///
+    /// let services = Services::default();
+    /// let env = TableEnvironment::new().with_services(services.clone());
+    /// assert!(std::sync::Arc::ptr_eq(&env.services().clock, &services.clock));
+    /// ```
     #[must_use]
     pub fn with_services(mut self, services: Services) -> Self {
         self.services = services;
@@ -91,6 +123,33 @@ impl TableEnvironment {
     }
 
     /// The same session over other connectors.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use yeoul::TableEnvironment;
+    /// use yeoul::operator::{TableConnectors, TableDefinition, TableError, TableScan, TableSink, TableSource};
+    ///
+    /// /// A program that may read and write nothing.
+    /// struct NoTables;
+    ///
+    /// impl TableConnectors for NoTables {
+    ///     fn names(&self) -> Vec<&'static str> {
+    ///         Vec::new()
+    ///     }
+    ///
+    ///     fn source(&self, table: &TableDefinition, _: &TableScan) -> Result<TableSource, TableError> {
+    ///         Err(TableError::new(format!("'{}' may not be read", table.name)))
+    ///     }
+    ///
+    ///     fn sink(&self, table: &TableDefinition) -> Result<TableSink, TableError> {
+    ///         Err(TableError::new(format!("'{}' may not be written", table.name)))
+    ///     }
+    /// }
+    ///
+    /// let mut env = TableEnvironment::new().with_connectors(Arc::new(NoTables));
+    /// let script = "CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen'); SELECT id FROM numbers;";
+    /// assert!(env.execute_sql(script).unwrap_err().to_string().contains("may not be read"));
+    /// ```
     #[must_use]
     pub fn with_connectors(mut self, connectors: Arc<dyn TableConnectors>) -> Self {
         self.connectors = connectors;
@@ -98,23 +157,60 @@ impl TableEnvironment {
     }
 
     /// What the script has made so far.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// env.execute_sql("SET 'parallelism.default' = '1';")?;
+    /// let set = |env: &TableEnvironment| env.session().settings.listed().any(|(key, _)| key == "parallelism.default");
+    /// assert!(set(&env));
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
     }
 
     /// What the script has made so far, to change.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let mut taken = 0;
+    /// env.session_mut().script("CREATE TABLE a (id BIGINT) WITH ('connector' = 'datagen'); DROP TABLE a;", |_, _| taken += 1)?;
+    /// assert_eq!(taken, 2);
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     pub fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }
 
     /// The outside world of its jobs.
+    ///
+    /// ```
+    /// let env = yeoul::TableEnvironment::new();
+    /// assert!(env.services().clock.wall_millis() > 0);
+    /// ```
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.services
     }
 
     /// Takes one statement.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    /// use yeoul::sql::session::Step;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let script = "CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen'); SELECT id FROM numbers;";
+    /// let statements = yeoul::sql::parse::parse(script)?;
+    /// assert!(matches!(env.take(&statements[0])?, Step::Done));
+    /// assert!(matches!(env.take(&statements[1])?, Step::Job(_)));
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What is wrong with it.
@@ -123,6 +219,22 @@ impl TableEnvironment {
     }
 
     /// The graph of a job.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    /// use yeoul::sql::session::Step;
+    /// use yeoul::table::Results;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let script = "CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen'); SELECT id FROM numbers;";
+    /// for statement in yeoul::sql::parse::parse(script)? {
+    ///     if let Step::Job(job) = env.take(&statement)? {
+    ///         let built = env.build(&job, "numbers", &Results::Print)?;
+    ///         assert_eq!(built.graph.name, "numbers");
+    ///     }
+    /// }
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A table that its connector refuses, or rows that cannot be shown.
@@ -137,6 +249,22 @@ impl TableEnvironment {
     }
 
     /// How a job of the script is run.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    /// use yeoul::sql::session::Step;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let script = "SET 'parallelism.default' = '3';
+    ///     CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen');
+    ///     SELECT id FROM numbers;";
+    /// for statement in yeoul::sql::parse::parse(script)? {
+    ///     if let Step::Job(job) = env.take(&statement)? {
+    ///         assert_eq!(env.config_of(&job).shards, 3);
+    ///     }
+    /// }
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn config_of(&self, job: &Job) -> JobConfig {
         let mut config = self.config.clone();
@@ -157,6 +285,27 @@ impl TableEnvironment {
     }
 
     /// Starts a job on threads of its own.
+    ///
+    /// ```
+    /// use yeoul::sql::session::Step;
+    /// use yeoul::table::Results;
+    /// use yeoul::{Outcome, TableEnvironment};
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// let script = "CREATE TABLE numbers (id BIGINT) WITH (
+    ///         'connector' = 'datagen', 'rows-per-second' = '1000000', 'fields.id.kind' = 'sequence',
+    ///         'fields.id.start' = '1', 'fields.id.end' = '9'
+    ///     );
+    ///     CREATE TABLE nowhere (id BIGINT) WITH ('connector' = 'blackhole');
+    ///     INSERT INTO nowhere SELECT id FROM numbers;";
+    /// for statement in yeoul::sql::parse::parse(script)? {
+    ///     if let Step::Job(job) = env.take(&statement)? {
+    ///         let running = env.start(env.build(&job, "numbers", &Results::Print)?, env.config_of(&job));
+    ///         assert_eq!(running.wait()?, Outcome::Finished);
+    ///     }
+    /// }
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     #[must_use]
     pub fn start(&self, built: Built, config: JobConfig) -> JobHandle {
         yeoul_runtime::spawn(built.graph, config, self.services.clone())
@@ -165,6 +314,16 @@ impl TableEnvironment {
     /// Runs a script to its end: each job after the one before. What a SELECT gives is printed, and what SHOW, DESCRIBE and EXPLAIN do.
     ///
     /// If there is a data folder, each job has one of its own in it, by its number in this session: `1`, `2` and so on.
+    ///
+    /// ```
+    /// use yeoul::TableEnvironment;
+    ///
+    /// let mut env = TableEnvironment::new();
+    /// env.execute_sql("CREATE TABLE numbers (id BIGINT) WITH ('connector' = 'datagen'); SHOW TABLES;")?;
+    /// let error = env.execute_sql("SELECT ids FROM numbers;").unwrap_err();
+    /// assert!(error.to_string().contains("ids"));
+    /// # Ok::<_, yeoul::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What is wrong with the script, or why a job failed. What came before it was done.

@@ -1,6 +1,13 @@
 //! What statements such as SHOW and DESCRIBE give, as text.
 
 /// Text in columns, under a head.
+///
+/// ```
+/// use yeoul::table::text_table;
+///
+/// let (head, rows) = (["name", "rows"].map(str::to_owned), [["flights", "7"].map(str::to_owned).to_vec()]);
+/// assert_eq!(text_table(&head, &rows), "name     rows\n-------  ----\nflights  7");
+/// ```
 #[must_use]
 pub fn text_table(head: &[String], rows: &[Vec<String>]) -> String {
     let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));

@@ -31,6 +31,20 @@ impl CountEvictor {
     }
 
     /// Evicts after the function, which sees all elements.
+    ///
+    /// ```
+    /// use yeoul_stream::{CountEvictor, CountTrigger, DataStream, GlobalWindows, OperatorHarness};
+    ///
+    /// // The sum of all that there are, after every second one; of those one stays.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     let all = readings.key_by(|_| ()).window(GlobalWindows::create());
+    ///     all.trigger(CountTrigger::of(2)).evictor(CountEvictor::of(1).after()).reduce(|sum, reading| *sum += *reading)
+    /// })?;
+    /// harness.push([1, 2, 3, 4].map(|reading| (reading, 0)))?;
+    /// let sums: Vec<i64> = harness.take_output().into_iter().map(|(sum, _)| sum).collect();
+    /// assert_eq!(sums, [3, 9]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn after(self) -> Self {
         Self { side: Side::After, ..self }

@@ -33,6 +33,21 @@ impl<T, D: Fn(&T, &T) -> f64> DeltaEvictor<T, D> {
     }
 
     /// Evicts after the function, which sees all elements.
+    ///
+    /// ```
+    /// use yeoul_stream::{Count, CountTrigger, DataStream, DeltaEvictor, GlobalWindows, OperatorHarness};
+    ///
+    /// // How many there are after every second one; then those go that are far from the last.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<f64>| {
+    ///     let all = readings.key_by(|_| ()).window(GlobalWindows::create());
+    ///     let near = DeltaEvictor::of(10.0, |reading: &f64, last: &f64| (last - reading).abs()).after();
+    ///     all.trigger(CountTrigger::of(2)).evictor(near).aggregate(Count::new())
+    /// })?;
+    /// harness.push([1.0, 12.0, 15.0, 20.0].map(|reading| (reading, 0)))?;
+    /// let counts: Vec<u64> = harness.take_output().into_iter().map(|(count, _)| count).collect();
+    /// assert_eq!(counts, [2, 3]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn after(self) -> Self {
         Self { side: Side::After, ..self }

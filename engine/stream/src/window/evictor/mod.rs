@@ -90,6 +90,31 @@ impl EvictorContext {
     }
 
     /// The present processing time.
+    ///
+    /// ```
+    /// use yeoul_stream::{Evictor, EvictorContext, TimestampedValue};
+    /// # use yeoul_stream::{Count, CountTrigger, DataStream, GlobalWindows, OperatorHarness};
+    ///
+    /// /// Leaves nothing of a window that fires in the first second of the clock.
+    /// #[derive(Clone)]
+    /// struct Warming;
+    ///
+    /// impl Evictor<u64> for Warming {
+    ///     fn evict_before(&mut self, elements: &mut Vec<TimestampedValue<u64>>, cx: &EvictorContext) {
+    ///         elements.retain(|_| cx.current_processing_time().0 >= 1_000);
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    /// #     let all = readings.key_by(|id| id.to_native()).window(GlobalWindows::create());
+    /// #     all.trigger(CountTrigger::of(1)).evictor(Warming).aggregate(Count::new())
+    /// # })?;
+    /// harness.push([(7, 0)])?;
+    /// harness.processing_time(1_000)?;
+    /// harness.push([(7, 0)])?;
+    /// assert_eq!(harness.take_output().last(), Some(&(1u64, i64::MAX)));
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn current_processing_time(&self) -> Timestamp {
         self.now

@@ -34,6 +34,21 @@ impl TimeEvictor {
     }
 
     /// Evicts after the function, which sees all elements.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yeoul_stream::{Count, CountTrigger, DataStream, GlobalWindows, OperatorHarness, TimeEvictor};
+    ///
+    /// // How many there are after every second one; then those go that are older than ten milliseconds.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<i64>| {
+    ///     let all = readings.key_by(|_| ()).window(GlobalWindows::create());
+    ///     all.trigger(CountTrigger::of(2)).evictor(TimeEvictor::of(Duration::from_millis(10)).after()).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(1, 0), (2, 10), (3, 15), (4, 19)])?;
+    /// let counts: Vec<u64> = harness.take_output().into_iter().map(|(count, _)| count).collect();
+    /// assert_eq!(counts, [2, 3]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn after(self) -> Self {
         Self { side: Side::After, ..self }

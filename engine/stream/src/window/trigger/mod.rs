@@ -238,6 +238,55 @@ impl TriggerContext<'_> {
     }
 
     /// Asks for a call of [`Trigger::on_event_time`] once the watermark has reached `time`. Asked for twice, it comes once.
+    ///
+    /// ```
+    /// use rkyv::Archived;
+    /// use yeoul_frame::Timestamp;
+    /// use yeoul_stream::{Trigger, TriggerContext, TriggerResult};
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, OperatorHarness, TumblingEventTimeWindows};
+    ///
+    /// /// Fires at the middle of a window, if the watermark is not there yet.
+    /// #[derive(Clone)]
+    /// struct Middle;
+    ///
+    /// fn middle(cx: &TriggerContext<'_>) -> Timestamp {
+    ///     let window = cx.window();
+    ///     window.start.plus((window.end.0 - window.start.0) / 2)
+    /// }
+    ///
+    /// impl Trigger<u64> for Middle {
+    ///     type State = ();
+    ///
+    ///     fn on_element(&mut self, _: &Archived<u64>, _: Timestamp, (): &mut (), cx: &mut TriggerContext<'_>) -> TriggerResult {
+    ///         let middle = middle(cx);
+    ///         if cx.current_watermark() < middle {
+    ///             cx.register_event_time_timer(middle);
+    ///         }
+    ///         TriggerResult::Continue
+    ///     }
+    ///
+    ///     fn on_event_time(&mut self, time: Timestamp, (): &mut (), cx: &mut TriggerContext<'_>) -> TriggerResult {
+    ///         if time == middle(cx) { TriggerResult::Fire } else { TriggerResult::Continue }
+    ///     }
+    ///
+    ///     fn clear(&mut self, (): &(), cx: &mut TriggerContext<'_>) {
+    ///         let middle = middle(cx);
+    ///         cx.delete_event_time_timer(middle);
+    ///     }
+    /// }
+    ///
+    /// # let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    /// #     let seconds = TumblingEventTimeWindows::of(Duration::from_secs(1));
+    /// #     readings.key_by(|id| id.to_native()).window(seconds).trigger(Middle).aggregate(Count::new())
+    /// # })?;
+    /// harness.push([(7, 100), (7, 700)])?;
+    /// harness.watermark(499)?;
+    /// assert_eq!(harness.take_output(), []);
+    /// harness.watermark(500)?;
+    /// assert_eq!(harness.take_output(), [(2u64, 999)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     pub fn register_event_time_timer(&mut self, time: Timestamp) {
         self.timers.register(TimeDomain::Event, time);
     }

@@ -63,6 +63,19 @@ pub struct EndOfStreamTrigger(());
 
 impl EndOfStreamTrigger {
     /// The trigger.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, DataStream, EndOfStreamTrigger, OperatorHarness, TumblingEventTimeWindows};
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let minutes = TumblingEventTimeWindows::of(Duration::from_secs(60));
+    ///     readings.key_by(|id| id.to_native()).window(minutes).trigger(EndOfStreamTrigger::create()).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 1_000)])?;
+    /// harness.watermark(59_998)?;
+    /// assert_eq!(harness.take_output(), []);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub const fn create() -> Self {
         Self(())

@@ -45,12 +45,47 @@ impl<R> ProcessingTimeoutTrigger<R> {
     }
 
     /// Whether the time begins anew with each element. It does not unless told.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, CountTrigger, DataStream, GlobalWindows, OperatorHarness, ProcessingTimeoutTrigger, PurgingTrigger};
+    /// // A batch ends a second after its last record, not after its first.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let timeout = ProcessingTimeoutTrigger::of(CountTrigger::of(100), Duration::from_secs(1)).reset_timer_on_new_record(true);
+    ///     let all = readings.key_by(|id| id.to_native()).window(GlobalWindows::create());
+    ///     all.trigger(PurgingTrigger::of(timeout)).aggregate(Count::new())
+    /// })?;
+    /// for now in [0, 800, 1_600] {
+    ///     harness.processing_time(now)?;
+    ///     harness.push([(7, 0)])?;
+    /// }
+    /// assert_eq!(harness.take_output(), []);
+    /// harness.processing_time(2_601)?;
+    /// assert_eq!(harness.take_output(), [(3u64, i64::MAX)]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn reset_timer_on_new_record(self, resets: bool) -> Self {
         Self { resets, ..self }
     }
 
     /// Whether the nested trigger is cleared when the time is up: a count then begins anew. It is unless told.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use yeoul_stream::{Count, CountTrigger, DataStream, GlobalWindows, OperatorHarness, ProcessingTimeoutTrigger};
+    /// // The count of three goes on over the time that is up after two.
+    /// let mut harness = OperatorHarness::of(|readings: DataStream<u64>| {
+    ///     let trigger = ProcessingTimeoutTrigger::of(CountTrigger::of(3), Duration::from_secs(1)).clear_on_timeout(false);
+    ///     readings.key_by(|id| id.to_native()).window(GlobalWindows::create()).trigger(trigger).aggregate(Count::new())
+    /// })?;
+    /// harness.push([(7, 0), (7, 0)])?;
+    /// harness.processing_time(1_001)?;
+    /// harness.push([(7, 0)])?;
+    /// let counts: Vec<u64> = harness.take_output().into_iter().map(|(count, _)| count).collect();
+    /// assert_eq!(counts, [2, 3]);
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
+    /// ```
     #[must_use]
     pub fn clear_on_timeout(self, clears: bool) -> Self {
         Self { clears, ..self }
