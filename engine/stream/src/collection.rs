@@ -33,7 +33,8 @@ impl<T: Record> Collection<T> {
         Self { records: records.into_iter().collect(), splits: 1 }
     }
 
-    /// Dealt out over this many splits, as over a topic's partitions: record `i` is in split `i mod splits`. Order is kept within each.
+    /// Dealt out over this many splits, as over a topic's partitions: record `i` is in split `i mod splits`. Order is kept within each, and they are
+    /// read side by side.
     #[must_use]
     pub fn splits(mut self, splits: u16) -> Self {
         self.splits = splits.max(1);
@@ -48,7 +49,7 @@ impl<T: Record> SourceSpec for Collection<T> {
     fn make(&self) -> MakeSource {
         let (records, splits) = (self.records.clone(), self.splits);
         Arc::new(move || {
-            let all = Reader { records: records.clone(), splits, own: Vec::new(), turn: 0, rows: None };
+            let all = Reader { records: records.clone(), splits, own: Vec::new(), turn: None, rows: None };
             Box::new(all)
         })
     }
@@ -62,7 +63,8 @@ struct Reader<T: Record> {
     records: Arc<[T]>,
     splits: u16,
     own: Vec<Position>,
-    turn: usize,
+    /// Which of them is next; none before the first poll.
+    turn: Option<usize>,
     rows: Option<RowBuilder<T>>,
 }
 
@@ -82,10 +84,15 @@ impl<T: Record> Source for Reader<T> {
     }
 
     fn poll(&mut self, cx: &mut SourceContext<'_>) -> Result<SourcePoll, OperatorError> {
+        // All hold the watermark back from the beginning: they are read side by side.
+        let turn = *self.turn.get_or_insert_with(|| {
+            self.own.iter().for_each(|own| cx.watermark(SplitId(u64::from(own.split)), Timestamp::MIN));
+            0
+        });
         let splits = usize::from(self.splits);
         let rows = self.rows.as_mut().expect("a source is opened before it is polled");
         for step in 0..self.own.len() {
-            let at = (self.turn + step) % self.own.len();
+            let at = (turn + step) % self.own.len();
             let position = &mut self.own[at];
             if position.finished {
                 continue;
@@ -111,7 +118,7 @@ impl<T: Record> Source for Reader<T> {
             } else {
                 cx.emit(id, rows.finish());
             }
-            self.turn = at + 1;
+            self.turn = Some(at + 1);
             return Ok(SourcePoll::Ready);
         }
         Ok(SourcePoll::End)

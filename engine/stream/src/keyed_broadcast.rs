@@ -14,7 +14,6 @@ use crate::collector::Collector;
 use crate::key_selector::FrameKeys;
 use crate::keyed_operator::{KeyedFunction, KeyedOperator, Opened};
 use crate::operator_state::{BroadcastStateHandle, OperatorStates};
-use crate::prefetch::Prefetch;
 use crate::process::ProcessContext;
 use crate::tag::Sides;
 use crate::{DataStream, KeyedContext, KeyedStream, Prefetch, StateRecord};

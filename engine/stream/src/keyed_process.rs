@@ -6,7 +6,6 @@ use yeoul_operator::{OpenContext, OperatorError, Subtask};
 use yeoul_state::{Key, StateHandle, States};
 
 use crate::collector::Collector;
-use crate::prefetch::Prefetch;
 use crate::side_outputs::SideOutputs;
 use crate::timer_service::TimerService;
 use crate::{OutputTag, Prefetch, TimeDomain};

@@ -11,8 +11,8 @@ use yeoul_operator::{
     Snapshot, Source, SourceContext, SourcePoll, SourceSpec, Subtask,
 };
 use yeoul_stream::{
-    Collection, Count, DataStream, EventTimeSessionWindows, EventTimeTrigger, OperatorHarness, OutputTag,
-    SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
+    Collection, Count, DataStream, EventTimeSessionWindows, EventTimeTrigger, NumberSequence, OperatorHarness,
+    OutputTag, SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
 };
 
 fn frame<T: yeoul_frame::Record>(records: impl IntoIterator<Item = (T, i64)>) -> Frame {
@@ -350,21 +350,26 @@ fn operators_made_of_one_windowed_stream_have_side_outputs_of_their_own() {
     env.build().unwrap();
 }
 
-#[test]
-fn splits_that_are_read_side_by_side_wait_for_each_others_first_records() {
-    use yeoul_stream::{NumberSequence, StreamEnvironment, WatermarkStrategy};
-    const NUMBERS: u64 = 50_000;
+/// A source of numbers dealt over four splits, in the order of their times.
+fn windows_of_ten(source: impl SourceSpec<Out = u64>) -> Vec<u64> {
     let env = StreamEnvironment::new("side by side");
-    // Dealt over four splits, in the order of their times.
     let times = WatermarkStrategy::for_monotonous_timestamps()
         .with_timestamp_assigner(|n: &rkyv::Archived<u64>| Timestamp(n.to_native() as i64))
         .with_granularity(Duration::ZERO);
-    let numbers = env.from_source(NumberSequence::new(0..NUMBERS).splits(4), times, "numbers");
+    let numbers = env.from_source(source, times, "numbers");
     let windows = numbers.key_by(|_| ()).window(TumblingEventTimeWindows::of(Duration::from_millis(10)));
     let (sink, counts) = yeoul_stream::collect();
     windows.aggregate(Count::new()).sink_to(sink);
     let config = yeoul_runtime::JobConfig { shards: 1, pin: false, ..Default::default() };
     let job = yeoul_runtime::spawn(env.build().unwrap(), config, Services::default());
     assert_eq!(job.wait().unwrap(), yeoul_runtime::Outcome::Finished);
-    assert_eq!(counts.take(), vec![10_u64; NUMBERS as usize / 10]);
+    counts.take()
+}
+
+#[test]
+fn splits_that_are_read_side_by_side_wait_for_each_others_first_records() {
+    const NUMBERS: u64 = 50_000;
+    let expected = vec![10; NUMBERS as usize / 10];
+    assert_eq!(windows_of_ten(NumberSequence::new(0..NUMBERS).splits(4)), expected);
+    assert_eq!(windows_of_ten(Collection::of(0..NUMBERS).splits(4)), expected);
 }
