@@ -29,9 +29,23 @@ struct Split {
     idle: bool,
     /// Restored, and not read from yet: its turn may come after splits that were not begun.
     dormant: bool,
+    /// It has said that it begins, and nothing since.
+    silent: bool,
 }
 
 impl Split {
+    fn new(strategy: &Strategy) -> Self {
+        Self {
+            generator: Generator::new(strategy),
+            watermark: Timestamp::MIN,
+            flushed: Timestamp::MIN,
+            last_record: None,
+            idle: false,
+            dormant: false,
+            silent: false,
+        }
+    }
+
     /// Its watermark.
     fn at(&self) -> Timestamp {
         self.watermark.max(self.flushed)
@@ -97,6 +111,8 @@ pub struct EventTime {
     bare_since: Option<Counted>,
     /// Since when the source has had nothing to give.
     silent_since: Option<Counted>,
+    /// To where the split had come that ended last, of those that had spoken.
+    ended_at: Timestamp,
 }
 
 impl EventTime {
@@ -113,6 +129,7 @@ impl EventTime {
             counted: 0,
             bare_since: None,
             silent_since: None,
+            ended_at: Timestamp::MIN,
         }
     }
 
@@ -144,6 +161,16 @@ impl EventTime {
     #[must_use]
     pub fn watermark(&self) -> Timestamp {
         self.above_floor(self.sent)
+    }
+
+    /// How far its records have come: the watermark, or the least of the splits that have spoken while one that has not holds it back.
+    #[must_use]
+    pub fn reached(&self) -> Timestamp {
+        let spoken = self.splits.values().filter(|split| !split.idle).map(Split::at).filter(|at| *at > Timestamp::MIN);
+        match self.watermark() {
+            Timestamp::MIN => spoken.min().unwrap_or(Timestamp::MIN),
+            watermark => watermark,
+        }
     }
 
     /// Records of a split. Appends frames and watermarks to `out`, in order.
@@ -210,8 +237,15 @@ impl EventTime {
         }
     }
 
-    /// A split's watermark, as the source itself knows it.
+    /// A split's watermark, as the source itself knows it. The least of all says that the split begins: from now on it holds the watermark
+    /// back, or, in a source that is idle, from when any of its splits speaks.
     pub fn watermark_of(&mut self, id: SplitId, watermark: Timestamp, out: &mut Vec<Message>) {
+        if watermark == Timestamp::MIN {
+            let (idle, last_record) = (self.idle, Some(self.counted));
+            let begun = || Split { idle, silent: true, last_record, ..Split::new(&self.spec.strategy) };
+            self.splits.entry(id).or_insert_with(begun);
+            return;
+        }
         self.wake(out);
         let split = split_of(&mut self.splits, id, &self.spec.strategy, self.counted);
         split.watermark = split.watermark.max(watermark);
@@ -221,7 +255,11 @@ impl EventTime {
     /// A split has been read to its end.
     pub fn finished(&mut self, id: SplitId, out: &mut Vec<Message>) {
         let Some(split) = self.splits.remove(&id) else { return };
-        let own = split.reached();
+        if split.reached() > Timestamp::MIN {
+            self.ended_at = split.reached();
+        }
+        // One that had nothing to say has held back what those that ended before it had.
+        let own = self.ended_at;
         if self.idle {
             // A watermark would make those after it wait for this source again, and nobody would tell them that there is nothing to wait for.
             return;
@@ -249,7 +287,7 @@ impl EventTime {
         // Its own last word first, for which those after it would wait if nobody else speaks.
         self.rise(out);
         self.splits.entry(id).and_modify(|split| split.idle = true);
-        self.rise(out);
+        self.rise_or_rest(out);
     }
 
     /// Looks for splits that have been silent for longer than the idleness allows, after all that the source said was taken. If nobody is
@@ -286,9 +324,9 @@ impl EventTime {
         }
         if !fallen.is_empty() {
             for id in fallen {
-                self.splits.entry(id).and_modify(|split| split.idle = true);
+                self.splits.entry(id).and_modify(|split| (split.idle, split.silent) = (true, false));
             }
-            self.rise(out);
+            self.rise_or_rest(out);
         }
         // A source that watches for splits and has none is silent, too.
         let bare = self.splits.is_empty();
@@ -316,7 +354,13 @@ impl EventTime {
 
     /// Something was said: whoever was told that this source is idle must hear that it is not, before anything else.
     fn wake(&mut self, out: &mut Vec<Message>) {
-        if std::mem::take(&mut self.idle) && self.sent > Timestamp::MIN {
+        if !std::mem::take(&mut self.idle) {
+            return;
+        }
+        for split in self.splits.values_mut().filter(|split| split.silent) {
+            (split.idle, split.last_record) = (false, Some(self.counted));
+        }
+        if self.sent > Timestamp::MIN {
             out.push(Message::Signal(Signal::Watermark(self.sent)));
         }
     }
@@ -331,8 +375,10 @@ impl EventTime {
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         let mut bytes = self.watermark().0.to_le_bytes().to_vec();
-        bytes.extend((self.splits.len() as u32).to_le_bytes());
-        for (id, split) in &self.splits {
+        // Of one that has only said that it begins there is nothing to note: it will say so again.
+        let spoken = || self.splits.iter().filter(|(_, split)| !split.silent);
+        bytes.extend((spoken().count() as u32).to_le_bytes());
+        for (id, split) in spoken() {
             let (highest, custom) = match &split.generator {
                 Generator::None => (i64::MIN, Vec::new()),
                 Generator::Highest { highest, .. } => (*highest, Vec::new()),
@@ -397,9 +443,7 @@ impl EventTime {
                     generator.load(custom);
                 }
             }
-            let flushed = Timestamp::MIN;
-            self.splits
-                .insert(id, Split { generator, watermark, flushed, last_record: None, idle: false, dormant: true });
+            self.splits.insert(id, Split { generator, watermark, dormant: true, ..Split::new(&self.spec.strategy) });
         }
         Ok(())
     }
@@ -408,6 +452,17 @@ impl EventTime {
     fn merged_with(&self, id: SplitId, watermark: Timestamp) -> Timestamp {
         let others = self.splits.iter().filter(|(other, split)| **other != id && !split.idle);
         others.map(|(_, split)| split.at()).min().map_or(watermark, |least| least.min(watermark))
+    }
+
+    /// As [`rise`](Self::rise); if nobody is left to speak, to the least of those that have spoken, which one that had not may have held back.
+    fn rise_or_rest(&mut self, out: &mut Vec<Message>) {
+        if self.splits.values().any(|split| !split.idle) {
+            return self.rise(out);
+        }
+        let spoken = self.splits.values().map(Split::at).filter(|at| *at > Timestamp::MIN);
+        if let Some(least) = spoken.min() {
+            self.send(least, out);
+        }
     }
 
     fn rise(&mut self, out: &mut Vec<Message>) {
@@ -437,15 +492,8 @@ fn split_of<'a>(
     strategy: &Strategy,
     counted: Counted,
 ) -> &'a mut Split {
-    let split = splits.entry(id).or_insert_with(|| Split {
-        generator: Generator::new(strategy),
-        watermark: Timestamp::MIN,
-        flushed: Timestamp::MIN,
-        last_record: None,
-        idle: false,
-        dormant: false,
-    });
-    (split.last_record, split.idle, split.dormant) = (Some(counted), false, false);
+    let split = splits.entry(id).or_insert_with(|| Split::new(strategy));
+    (split.last_record, split.idle, split.dormant, split.silent) = (Some(counted), false, false, false);
     split
 }
 

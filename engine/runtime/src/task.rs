@@ -247,7 +247,7 @@ impl SourceHead {
             self.event_time.tick(env.now);
         }
         if let Some(drift) = &self.drift {
-            let at = self.event_time.watermark();
+            let at = self.event_time.reached();
             if at > Timestamp::MIN {
                 // It states its own watermark before it asks for the others': in a restored job nobody has said one yet.
                 self.publish();
@@ -334,7 +334,7 @@ impl SourceHead {
     /// States its watermark to its group. Who is idle, has read all, or was asked and has no watermark yet, holds nobody back.
     fn publish(&self) {
         if let Some(drift) = &self.drift {
-            let at = self.event_time.watermark();
+            let at = self.event_time.reached();
             let is_free = self.event_time.is_idle() || at == Timestamp::MIN;
             drift.publish(if is_free { Timestamp::MAX } else { at });
         }

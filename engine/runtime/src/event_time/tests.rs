@@ -227,6 +227,79 @@ fn the_last_word_of_a_split_that_ends_beside_an_idle_one_leaves() {
     assert_eq!(render(&mut out), "w1049 idle");
 }
 
+/// Two splits begin, in a source that has been asked once.
+fn two_begin() -> (EventTime, Vec<Message>) {
+    let (mut time, mut out) = (bounded(0, 1), Vec::new());
+    wait(&mut time, 0, 0, &mut out);
+    for split in [1, 2] {
+        time.watermark_of(SplitId(split), Timestamp::MIN, &mut out);
+    }
+    (time, out)
+}
+
+#[test]
+fn splits_that_begin_wait_for_each_others_first_records() {
+    let (mut time, mut out) = two_begin();
+    time.records(SplitId(1), frame(&[100, 200]), &mut out);
+    assert_eq!(time.reached(), Timestamp(199), "which an alignment group goes by");
+    time.records(SplitId(2), frame(&[50, 150]), &mut out);
+    // It says again that it begins.
+    time.watermark_of(SplitId(2), Timestamp::MIN, &mut out);
+    assert_eq!(render(&mut out), "100 200 50 w49 150 w149");
+}
+
+#[test]
+fn a_split_that_began_and_had_nothing_to_say_takes_no_word_with_it() {
+    // It falls idle behind the one that spoke, or before it.
+    for order in [[1, 2], [2, 1]] {
+        let (mut time, mut out) = two_begin();
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        order.iter().for_each(|split| time.idle(SplitId(*split), &mut out));
+        wait(&mut time, 1, 2, &mut out);
+        assert_eq!(render(&mut out), "100 w99 idle");
+    }
+    // It ends, while others may yet be found.
+    for order in [[1, 2], [2, 1]] {
+        let (mut time, mut out) = two_begin();
+        time.records(SplitId(1), frame(&[100]), &mut out);
+        order.iter().for_each(|split| time.finished(SplitId(*split), &mut out));
+        assert_eq!(render(&mut out), "100 w99");
+    }
+    // Both run out of patience at once.
+    let (mut time, mut out) = two_begin();
+    time.spec.idleness = Some(Duration::from_millis(40));
+    time.records(SplitId(1), frame(&[100]), &mut out);
+    wait(&mut time, 1, 100, &mut out);
+    assert_eq!(render(&mut out), "100 w99 idle");
+    // Whoever speaks wakes the source, and waits for nobody whose patience has run out.
+    time.records(SplitId(1), frame(&[110]), &mut out);
+    assert_eq!(render(&mut out), "w99 110 w109");
+}
+
+#[test]
+fn a_split_that_begins_in_an_idle_source_counts_from_when_any_speaks() {
+    let (mut time, mut out) = (bounded(0, 1), Vec::new());
+    wait(&mut time, 0, 0, &mut out);
+    time.records(SplitId(9), frame(&[10]), &mut out);
+    time.idle(SplitId(9), &mut out);
+    wait(&mut time, 1, 2, &mut out);
+    assert_eq!(render(&mut out), "10 w9 idle");
+    for split in [1, 2] {
+        time.watermark_of(SplitId(split), Timestamp::MIN, &mut out);
+    }
+    wait(&mut time, 3, 5_000, &mut out);
+    assert!(time.is_idle() && out.is_empty(), "nobody has spoken");
+    time.records(SplitId(1), frame(&[100, 200]), &mut out);
+    time.records(SplitId(2), frame(&[50, 150]), &mut out);
+    assert_eq!(render(&mut out), "w9 100 200 50 w49 150 w149");
+    // One that has only begun is not in the note: after a restart it begins again, when it has its turn.
+    let (time, _) = two_begin();
+    let mut again = bounded(0, 1);
+    again.load(&time.save(), true, |_| true).unwrap();
+    again.records(SplitId(7), frame(&[300]), &mut out);
+    assert_eq!(render(&mut out), "300 w299");
+}
+
 #[test]
 fn an_end_wakes_no_idle_source() {
     for (splits, dormant) in [(1, false), (2, false), (2, true)] {

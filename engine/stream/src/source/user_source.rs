@@ -1,6 +1,6 @@
 //! The engine's half of a [`SplitSource`]: owns splits, gives readers their turns, notes and restores positions.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use yeoul_frame::Timestamp;
@@ -116,14 +116,15 @@ impl<S: SplitSource> Instance<S> {
     /// Asks for splits, if it is time to, and takes those that are new.
     fn list(&mut self, from: &mut SourceContext<'_>) -> Result<(), OperatorError> {
         let now = from.now();
-        match self.listing {
-            Listing::First => self.take_up(),
-            Listing::At(due) if due <= now => {}
+        let is_first = match self.listing {
+            Listing::First => true,
+            Listing::At(due) if due <= now => false,
             Listing::At(_) | Listing::Never => return Ok(()),
-        }
+        };
         let cx = &self.opened.as_ref().expect("a source is opened before it is polled").cx;
         let Subtask { index, parallelism } = cx.subtask();
-        let (mut listed, mut archives) = (BTreeSet::new(), BTreeMap::new());
+        // With their places in the list.
+        let (mut listed, mut archives) = (BTreeMap::new(), BTreeMap::new());
         for split in self.source.splits(cx)? {
             let id = self.source.id(&split);
             if let Some(other) = archives.insert(id, archive(&split)) {
@@ -135,16 +136,19 @@ impl<S: SplitSource> Instance<S> {
             if id.owner(parallelism) != index {
                 continue;
             }
-            listed.insert(id);
+            listed.insert(id, listed.len());
             self.splits.entry(id).or_insert_with(|| {
                 self.waiting.push_back(id);
                 Own { split, stage: Stage::Waits(None) }
             });
         }
+        if is_first {
+            self.line_up(&listed);
+        }
         self.listing = match self.source.discover_every() {
             None => Listing::Never,
             Some(every) => {
-                self.splits.retain(|id, own| listed.contains(id) || !matches!(own.stage, Stage::Ended));
+                self.splits.retain(|id, own| listed.contains_key(id) || !matches!(own.stage, Stage::Ended));
                 Listing::At(now.plus(millis(every).max(1)))
             }
         };
@@ -155,12 +159,16 @@ impl<S: SplitSource> Instance<S> {
         Ok(())
     }
 
-    /// What a snapshot said is to be gone on with, before anything new.
-    fn take_up(&mut self) {
-        let unread = |own: &Own<S>, begun: bool| matches!(&own.stage, Stage::Waits(at) if at.is_some() == begun);
-        for begun in [true, false] {
-            self.waiting.extend(self.splits.iter().filter(|(_, own)| unread(own, begun)).map(|(id, _)| *id));
-        }
+    /// The order of turns at the beginning: what an earlier run had begun, then the rest, each in the order of the list. What is listed no
+    /// more comes behind.
+    fn line_up(&mut self, listed: &BTreeMap<SplitId, usize>) {
+        let place = |(id, own): (&SplitId, &Own<S>)| match &own.stage {
+            Stage::Waits(at) => Some((at.is_none(), listed.get(id).copied().unwrap_or(usize::MAX), *id)),
+            Stage::Reads { .. } | Stage::Ended => None,
+        };
+        let mut waiting: Vec<_> = self.splits.iter().filter_map(place).collect();
+        waiting.sort_unstable();
+        self.waiting = waiting.into_iter().map(|(_, _, id)| id).collect();
     }
 
     /// Gives turns to those that wait, as far as there are any to give. From then on they hold the watermark back: those read side by side
