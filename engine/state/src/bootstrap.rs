@@ -96,6 +96,12 @@ impl NewSavepoint {
         Self { to, dir: dir.to_owned(), id, commit, catalog, logs }
     }
 
+    /// Into how many groups its job has the keys.
+    #[must_use]
+    pub fn key_groups(&self) -> KeyGroups {
+        self.commit.job.key_groups
+    }
+
     /// To which epoch it belongs.
     #[must_use]
     pub fn epoch(&self) -> Epoch {

@@ -64,8 +64,8 @@ pub(crate) fn unarchive<T: StateRecord>(bytes: &[u8]) -> Result<T, Corrupt> {
     Ok(T::from_archived(archived))
 }
 
-/// About how many bytes a record owns outside itself, if that is known: what its archive has beside its fixed part. Records that were
-/// changed since their archive was made are taken to own as much as before.
+/// About how many bytes a record owns outside itself, if that is known: what its archive has beside its fixed part. It stands until it is
+/// learnt again.
 #[doc(hidden)]
 #[derive(Debug, Clone, Default)]
 pub struct Outside(Cell<Option<NonZeroU32>>);

@@ -1,13 +1,16 @@
 //! Keyed functions: every kind of state, both kinds of timers, side outputs; restored at any point.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use rkyv::Archived;
 use yeoul_frame::Timestamp;
 use yeoul_operator::{OpenContext, OperatorError, Subtask};
 use yeoul_state::{ListHandle, MapHandle, ReducingHandle, States, ValueHandle};
-use yeoul_stream::{Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, TimeDomain};
+use yeoul_stream::{
+    Collector, DataStream, KeyedContext, KeyedProcessFunction, OperatorHarness, OutputTag, Prefetch, TimeDomain,
+};
 
 type Reading = (u64, i64);
 /// Key, count, sum, number of distinct amounts, last amounts, and whether the clock asked.
@@ -221,4 +224,58 @@ proptest! {
         }
         assert_eq!(instances.iter_mut().map(OperatorHarness::state_entries).sum::<usize>(), 0);
     }
+}
+
+/// Sets a timer a second on; notes what is told of it ahead and when it fires.
+#[derive(Clone, Default)]
+struct Told {
+    ahead: Arc<Mutex<Vec<i64>>>,
+    fired: Arc<Mutex<Vec<i64>>>,
+}
+
+impl KeyedProcessFunction for Told {
+    type Key = u64;
+    type In = u64;
+    type Out = u64;
+
+    fn open(&mut self, _: &mut States<u64>, _: &mut OpenContext<'_>) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        _: &Archived<u64>,
+        cx: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<u64>,
+    ) -> Result<(), OperatorError> {
+        cx.register_event_time_timer(cx.timestamp().plus(1_000));
+        Ok(())
+    }
+
+    fn prefetch_timer(&self, time: Timestamp, _: &mut Prefetch<'_, u64>) {
+        assert!(!self.fired.lock().unwrap().contains(&time.0), "it is told of before it fires");
+        self.ahead.lock().unwrap().push(time.0);
+    }
+
+    fn on_timer(
+        &mut self,
+        time: Timestamp,
+        _: &mut KeyedContext<'_, u64>,
+        _: &mut Collector<u64>,
+    ) -> Result<(), OperatorError> {
+        self.fired.lock().unwrap().push(time.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_function_is_told_of_each_timer_before_it_fires() {
+    let told = Told::default();
+    let function = told.clone();
+    let mut harness =
+        OperatorHarness::of(|keys: DataStream<u64>| keys.key_by(|key| key.to_native()).process(function)).unwrap();
+    harness.push((0..100).map(|key| (key, key as i64))).unwrap();
+    harness.watermark(1_059).unwrap();
+    let due = (1_000..1_060).collect::<Vec<_>>();
+    assert_eq!((&*told.ahead.lock().unwrap(), &*told.fired.lock().unwrap()), (&due, &due));
 }

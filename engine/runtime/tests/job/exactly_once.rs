@@ -148,6 +148,7 @@ fn a_job_starts_from_the_checkpoint_that_a_cancelled_one_left() {
     let job = spawn(graph(&Outside::default(), slow), first, Services::default());
     let until = |reached: &dyn Fn() -> bool| {
         while !reached() {
+            assert!(!job.has_ended(), "it was to go on for longer");
             std::thread::sleep(Duration::from_millis(1));
         }
     };

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyGroups, KeyHash, OperatorId, OwnedRecord, Pool, Record, RowBuilder, RowKind, Timestamp};
 use yeoul_operator::{
-    Context, Counters, InputId, NodeKind, OpenContext, Operator, OperatorError, OutputId, Progress, Services, Subtask,
+    Context, Counters, InputId, OpenContext, Operator, OperatorError, OutputId, Progress, Services, Subtask,
 };
 
 use crate::{DataStream, OutputTag, StreamEnvironment, WatermarkStrategy};
@@ -28,8 +28,8 @@ pub use log::HarnessSnapshot;
 
 /// One operator, driven by hand. `I` is what its first input takes, `J` its second, `O` what it gives.
 ///
-/// Any operator of one or two inputs can be driven so, keyed or not, with broadcast state or windows: what `build` returns is taken out of its
-/// graph. Records go through its key selectors as they would through the exchange.
+/// Any one operator of one or two inputs can be driven so, keyed or not, with broadcast state or windows: what `build` returns is taken out of
+/// its graph. (Co-groups and joins by windows are three, and run in jobs.) Records go through its key selectors as they would through the exchange.
 ///
 /// ```
 /// use yeoul_stream::OperatorHarness;
@@ -58,7 +58,7 @@ pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
 }
 
 impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
-    /// Drives the operator whose stream `build` returns; anything before it is left out.
+    /// Drives the operator whose stream `build` returns.
     ///
     /// ```
     /// use yeoul_stream::{DataStream, OperatorHarness};
@@ -76,6 +76,28 @@ impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
         let input = env.from_collection(Vec::<I>::new(), WatermarkStrategy::no_watermarks());
         let output = build(input);
         Self::new(&env, &output)
+    }
+}
+
+impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
+    /// As [`of`](Self::of), of an operator that is known as `id` in a job with these key groups, at a time of the clock.
+    pub(crate) fn known_as(
+        id: OperatorId,
+        key_groups: KeyGroups,
+        now: Timestamp,
+        build: impl FnOnce(DataStream<I>) -> DataStream<O>,
+    ) -> Result<Self, HarnessError> {
+        let env = StreamEnvironment::new("harness");
+        let output = build(env.from_collection(Vec::<I>::new(), WatermarkStrategy::no_watermarks()));
+        let recipe = Recipe { id, key_groups, ..Recipe::of(&env, &output)? };
+        if recipe.is_source {
+            return Err(HarnessError::Several(
+                "the stream is that which was given\n  hint: build an operator from it".to_owned(),
+            ));
+        }
+        let mut harness = Self::open(recipe, Subtask { index: 0, parallelism: 1 }, &[])?;
+        harness.now = now;
+        Ok(harness)
     }
 }
 
@@ -107,16 +129,7 @@ impl<I: Record + Clone, J: Record + Clone, O: Record> OperatorHarness<I, O, J> {
 
 impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     fn new(env: &StreamEnvironment, output: &DataStream<O>) -> Result<Self, HarnessError> {
-        let graph = env.build().map_err(HarnessError::Graph)?;
-        let node = output.ports.first().expect("the stream of an operator").node;
-        let before = graph.edges.iter().filter(|edge| edge.to == node).map(|edge| &graph.nodes[edge.from.0]);
-        if let Some(other) = before.into_iter().find(|from| matches!(from.kind, NodeKind::Operator { .. })) {
-            return Err(HarnessError::Several(format!(
-                "'{}' reads from another operator, '{}'\n  hint: build one operator from the stream that is given",
-                graph.nodes[node.0].name, other.name
-            )));
-        }
-        Self::open(Recipe::of(env, &graph, node), Subtask { index: 0, parallelism: 1 }, &[])
+        Self::open(Recipe::of(env, output)?, Subtask { index: 0, parallelism: 1 }, &[])
     }
 
     /// Another instance of the same operator, restored from the snapshots of all instances of an earlier run.
@@ -137,14 +150,6 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
     /// A snapshot does not restore.
     pub fn restored(&self, subtask: Subtask, from: &[&HarnessSnapshot]) -> Result<Self, HarnessError> {
         Self::open(self.recipe.clone(), subtask, from)
-    }
-
-    /// The same operator from its beginning, called `id`, at a time of the clock.
-    pub(crate) fn called(mut self, id: OperatorId, now: Timestamp) -> Result<Self, HarnessError> {
-        self.recipe.id = id;
-        let mut called = Self::open(self.recipe, self.subtask, &[])?;
-        called.now = now;
-        Ok(called)
     }
 
     /// Drops what came out so far.
@@ -178,7 +183,7 @@ impl<I: Record, O: Record, J: Record> OperatorHarness<I, O, J> {
             operator: harness.recipe.id,
             name: &harness.recipe.name,
             subtask,
-            key_groups: KeyGroups::DEFAULT,
+            key_groups: harness.recipe.key_groups,
             services: &Services::default(),
             pool: &harness.pool,
             counters: harness.counters.clone(),

@@ -2,27 +2,42 @@
 
 use std::sync::Arc;
 
-use yeoul_frame::{Frame, OperatorId};
+use yeoul_frame::{Frame, KeyGroups, OperatorId, Record};
 use yeoul_operator::{
-    Context, InputId, JobGraph, MakeOperator, NodeId, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router,
+    Context, InputId, MakeOperator, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router,
 };
 
-use crate::StreamEnvironment;
+use super::HarnessError;
 use crate::tag::Sides;
+use crate::{DataStream, StreamEnvironment};
 
 /// What instances are made of.
 #[derive(Clone)]
 pub(super) struct Recipe {
     pub(super) id: OperatorId,
+    pub(super) key_groups: KeyGroups,
     pub(super) name: String,
+    pub(super) is_source: bool,
     pub(super) make: MakeOperator,
     pub(super) routers: Vec<(InputId, Arc<dyn Router>)>,
     pub(super) sides: Sides,
 }
 
 impl Recipe {
-    pub(super) fn of(env: &StreamEnvironment, graph: &JobGraph, node: NodeId) -> Self {
-        let of = &graph.nodes[node.0];
+    pub(super) fn of<T: Record>(env: &StreamEnvironment, output: &DataStream<T>) -> Result<Self, HarnessError> {
+        let graph = env.build().map_err(HarnessError::Graph)?;
+        let several = |what: String| {
+            Err(HarnessError::Several(format!("{what}\n  hint: build one operator from the stream that is given")))
+        };
+        let [port] = &output.ports[..] else {
+            return several(format!("the stream is a union of {}", output.ports.len()));
+        };
+        let (node, of) = (port.node, &graph.nodes[port.node.0]);
+        let before = graph.edges.iter().filter(|edge| edge.to == node).map(|edge| &graph.nodes[edge.from.0]);
+        let is_operator = |from: &&Node| matches!(from.kind, NodeKind::Operator { .. });
+        if let Some(other) = before.into_iter().find(is_operator) {
+            return several(format!("'{}' reads from another operator, '{}'", of.name, other.name));
+        }
         let make = match &of.kind {
             NodeKind::Operator { make } | NodeKind::Sink { make, .. } => make.clone(),
             NodeKind::Source { .. } => Arc::new(|| Box::new(Forward) as Box<dyn Operator>) as MakeOperator,
@@ -31,7 +46,15 @@ impl Recipe {
             Partitioning::Hash(router) => Some((edge.input, router.clone())),
             _ => None,
         });
-        Self { id: of.id(), name: of.name.clone(), make, routers: routers.collect(), sides: env.sides(node) }
+        Ok(Self {
+            id: of.id(),
+            key_groups: KeyGroups::DEFAULT,
+            name: of.name.clone(),
+            is_source: matches!(of.kind, NodeKind::Source { .. }),
+            make,
+            routers: routers.collect(),
+            sides: env.sides(node),
+        })
     }
 }
 

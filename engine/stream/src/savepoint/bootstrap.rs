@@ -187,6 +187,9 @@ impl Failed {
     }
 }
 
+/// What [`Bootstrap::operator`] writes.
+pub(super) const WHOLE: &str = "whole state";
+
 /// Data from which an operator's state is made. An operator may be given several, of different states.
 ///
 /// ```
@@ -206,8 +209,9 @@ pub struct Bootstrap<'a> {
 }
 
 impl<'a> Bootstrap<'a> {
-    /// All that an operator keeps, windows above all: the records, each with its event time in milliseconds, are given to it as a job would give
-    /// them, but for watermarks, so that nothing falls due. What it gives on meanwhile goes nowhere.
+    /// All that an operator of one input keeps, windows above all: the records, each with its event time in milliseconds, are given to it as a job would give
+    /// them, but for watermarks, so that nothing falls due. What it gives on meanwhile goes nowhere. With it an operator is
+    /// given nothing else.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -233,7 +237,8 @@ impl<'a> Bootstrap<'a> {
     ) -> Self {
         let write = move |target: &mut Target<'_>| {
             let mut records = records.into_iter().peekable();
-            let mut harness = OperatorHarness::of(build)?.called(target.operator, target.now)?;
+            let key_groups = target.savepoint.key_groups();
+            let mut harness = OperatorHarness::known_as(target.operator, key_groups, target.now, build)?;
             while records.peek().is_some() {
                 harness.push(records.by_ref().take(FRAME_ROWS))?;
                 harness.forget_output();
@@ -255,9 +260,10 @@ impl<'a> Bootstrap<'a> {
                     written = target.savepoint.table(target.operator, table);
                 }
             });
+            operator.close();
             Ok(written?)
         };
-        Self { write: Box::new(write), state: "whole state".to_owned() }
+        Self { write: Box::new(write), state: WHOLE.to_owned() }
     }
 
     /// Keyed state and timers: each record is given to the function with its key's state. All of the operator's state is in memory until it is

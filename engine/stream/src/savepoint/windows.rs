@@ -262,9 +262,10 @@ impl OperatorReader<'_> {
         Ok(all)
     }
 
-    /// Windows with a trigger, an evictor, state of their own, a stagger, a gap of each record's, or no end (those of counts, say): each key and
-    /// window by itself. With an evictor they are [`Records`], whatever is made of them. What a window function keeps of a window is read by
-    /// [`values`](Self::values) and its kin, of keys `WindowKey<K>`, as `"window: "` and the state's name.
+    /// Windows with a trigger, an evictor, a function with state (of windows or of keys), a stagger, a gap of each record's, an assigner of the
+    /// program's own, or no end (those of counts, say): each key and window by itself, also one that has fired and is kept for late records.
+    /// With an evictor they are [`Records`], whatever is made of them. What a function keeps of a window is read by [`values`](Self::values)
+    /// and its kin, of keys `WindowKey<K>`, as `"window: "` and the state's name.
     ///
     /// ```
     /// # use yeoul_stream::{OperatorReader, SavepointError};

@@ -9,7 +9,7 @@ use yeoul_operator::Services;
 use yeoul_state::NewSavepoint;
 use yeoul_sys::Storage;
 
-use super::bootstrap::{Bootstrap, Target};
+use super::bootstrap::{Bootstrap, Target, WHOLE};
 use super::error::SavepointError;
 use super::reader::SavepointReader;
 
@@ -298,7 +298,8 @@ impl<'a> SavepointWriter<'a> {
                     "operator '{uid}' is in the savepoint already\n  hint: remove it first, or give the new one another uid"
                 )));
             }
-            if states.insert((uid, state), ()).is_some() {
+            let whole = self.added.iter().any(|(other, of)| other == uid && of.state == WHOLE && state != WHOLE);
+            if states.insert((uid, state), ()).is_some() || whole {
                 return Err(SavepointError::Taken(format!(
                     "operator '{uid}' is given its {state} twice\n  hint: write it by one function, from all its data"
                 )));

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use yeoul_frame::KeyGroups;
 use yeoul_operator::JobGraph;
 use yeoul_runtime::JobConfig;
 use yeoul_stream::savepoint::{Aggregated, Records, Reduced, SavedPane, SavedSession, SavedWindow};
 use yeoul_stream::{
     Bootstrap, Collector, Count, CountEvictor, DataStream, EventTimeSessionWindows, EventTimeTrigger,
     ProcessWindowFunction, SavepointReader, SavepointWriter, StreamEnvironment, TimeWindow, TumblingEventTimeWindows,
-    WatermarkStrategy, WindowContext, collect,
+    WatermarkStrategy, WindowContext, WindowStagger, collect,
 };
 
 use crate::program::{Event, Feed, config, savepoint};
@@ -132,6 +133,30 @@ fn windows_that_are_kept_one_by_one_are_read() {
     assert!(error.contains("window elements"), "{error}");
 }
 
+/// An offset is that of a key's group, of which there are as many as the job has.
+#[test]
+fn windows_that_were_filled_are_staggered_as_the_jobs_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = folder.path().join("written");
+    let staggered = |events: &DataStream<Event>| {
+        let hours = TumblingEventTimeWindows::of(Duration::from_secs(3_600)).stagger(WindowStagger::Random);
+        events.key_by(|event| event.0.to_native()).window(hours).process(First).uid("staggered")
+    };
+    let before = (0..500).map(|n| ((n % 50, n as i64), n as i64));
+    let groups = KeyGroups::new(256).unwrap();
+    let filled = Bootstrap::operator(before, |events| staggered(&events));
+    SavepointWriter::new().key_groups(groups).with_operator("staggered", filled).write(&written).unwrap();
+    let env = StreamEnvironment::new("goes on");
+    let feed = Feed::that_ends((0..500).map(|n| (n % 50, n as i64)).collect());
+    let (sink, counts) = collect();
+    staggered(&env.from_source(feed, WatermarkStrategy::for_monotonous_timestamps(), "feed")).sink_to(sink);
+    let config = JobConfig { from_savepoint: Some(written), key_groups: groups, ..config(2, None) };
+    yeoul_runtime::spawn(env.build().unwrap(), config, yeoul_operator::Services::default()).wait().unwrap();
+    let mut counts = counts.take();
+    counts.sort_unstable();
+    assert_eq!(counts, (0..50).map(|key| (key, 20)).collect::<Vec<_>>());
+}
+
 /// What a job counts in windows of an hour, after what a savepoint holds.
 fn hourly(events: &DataStream<Event>) -> DataStream<Event> {
     let hours =
@@ -174,9 +199,20 @@ fn a_job_goes_on_with_windows_that_were_filled_from_data() {
             assert_eq!(counts, (0..10).map(|key| (key, 510)).collect::<Vec<_>>(), "{shards} shards");
         }
     }
-    let two = Bootstrap::operator(before(), |events| hourly(&events.filter(|event| event.0 > 3)));
-    let error = SavepointWriter::new().with_operator("hourly", two).write(folder.path().join("two")).unwrap_err();
-    assert!(error.to_string().contains("reads from another operator"), "{error}");
+    let refused = |of: Bootstrap<'_>, what: &str| {
+        let error =
+            SavepointWriter::new().with_operator("hourly", of).write(folder.path().join("refused")).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+    };
+    let filtered = |events: DataStream<Event>| hourly(&events.filter(|event| event.0 > 3));
+    refused(Bootstrap::operator(before(), filtered), "reads from another operator");
+    let both = |events: DataStream<Event>| hourly(&events).union(&sessions(&events));
+    refused(Bootstrap::operator(before(), both), "a union of 2");
+    refused(Bootstrap::operator(before(), |events| events), "build an operator");
+    let twice = SavepointWriter::new().with_operator("hourly", Bootstrap::list("seen", [7_u64]));
+    let twice = twice.with_operator("hourly", Bootstrap::operator(before(), |events| hourly(&events)));
+    let error = twice.write(folder.path().join("refused")).unwrap_err();
+    assert!(error.to_string().contains("twice"), "{error}");
 }
 
 /// The length of all texts of a window.
