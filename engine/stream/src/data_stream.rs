@@ -75,7 +75,7 @@ impl<T: Record> DataStream<T> {
     /// Each record becomes one record of `O`, given as its row with borrowed text: nothing is copied but into the frame.
     ///
     /// ```
-    /// # use yeoul_stream::{StreamEnvironment, WatermarkStrategy};
+    /// # use yeoul_stream::{DataStream, OperatorHarness};
     /// use yeoul_frame::record;
     ///
     /// #[record]
@@ -84,10 +84,10 @@ impl<T: Record> DataStream<T> {
     /// #[record]
     /// struct Name { name: String }
     ///
-    /// # let env = StreamEnvironment::new("names");
-    /// # let named = env.from_collection(Vec::<Named>::new(), WatermarkStrategy::no_watermarks());
-    /// let names = named.map_row::<Name, _>(|named| NameRow { name: named.name() });
-    /// # let _ = names;
+    /// let mut names = OperatorHarness::of(|named: DataStream<Named>| named.map_row::<Name, _>(|of| NameRow { name: of.name() }))?;
+    /// names.push([(Named { id: 7, name: "swift".to_owned() }, 10)])?;
+    /// assert_eq!(names.take_output()[0].0.name, "swift");
+    /// # Ok::<_, yeoul_stream::HarnessError>(())
     /// ```
     pub fn map_row<O, F>(&self, map: F) -> DataStream<O>
     where

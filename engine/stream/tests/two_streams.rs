@@ -1,14 +1,12 @@
-//! Two streams: interval joins against a sequential program, whatever the order of arrival, with a restore; co-groups and window joins as graphs
-//! (as jobs: examples/tests/training/joins.rs).
-
-use std::time::Duration;
+//! Two streams: interval joins against a sequential program, whatever the order of arrival, with a restore (co-groups and window joins:
+//! examples/tests/training/joins.rs).
 
 use proptest::prelude::*;
 use yeoul_frame::Timestamp;
 use yeoul_operator::{OpenContext, OperatorError, Subtask};
 use yeoul_stream::{
     Collector, DataStream, HarnessError, JoinContext, OperatorHarness, OutputTag, ProcessJoinFunction,
-    SlidingEventTimeWindows, StreamEnvironment, TumblingEventTimeWindows, WatermarkStrategy,
+    StreamEnvironment, WatermarkStrategy,
 };
 
 /// Records are (key, number); numbers tell them apart.
@@ -225,42 +223,6 @@ fn the_pairs_of_a_frame_that_are_more_than_there_is_room_for_come_in_several_cal
     let mut pairs = pairs.take();
     pairs.sort_unstable();
     assert!(pairs.into_iter().eq((0..6).flat_map(|left| (0..HELD).map(move |right| (1, left, right)))));
-}
-
-/// The graph's last operator over the union of two streams of sides, driven by hand.
-fn windows(
-    build: impl Fn(DataStream<Side>, DataStream<Side>) -> DataStream<(u64, u64, u64)>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let env = StreamEnvironment::new("windows");
-    let none = WatermarkStrategy::no_watermarks;
-    let (left, right) =
-        (env.from_collection(Vec::<Side>::new(), none()), env.from_collection(Vec::<Side>::new(), none()));
-    let (sink, _) = yeoul_stream::collect();
-    build(left, right).sink_to(sink);
-    let graph = env.build()?;
-    // Two sources, a map to either record for each, the window, the sink.
-    assert_eq!(graph.nodes.len(), 6);
-    Ok(())
-}
-
-#[test]
-fn co_groups_and_window_joins_build() {
-    let minute = Duration::from_secs(60);
-    windows(|left, right| {
-        let (left, right) = (left.key_by(|record| record.0.to_native()), right.key_by(|record| record.0.to_native()));
-        left.co_group(&right)
-            .window(TumblingEventTimeWindows::of(minute))
-            .allowed_lateness(minute)
-            .apply(|left, right, out| out.collect((left.len() as u64, right.len() as u64, 0)))
-    })
-    .unwrap();
-    windows(|left, right| {
-        let (left, right) = (left.key_by(|record| record.0.to_native()), right.key_by(|record| record.0.to_native()));
-        left.join(&right)
-            .window(SlidingEventTimeWindows::of(minute, minute / 2))
-            .apply(|left, right, out| out.collect((left.0, left.1, right.1)))
-    })
-    .unwrap();
 }
 
 #[test]

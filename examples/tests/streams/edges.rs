@@ -52,6 +52,31 @@ fn a_rebalance_edge_gives_each_record_to_one_subtask_and_some_to_each() {
     );
 }
 
+#[test]
+fn a_global_edge_gives_each_record_to_the_first_subtask() {
+    check(
+        |env, stage, sink| {
+            let source = Halves::of([(0..NUMBERS).collect(), (NUMBERS..2 * NUMBERS).collect()], stage);
+            let numbers = env.from_source(source, WatermarkStrategy::no_watermarks(), "numbers");
+            numbers.global().process(Where).sink_to(sink);
+        },
+        |_| (0..2 * NUMBERS).map(|n| (0, n)).collect(),
+    );
+}
+
+#[test]
+fn a_custom_partitioner_says_where_each_record_goes() {
+    check(
+        |env, stage, sink| {
+            let source = Halves::of([(0..NUMBERS).collect()], stage);
+            let numbers = env.from_source(source, WatermarkStrategy::no_watermarks(), "numbers");
+            let by_tens = |tens: &u64, instances: u16| (*tens % u64::from(instances)) as u16;
+            numbers.partition_custom(|n| n.to_native() / 10, by_tens).process(Where).sink_to(sink);
+        },
+        |shards| (0..NUMBERS).map(|n| ((n / 10 % u64::from(shards)) as u16, n)).collect(),
+    );
+}
+
 /// For each subtask that has got records one record, whatever their number: `(subtask, 1)`.
 fn shares(places: &DataStream<(u16, u64)>) -> DataStream<(u16, u64)> {
     places

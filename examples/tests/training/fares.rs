@@ -8,11 +8,11 @@ use yeoul::rkyv::Archived;
 use yeoul_examples::training::generator;
 use yeoul_examples::training::highest_fares::{self, HighestFare};
 use yeoul_examples::training::hourly_tips::{self, HOUR, HourlyTips};
-use yeoul_examples::training::records::TaxiFare;
+use yeoul_examples::training::records::{TaxiFare, TaxiRide};
 use yeoul_examples::training::rides_and_fares::{self, RideAndFare, Unmatched};
 
 use crate::runs::{Run, check};
-use crate::steps::Step::{Push, Second};
+use crate::steps::Step::{End, Push, Second, Watermark};
 use crate::steps::{check_steps, output};
 use crate::{BOUND, RIDES, fare_time, fares, ride_time, rides};
 
@@ -187,6 +187,55 @@ fn what_finds_no_partner_goes_aside() {
     });
     check(|run| streams(run).0, pairs(|ride_id| !ride_id.is_multiple_of(7) && !ride_id.is_multiple_of(5)));
     check(|run| streams(run).1, unmatched.collect());
+}
+
+/// D6: when the watermark passes it, and nothing of it stays.
+#[test]
+fn what_waits_for_a_partner_is_cleared_in_time() {
+    let operator = OperatorHarness::of_two(|rides, fares| rides_and_fares::joined_in_time(&rides, &fares).0).unwrap();
+    let begun = |ride_id| generator::ride(ride_id)[0].clone();
+    let ride = |ride_id, time| Push(TaxiRide { event_time: Timestamp(time), ..begun(ride_id) }, time);
+    let fare = |ride_id, time| Second(TaxiFare { start_time: Timestamp(time), ..generator::fare(ride_id) }, time);
+    let tag = OutputTag::<Unmatched>::new("unmatched");
+    let of = |ride_id, is_ride| vec![Unmatched { ride_id, is_ride }];
+    // A half in state and its timer are two entries.
+    let steps = [
+        (ride(1, 1_000), (vec![], 2)),
+        (fare(2, 2_000), (vec![], 4)),
+        (Watermark(999), (vec![], 4)),
+        (Watermark(1_000), (of(1, true), 2)),
+        (ride(3, 3_000), (vec![], 4)),
+        (fare(3, 3_000), (vec![], 2)),
+        (Watermark(2_000), (of(2, false), 0)),
+        (End, (vec![], 0)),
+    ];
+    check_steps(&operator, &steps, |harness, _| {
+        let unmatched = harness.take_side_output(&tag).into_iter().map(|(unmatched, _)| unmatched).collect::<Vec<_>>();
+        (unmatched, harness.state_entries())
+    });
+}
+
+/// D2: a window that has fired leaves nothing.
+#[test]
+fn windows_made_by_hand_are_removed_when_they_fire() {
+    let operator = OperatorHarness::of(|fares| hourly_tips::by_timers(&fares).0).unwrap();
+    let hour = HOUR.as_millis() as i64;
+    let fare = |driver_id, time, tip| {
+        Push(TaxiFare { driver_id, tip, start_time: Timestamp(time), ..generator::fare(0) }, time)
+    };
+    let tips =
+        |driver_id, hours: i64, tips| vec![HourlyTips { end_of_hour: Timestamp(hours * hour - 1), driver_id, tips }];
+    // A sum and its timer are two entries; a driver's second hour is open beside the first.
+    let steps: [(crate::steps::Step<TaxiFare>, _); 7] = [
+        (fare(7, 1_000, 3), (vec![], 2)),
+        (fare(7, 2_000, 4), (vec![], 2)),
+        (fare(7, hour, 5), (vec![], 4)),
+        (Watermark(hour - 2), (vec![], 4)),
+        (Watermark(hour - 1), (tips(7, 1, 7), 2)),
+        (fare(7, 3_000, 9), (vec![], 2)),
+        (End, (tips(7, 2, 5), 0)),
+    ];
+    check_steps(&operator, &steps, |harness, late| (output(harness, late), harness.state_entries()));
 }
 
 /// S5, S6: a window of all its fares is handed all of them, an incremental one the highest alone.

@@ -1,4 +1,4 @@
-//! Joins and co-groups of two streams by windows and by how far their times lie apart, and what becomes of late records.
+//! Joins and co-groups of two streams by windows and by how far their times lie apart; every partitioning.
 
 use std::time::Duration;
 

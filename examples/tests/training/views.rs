@@ -21,13 +21,7 @@ const VIEWS: u64 = 3_000;
 
 fn view(number: u64) -> View {
     let chance = |what: u64, below: u64| hash_u64(number << 8 | what).0 % below;
-    // Users come in the hours of their number: most of them more than once.
-    let hour = chance(1, 3) as i64 * 60 * MINUTE;
-    View {
-        page: chance(2, 12),
-        user: chance(3, 40),
-        at: Timestamp(number as i64 * 200 + hour % 2 + chance(4, 100) as i64),
-    }
+    View { page: chance(2, 12), user: chance(3, 40), at: Timestamp(number as i64 * 200 + chance(4, 100) as i64) }
 }
 
 fn views() -> Vec<View> {

@@ -6,7 +6,7 @@ use yeoul::prelude::*;
 use yeoul::rkyv::Archived;
 use yeoul_examples::training::{control, deduplicator, sorter};
 
-use crate::runs::{check, check_sequence};
+use crate::runs::{check, check_in_order, check_sequence};
 use crate::steps::Step::{Clock, End, Push, Second, Watermark};
 use crate::steps::{check_steps, output};
 
@@ -62,6 +62,17 @@ fn words_that_are_not_blocked_pass() {
     let words: Vec<String> = (0..200).map(|n| format!("word {}", n % 50)).collect();
     let blocked: Vec<String> = (50..60).map(|n| format!("word {n}")).collect();
     check(|run| control::allowed(&run.untimed(&blocked), &run.untimed(&words)), words.clone());
+}
+
+/// E8: words behind the controls that name them do not pass, in jobs.
+#[test]
+fn words_behind_their_controls_do_not_pass() {
+    let blocked: Vec<String> = (0..10).map(|n| format!("word {n}")).collect();
+    // Ten controls are read in the first ten ticks; the first four hundred words, in twenty-one ticks or more, are of others.
+    let words: Vec<String> = (0..600).map(|n| format!("word {}", if n < 400 { 10 + n % 40 } else { n % 50 })).collect();
+    let expected: Vec<String> = words.iter().filter(|word| !blocked.contains(word)).cloned().collect();
+    assert!(expected.len() < words.len());
+    check_in_order(|run| control::allowed(&run.untimed(&blocked), &run.untimed(&words)), expected);
 }
 
 /// S2, S3.

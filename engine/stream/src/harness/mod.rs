@@ -29,7 +29,8 @@ pub use log::HarnessSnapshot;
 /// One operator, driven by hand. `I` is what its first input takes, `J` its second, `O` what it gives.
 ///
 /// Any one operator of one or two inputs can be driven so, keyed or not, with broadcast state or windows: what `build` returns is taken out of
-/// its graph. (Co-groups and joins by windows are three, and run in jobs.) Records go through its key selectors as they would through the exchange.
+/// its graph. (Co-groups and joins by windows begin with a map of each input, and run in jobs.) Records go through its key selectors as they
+/// would through the exchange.
 ///
 /// ```
 /// use yeoul_stream::OperatorHarness;
@@ -58,7 +59,7 @@ pub struct OperatorHarness<I: Record, O: Record, J: Record = ()> {
 }
 
 impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
-    /// Drives the operator whose stream `build` returns.
+    /// Drives the operator whose stream `build` returns; what is before it (a filter, say) is left out.
     ///
     /// ```
     /// use yeoul_stream::{DataStream, OperatorHarness};
@@ -90,10 +91,15 @@ impl<I: Record + Clone, O: Record> OperatorHarness<I, O> {
         let env = StreamEnvironment::new("harness");
         let output = build(env.from_collection(Vec::<I>::new(), WatermarkStrategy::no_watermarks()));
         let recipe = Recipe { id, key_groups, ..Recipe::of(&env, &output)? };
-        if recipe.is_source {
-            return Err(HarnessError::Several(
-                "the stream is that which was given\n  hint: build an operator from it".to_owned(),
-            ));
+        let what = match &recipe.reads_from {
+            Some(other) => format!("'{}' reads from another operator, '{other}'", recipe.name),
+            None if recipe.is_source => "the stream is that which was given".to_owned(),
+            None => String::new(),
+        };
+        if !what.is_empty() {
+            return Err(HarnessError::Several(format!(
+                "{what}\n  hint: build one operator from the stream that is given"
+            )));
         }
         let mut harness = Self::open(recipe, Subtask { index: 0, parallelism: 1 }, &[])?;
         harness.now = now;

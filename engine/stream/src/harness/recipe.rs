@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use yeoul_frame::{Frame, KeyGroups, OperatorId, Record};
 use yeoul_operator::{
-    Context, InputId, MakeOperator, Node, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router,
+    Context, InputId, MakeOperator, NodeKind, Operator, OperatorError, OutputId, Partitioning, Router,
 };
 
 use super::HarnessError;
@@ -18,6 +18,8 @@ pub(super) struct Recipe {
     pub(super) key_groups: KeyGroups,
     pub(super) name: String,
     pub(super) is_source: bool,
+    /// An operator before it, which is left out.
+    pub(super) reads_from: Option<String>,
     pub(super) make: MakeOperator,
     pub(super) routers: Vec<(InputId, Arc<dyn Router>)>,
     pub(super) sides: Sides,
@@ -26,18 +28,15 @@ pub(super) struct Recipe {
 impl Recipe {
     pub(super) fn of<T: Record>(env: &StreamEnvironment, output: &DataStream<T>) -> Result<Self, HarnessError> {
         let graph = env.build().map_err(HarnessError::Graph)?;
-        let several = |what: String| {
-            Err(HarnessError::Several(format!("{what}\n  hint: build one operator from the stream that is given")))
-        };
         let [port] = &output.ports[..] else {
-            return several(format!("the stream is a union of {}", output.ports.len()));
+            return Err(HarnessError::Several(format!(
+                "the stream is a union of {}\n  hint: build one operator from the stream that is given",
+                output.ports.len()
+            )));
         };
         let (node, of) = (port.node, &graph.nodes[port.node.0]);
         let before = graph.edges.iter().filter(|edge| edge.to == node).map(|edge| &graph.nodes[edge.from.0]);
-        let is_operator = |from: &&Node| matches!(from.kind, NodeKind::Operator { .. });
-        if let Some(other) = before.into_iter().find(is_operator) {
-            return several(format!("'{}' reads from another operator, '{}'", of.name, other.name));
-        }
+        let reads_from = before.into_iter().find(|from| matches!(from.kind, NodeKind::Operator { .. }));
         let make = match &of.kind {
             NodeKind::Operator { make } | NodeKind::Sink { make, .. } => make.clone(),
             NodeKind::Source { .. } => Arc::new(|| Box::new(Forward) as Box<dyn Operator>) as MakeOperator,
@@ -51,6 +50,7 @@ impl Recipe {
             key_groups: KeyGroups::DEFAULT,
             name: of.name.clone(),
             is_source: matches!(of.kind, NodeKind::Source { .. }),
+            reads_from: reads_from.map(|from| from.name.clone()),
             make,
             routers: routers.collect(),
             sides: env.sides(node),

@@ -208,7 +208,7 @@ fn a_job_goes_on_with_windows_that_were_filled_from_data() {
     refused(Bootstrap::operator(before(), filtered), "reads from another operator");
     let both = |events: DataStream<Event>| hourly(&events).union(&sessions(&events));
     refused(Bootstrap::operator(before(), both), "a union of 2");
-    refused(Bootstrap::operator(before(), |events| events), "build an operator");
+    refused(Bootstrap::operator(before(), |events| events), "that which was given");
     let twice = SavepointWriter::new().with_operator("hourly", Bootstrap::list("seen", [7_u64]));
     let twice = twice.with_operator("hourly", Bootstrap::operator(before(), |events| hourly(&events)));
     let error = twice.write(folder.path().join("refused")).unwrap_err();
