@@ -19,32 +19,61 @@ pub struct SqlType {
 
 /// Which type, by Flink's names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "Flink's own names")]
 pub enum Kind {
+    /// BOOLEAN.
     Boolean,
+    /// TINYINT: 8 bits.
     TinyInt,
+    /// SMALLINT: 16 bits.
     SmallInt,
+    /// INT: 32 bits.
     Int,
+    /// BIGINT: 64 bits.
     BigInt,
+    /// FLOAT: 32 bits.
     Float,
+    /// DOUBLE: 64 bits.
     Double,
-    Decimal { precision: u8, scale: i8 },
+    /// DECIMAL(precision, scale).
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits behind the point.
+        scale: i8,
+    },
+    /// CHAR(n): characters.
     Char(u32),
+    /// VARCHAR(n): characters at most.
     Varchar(u32),
+    /// STRING: VARCHAR without a bound.
     String,
+    /// BINARY(n): bytes.
     Binary(u32),
+    /// VARBINARY(n): bytes at most.
     Varbinary(u32),
+    /// BYTES: VARBINARY without a bound.
     Bytes,
+    /// DATE.
     Date,
+    /// TIME(p), of p digits behind the second.
     Time(u8),
+    /// TIMESTAMP(p), of p digits behind the second.
     Timestamp(u8),
+    /// TIMESTAMP_LTZ(p): a moment, of p digits behind the second.
     TimestampLtz(u8),
+    /// INTERVAL YEAR TO MONTH.
     IntervalYearMonth,
+    /// INTERVAL DAY TO SECOND.
     IntervalDaySecond,
+    /// ARRAY of elements of a type.
     Array(Box<SqlType>),
+    /// MAP from a type to another.
     Map(Box<SqlType>, Box<SqlType>),
+    /// MULTISET of elements of a type.
     Multiset(Box<SqlType>),
+    /// ROW of named fields.
     Row(Vec<(String, SqlType)>),
+    /// The type of NULL by itself.
     Null,
 }
 

@@ -14,13 +14,17 @@ const PAGE: u64 = 1 << 20;
 
 /// How pages are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the codecs' own names")]
 pub enum ParquetCompression {
+    /// Not at all.
     Uncompressed,
+    /// By Snappy.
     #[default]
     Snappy,
+    /// By gzip.
     Gzip,
+    /// By zstd.
     Zstd,
+    /// By LZ4 without frames.
     Lz4Raw,
 }
 

@@ -162,37 +162,62 @@ pub enum Bound {
 
 /// What an operator does.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each is named by its specification")]
 pub enum Operator {
+    /// Reads a table.
     Scan(Scan),
+    /// Gives rows that stand in the query.
     Values(Values),
+    /// Filters and computes columns.
     Calc(spec::Calc),
+    /// Gives rows their event times.
     AssignTimes(spec::AssignTimes),
+    /// Moves event times.
     ShiftTimes(spec::ShiftTimes),
+    /// Gives each row its windows.
     WindowAssign(spec::WindowAssign),
+    /// Makes several rows of one, for grouping sets.
     Expand(spec::Expand),
+    /// GROUP BY without windows.
     GroupAggregate(spec::GroupAggregate),
+    /// GROUP BY of windows.
     WindowAggregate(spec::WindowAggregate),
+    /// A join that keeps both sides.
     RegularJoin(spec::RegularJoin),
+    /// A join within bounds of time.
     IntervalJoin(spec::IntervalJoin),
+    /// A join with the version of a table as of a row's time.
     TemporalJoin(spec::TemporalJoin),
+    /// A join of rows of one window.
     WindowJoin(spec::WindowJoin),
+    /// A join of rows with the ends of windows near their times.
     WindowEndJoin(spec::WindowEndJoin),
+    /// A join with what a table says when it is asked.
     LookupJoin(LookupJoin),
+    /// The first rows of each partition.
     Rank(spec::Rank),
+    /// The first or last row of each key.
     Deduplicate(spec::Deduplicate),
+    /// Aggregates OVER rows before.
     OverAggregate(spec::OverAggregate),
+    /// The rows of all inputs.
     Union(spec::Union),
+    /// Changes by key made whole.
     ChangelogNormalize(spec::ChangelogNormalize),
+    /// ORDER BY with LIMIT.
     SortLimit(spec::SortLimit),
+    /// ORDER BY event time.
     TemporalSort(spec::TemporalSort),
+    /// A row for each element.
     Unnest(spec::Unnest),
+    /// A row as often as a column says.
     Repeat(spec::Repeat),
+    /// MATCH_RECOGNIZE.
     MatchRecognize(spec::MatchRecognize),
     /// The late rows of its input's operator: the columns of their table among those of that operator's input.
     Late(spec::Calc),
     /// The malformed records of a table.
     Errors(Arc<Table>),
+    /// Writes a table.
     Sink(Sink),
 }
 
