@@ -95,7 +95,7 @@ fn run(mode: Mode, frames: &[Frame]) -> Duration {
     };
     operator.open(&mut cx).expect("it opens");
     let mut emitted: Vec<(OutputId, Frame)> = Vec::new();
-    let (mut left, mut woken, mut frames) = (0, Vec::new(), frames.iter());
+    let (mut left, mut woken, mut frames, mut most) = (0, Vec::new(), frames.iter(), 0);
     let start = Instant::now();
     while left < RECORDS {
         let mut cx = Context::new(&mut emitted, Timestamp::MIN, Timestamp(0), &pool, &counters);
@@ -108,13 +108,16 @@ fn run(mode: Mode, frames: &[Frame]) -> Duration {
             operator.process(InputId(0), frame, &mut cx).expect("it works");
         } else {
             let mut waiting = waiting.lock().expect("no one panics");
+            most = most.max(waiting.len());
             let some = waiting.len().min(WOKEN);
             woken.extend(waiting.drain(..some));
             drop(waiting);
             woken.drain(..).for_each(Waker::wake);
         }
     }
-    start.elapsed()
+    let took = start.elapsed();
+    assert_eq!(most, IN_FLIGHT, "as many requests are in flight as may be");
+    took
 }
 
 fn async_io(c: &mut Criterion) {
