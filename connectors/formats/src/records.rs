@@ -3,7 +3,7 @@
 //! A decoder takes bytes from a place where a record starts, pushes the records it finds into a row builder, and says how
 //! many bytes they took. It keeps nothing of the input from one call to the next, so the source's offset is exact: a new
 //! decoder that starts at `offset + consumed` goes on with the next record. (What it does keep, such as the order of keys,
-//! makes it faster and never changes a result. A CSV header is the exception; see [`CsvDecoder`](crate::CsvDecoder).)
+//! makes it faster and never changes a result. A CSV header is the exception; see [`CsvDecoder`].)
 
 use crate::arena::Arena;
 use crate::leaves::{Leaves, RowLeaves};

@@ -5,7 +5,7 @@
 //! or not it was printed whole: at least once.
 //!
 //! Invariants:
-//! 1. A sealed piece is whole lines, of about [`CHUNK`] bytes at most: no more than that is copied at a barrier.
+//! 1. A sealed piece is whole lines, of about `CHUNK` bytes at most: no more than that is copied at a barrier.
 
 use std::io::{self, IsTerminal, Write};
 use std::marker::PhantomData;

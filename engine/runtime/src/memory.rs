@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! 1. Memory is bounded by named limits; past a limit there is backpressure or a clear error: state that is over its limit after
-//!    [`PATIENCE`] rounds of eviction, or far over it between two commits, ends the job with a permanent error that names the tables, if the
+//!    `PATIENCE` rounds of eviction, or far over it between two commits, ends the job with a permanent error that names the tables, if the
 //!    process as a whole holds more than the job's limit.
 //! 2. Only records of sealed segments are evicted, and each segment is walked once when it is sealed; older ones again, in turn, only
 //!    while there is more to free.

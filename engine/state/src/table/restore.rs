@@ -103,7 +103,7 @@ impl<K: Key, V: Value> Table<K, V> {
         }
     }
 
-    /// For compaction: see [`StateTable::relocate`](crate::StateTable::relocate).
+    /// For compaction: see [`StateTable::relocate`].
     ///
     /// # Errors
     /// If a key does not decode.
